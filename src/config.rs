@@ -1,0 +1,119 @@
+//! Every setting: flags over environment over file over defaults. Nobody else reads the environment.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::domain::secret::Secret;
+
+/// What is in force. Plain data; `config.default.toml` says what each setting means.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub data_dir: PathBuf,
+    pub http: HttpConfig,
+    pub auth: AuthConfig,
+    pub database: DatabaseConfig,
+    pub redis: RedisConfig,
+    pub objects: ObjectsConfig,
+    pub worker: WorkerConfig,
+    pub logs: LogsConfig,
+    pub trace: TraceConfig,
+}
+
+#[derive(Debug, Clone)]
+pub struct HttpConfig {
+    pub listen: SocketAddr,
+    /// What browsers see, where a proxy stands before the server; no slash at its end.
+    pub public_url: Option<String>,
+    pub body_bytes_max: usize,
+    pub batch_calls_max: usize,
+    /// Subscriptions open at a time in this process.
+    pub streams_max: usize,
+    /// How long requests may take to end when the server stops.
+    pub drain: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub struct AuthConfig {
+    /// None: read from `admin-token` in the data directory, made at the first start.
+    pub admin_token: Option<Secret<String>>,
+}
+
+#[derive(Debug, Clone)]
+pub struct DatabaseConfig {
+    /// None: SQLite in the data directory.
+    pub url: Option<Secret<String>>,
+    pub connections_max: u32,
+    pub migrate_at_start: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct RedisConfig {
+    /// None: a private server on a socket in the data directory.
+    pub url: Option<Secret<String>>,
+    /// The private server's program; none: looked for beside the binary and on the PATH.
+    pub server: Option<PathBuf>,
+    /// Before each key, in braces, so that Redis Cluster and Dragonfly keep what belongs together together.
+    pub prefix: String,
+    /// How long a request waits for Redis.
+    pub call_timeout: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub struct ObjectsConfig {
+    /// None: `objects` in the data directory. A path, or `file:///…`.
+    pub store: Option<String>,
+}
+
+/// What happens to running steps when a worker is told to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnShutdown {
+    /// They go on under their supervisors, and the next worker of this host takes them back.
+    Leave,
+    /// The worker waits for them.
+    Wait,
+    /// They are canceled.
+    Cancel,
+}
+
+#[derive(Debug, Clone)]
+pub struct WorkerConfig {
+    /// Runs side by side.
+    pub concurrency: usize,
+    /// Steps of one run side by side.
+    pub steps_parallel_max: usize,
+    pub on_shutdown: OnShutdown,
+    /// Between TERM and KILL.
+    pub grace: Duration,
+    /// For each `when: always` step after a cancel or a timeout.
+    pub always_timeout: Duration,
+    pub checkout_timeout: Duration,
+    /// After which another host takes over what a silent one had.
+    pub host_silence: Duration,
+    /// How long the workspace of a run that did not succeed is kept.
+    pub workspace_keep: Duration,
+    /// The PATH that steps see.
+    pub path: String,
+    /// Names of the server's environment variables that steps see too.
+    pub pass_env: Vec<String>,
+}
+
+#[derive(Debug, Clone)]
+pub struct LogsConfig {
+    /// Of a run's whole log; what comes after is dropped, and the log says so.
+    pub run_bytes_max: u64,
+    pub line_bytes_max: usize,
+    /// How much text is taken to the object store at a time while a run goes on.
+    pub segment_bytes: u64,
+    /// How much a step may print ahead of the worker before it is held back.
+    pub backlog_bytes_max: u64,
+    /// How long the lines of an ended run stay in Redis beside the archive.
+    pub stream_keep: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub struct TraceConfig {
+    /// As `RUST_LOG` has it: `info`, `slipway=debug,warn`.
+    pub filter: String,
+    pub json: bool,
+}

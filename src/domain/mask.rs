@@ -1,0 +1,1 @@
+//! Secrets out of bytes, over chunk borders and in the usual encodings.

@@ -1,0 +1,13 @@
+//! What Slipway is about: runs, pipelines, steps, log lines. Pure: no async, no input or output, no SQL,
+//! no Redis, no HTTP.
+
+pub mod ids;
+pub mod log;
+pub mod mask;
+pub mod pipeline;
+pub mod plan;
+pub mod run;
+pub mod secret;
+pub mod text;
+pub mod time;
+pub mod token;

@@ -1,0 +1,92 @@
+//! A pipeline and its definition.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::ids::PipelineId;
+use crate::domain::time::Timestamp;
+
+/// A pipeline, as everywhere it is given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Pipeline {
+    pub id: PipelineId,
+    /// Unique among the pipelines that are not deleted.
+    pub name: String,
+    pub description: Option<String>,
+    /// What `git clone` takes; without it, steps run in an empty workspace.
+    pub repository: Option<String>,
+    /// The branch of a run that names none.
+    pub default_branch: Option<String>,
+    /// YAML; without it, `.slipway.yml` of the repository is used.
+    pub definition: Option<String>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+/// What a run does: its steps, and how they are tried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Definition {
+    pub retry: Retry,
+    /// Of the whole run, all its attempts apart.
+    pub timeout: Duration,
+    pub env: BTreeMap<String, String>,
+    pub steps: Vec<StepDefinition>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepDefinition {
+    pub name: String,
+    /// A script for `sh -e`.
+    pub run: String,
+    /// Names of the steps that come before it.
+    pub needs: Vec<String>,
+    pub when: When,
+    pub env: BTreeMap<String, String>,
+    pub timeout: Option<Duration>,
+    /// Inside one attempt of the run; none: the step is tried once in each.
+    pub retry: Option<Retry>,
+    /// Give it a terminal.
+    pub tty: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retry {
+    /// At least 1.
+    pub attempts: u32,
+    /// Before the second attempt; doubles with each further one.
+    pub delay: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// All that it needs has succeeded (and nothing that it needs was skipped).
+    Success,
+    /// A step that it needs, or any step where it needs none, has failed.
+    Failure,
+    /// Whatever happened, also after cancel and timeout.
+    Always,
+}
+
+/// What is wrong with a definition, and where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Problem {
+    /// From 1.
+    pub line: u32,
+    /// From 1, in characters.
+    pub column: u32,
+    /// A path such as `steps[2].timeout`.
+    pub path: String,
+    pub message: String,
+    /// What would have been right there.
+    pub expected: String,
+}
+
+/// Reads a definition; all its problems, in the order of the text, if it has any.
+pub fn parse(text: &str) -> Result<Definition, Vec<Problem>> {
+    let _ = text;
+    unimplemented!()
+}

@@ -1,0 +1,404 @@
+//! Runs and their steps: what they are, and which status may follow which.
+//!
+//! ```text
+//!                    ┌───────────── asked-for retry ──────────────┐
+//!                    ▼                                            │
+//!   trigger ──▶ queued ──▶ running ──▶ succeeded ─────────────────┤
+//!                 ▲ │         │  ├───▶ failed ────────────────────┤
+//!   next attempt  │ │         │  ├───▶ timed_out ─────────────────┤
+//!                 └─┼─────────┤  │                                │
+//!                   │         └──┼──▶ canceling ──▶ canceled ─────┤
+//!                   └────────────┴────────────────▶ canceled ─────┘
+//! ```
+//!
+//! `waiting` stands beside `queued` for a run that waits for something that a person or another run gives.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::ids::{PipelineId, RunId, WorkerId};
+use crate::domain::time::Timestamp;
+
+/// Where a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunStatus {
+    /// In the queue, or about to be tried again (`nextAttemptAt`).
+    Queued,
+    /// Waits for something other than a worker; `reason` says for what.
+    Waiting,
+    Running,
+    /// To be canceled; its processes are being ended.
+    Canceling,
+    Succeeded,
+    Failed,
+    Canceled,
+    TimedOut,
+}
+
+impl RunStatus {
+    pub const ALL: [Self; 8] = [
+        Self::Queued,
+        Self::Waiting,
+        Self::Running,
+        Self::Canceling,
+        Self::Succeeded,
+        Self::Failed,
+        Self::Canceled,
+        Self::TimedOut,
+    ];
+    /// The statuses that end on their own.
+    pub const LIVE: [Self; 4] = [Self::Queued, Self::Waiting, Self::Running, Self::Canceling];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Waiting => "waiting",
+            Self::Running => "running",
+            Self::Canceling => "canceling",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Canceled => "canceled",
+            Self::TimedOut => "timed_out",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == text)
+    }
+
+    /// No further attempt follows, unless somebody asks for one.
+    pub const fn is_ended(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::Canceled | Self::TimedOut)
+    }
+
+    /// Whether the edge is in the picture above. A status also follows itself: a worker takes back a run
+    /// that is `running`.
+    pub const fn can_become(self, to: Self) -> bool {
+        match self {
+            Self::Queued => matches!(to, Self::Queued | Self::Waiting | Self::Running | Self::Canceled),
+            Self::Waiting => matches!(to, Self::Waiting | Self::Queued | Self::Running | Self::Canceled),
+            Self::Running => matches!(
+                to,
+                Self::Running
+                    | Self::Queued
+                    | Self::Canceling
+                    | Self::Succeeded
+                    | Self::Failed
+                    | Self::Canceled
+                    | Self::TimedOut
+            ),
+            Self::Canceling => matches!(to, Self::Canceling | Self::Canceled),
+            Self::Succeeded | Self::Failed | Self::Canceled | Self::TimedOut => matches!(to, Self::Queued),
+        }
+    }
+}
+
+/// Where a step stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepStatus {
+    /// Has not begun.
+    Pending,
+    Running,
+    Succeeded,
+    Failed,
+    Canceled,
+    TimedOut,
+    /// Was not run, since what it needs or its `when` did not hold.
+    Skipped,
+    /// Its supervisor was gone before it ended; a further attempt follows.
+    Lost,
+}
+
+impl StepStatus {
+    pub const ALL: [Self; 8] = [
+        Self::Pending,
+        Self::Running,
+        Self::Succeeded,
+        Self::Failed,
+        Self::Canceled,
+        Self::TimedOut,
+        Self::Skipped,
+        Self::Lost,
+    ];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Canceled => "canceled",
+            Self::TimedOut => "timed_out",
+            Self::Skipped => "skipped",
+            Self::Lost => "lost",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == text)
+    }
+
+    pub const fn is_ended(self) -> bool {
+        !matches!(self, Self::Pending | Self::Running)
+    }
+}
+
+/// A share of the work, in whole percent: 0 to 100.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct Percent(u8);
+
+impl Percent {
+    pub const ZERO: Self = Self(0);
+    pub const DONE: Self = Self(100);
+
+    /// Whole percent of `done` in `total`, below 100: only the end of a run is 100.
+    pub fn of(done: usize, total: usize) -> Self {
+        Self((done * 100 / total.max(1)).min(99) as u8)
+    }
+
+    pub fn new(percent: u8) -> Self {
+        Self(percent.min(100))
+    }
+
+    pub const fn get(self) -> u8 {
+        self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Percent {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match u8::deserialize(deserializer)? {
+            percent @ 0..=100 => Ok(Self(percent)),
+            _ => Err(serde::de::Error::custom("expected 0 to 100")),
+        }
+    }
+}
+
+/// What made a run begin.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunTrigger {
+    pub kind: TriggerKind,
+    /// Who asked for it: the name of a token, or what stands in for a person.
+    pub by: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TriggerKind {
+    /// `pipelines.trigger`, from whatever client.
+    Api,
+    /// A job that another program put into the queue.
+    Queue,
+}
+
+/// A run, as everywhere it is given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Run {
+    pub id: RunId,
+    /// Its number in its pipeline, from 1.
+    pub number: u32,
+    pub pipeline_id: PipelineId,
+    pub pipeline_name: String,
+    pub status: RunStatus,
+    /// Never falls within an attempt, and is 100 only at the end.
+    pub progress: Percent,
+    /// Counts from 1; rises with each automatic or asked-for retry.
+    pub attempt: u32,
+    /// How many attempts it gets before it counts as failed.
+    pub attempts_max: u32,
+    pub branch: Option<String>,
+    /// The commit that the branch stood at, once it is known.
+    pub commit: Option<String>,
+    pub inputs: BTreeMap<String, String>,
+    pub trigger: RunTrigger,
+    /// Why it stands where it stands, where that is not plain: what it waits for, who canceled it.
+    pub reason: Option<String>,
+    /// What went wrong, of a run that failed or timed out.
+    pub error: Option<String>,
+    /// Rises with each change.
+    pub version: u64,
+    /// How many lines its log has.
+    pub lines: u64,
+    pub last_line_at: Option<Timestamp>,
+    /// When it is tried again, between two automatic attempts.
+    pub next_attempt_at: Option<Timestamp>,
+    pub created_at: Timestamp,
+    pub started_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
+}
+
+/// A step of a run: its latest attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Step {
+    pub name: String,
+    pub status: StepStatus,
+    /// The exit code of its command; 128 and the signal's number if a signal ended it.
+    pub exit_code: Option<i32>,
+    /// What went wrong, or why it was skipped.
+    pub reason: Option<String>,
+    /// Counts from 1; 0 before it began.
+    pub attempt: u32,
+    pub needs: Vec<String>,
+    pub started_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
+    /// The number of its first line in the run's log.
+    pub first_line: Option<u64>,
+    pub last_line: Option<u64>,
+}
+
+/// A run with its steps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunDetails {
+    #[serde(flatten)]
+    pub run: Run,
+    pub steps: Vec<Step>,
+    /// Earlier attempts of its steps, oldest first.
+    pub earlier_steps: Vec<Step>,
+}
+
+/// What `watchRun` sends: the state of a run at a version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunState {
+    pub run_id: RunId,
+    pub number: u32,
+    pub status: RunStatus,
+    pub progress: Percent,
+    pub attempt: u32,
+    pub version: u64,
+    pub lines: u64,
+    pub last_line_at: Option<Timestamp>,
+    pub next_attempt_at: Option<Timestamp>,
+    pub commit: Option<String>,
+    pub reason: Option<String>,
+    pub error: Option<String>,
+    pub started_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
+    pub steps: Vec<Step>,
+}
+
+/// A run as the store keeps it: what clients see, and what only Slipway needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunRecord {
+    pub run: Run,
+    /// Raised by each claim: what a worker writes counts only at the epoch of its claim.
+    pub epoch: u64,
+    /// The worker that claimed it last.
+    pub worker: Option<WorkerId>,
+    /// The definition it runs, as YAML; none until it is read from the repository.
+    pub definition: Option<String>,
+    pub repository: Option<String>,
+    /// Somebody asked for its end.
+    pub cancel_requested: bool,
+    /// When its time is over, once it has started.
+    pub deadline: Option<Timestamp>,
+    /// Attempts that ended because their worker went away, not because a step failed.
+    pub losses: u32,
+    /// Redis has confirmed the end of its job: a further delivery is a retry, not a redelivery.
+    pub settled: bool,
+    /// All its lines are in the object store.
+    pub archived: bool,
+    /// Every attempt of every step, in order of step and attempt.
+    pub steps: Vec<StepRecord>,
+}
+
+/// One attempt of a step, as the store keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepRecord {
+    /// The step's place in the definition, from 0.
+    pub index: u32,
+    pub step: Step,
+}
+
+impl RunRecord {
+    /// The latest attempt of each step, in the definition's order.
+    pub fn current_steps(&self) -> Vec<Step> {
+        let mut latest: BTreeMap<u32, &Step> = BTreeMap::new();
+        for record in &self.steps {
+            latest
+                .entry(record.index)
+                .and_modify(|step| {
+                    if step.attempt <= record.step.attempt {
+                        *step = &record.step;
+                    }
+                })
+                .or_insert(&record.step);
+        }
+        latest.into_values().cloned().collect()
+    }
+
+    pub fn details(&self) -> RunDetails {
+        let steps = self.current_steps();
+        let is_current = |record: &&StepRecord| steps.contains(&record.step);
+        let earlier_steps = self
+            .steps
+            .iter()
+            .filter(|record| !is_current(record))
+            .map(|record| record.step.clone())
+            .collect();
+        RunDetails { run: self.run.clone(), steps, earlier_steps }
+    }
+
+    pub fn state(&self) -> RunState {
+        let run = self.run.clone();
+        RunState {
+            run_id: run.id,
+            number: run.number,
+            status: run.status,
+            progress: run.progress,
+            attempt: run.attempt,
+            version: run.version,
+            lines: run.lines,
+            last_line_at: run.last_line_at,
+            next_attempt_at: run.next_attempt_at,
+            commit: run.commit,
+            reason: run.reason,
+            error: run.error,
+            started_at: run.started_at,
+            finished_at: run.finished_at,
+            steps: self.current_steps(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every pair, so that a new status cannot be added without deciding its edges.
+    #[test]
+    fn a_status_follows_only_along_the_edges_of_the_picture() {
+        use RunStatus::*;
+        let edges: &[(RunStatus, &[RunStatus])] = &[
+            (Queued, &[Queued, Waiting, Running, Canceled]),
+            (Waiting, &[Queued, Waiting, Running, Canceled]),
+            (Running, &[Queued, Running, Canceling, Succeeded, Failed, Canceled, TimedOut]),
+            (Canceling, &[Canceling, Canceled]),
+            (Succeeded, &[Queued]),
+            (Failed, &[Queued]),
+            (Canceled, &[Queued]),
+            (TimedOut, &[Queued]),
+        ];
+        for (from, allowed) in edges {
+            for to in RunStatus::ALL {
+                assert_eq!(from.can_become(to), allowed.contains(&to), "{from:?} -> {to:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn progress_reaches_100_only_at_the_end() {
+        assert_eq!(Percent::of(0, 3), Percent::ZERO);
+        assert_eq!(Percent::of(1, 3).get(), 33);
+        assert_eq!(Percent::of(3, 3).get(), 99);
+        assert_eq!(Percent::of(0, 0), Percent::ZERO);
+    }
+}

@@ -1,0 +1,80 @@
+//! Who may do what: roles, access tokens, actors.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::ids::TokenId;
+use crate::domain::time::Timestamp;
+
+/// What a caller may do; each role may also do what those before it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Read everything.
+    Viewer,
+    /// Trigger, cancel and retry runs.
+    Operator,
+    /// Change pipelines and tokens.
+    Admin,
+}
+
+impl Role {
+    pub const ALL: [Self; 3] = [Self::Viewer, Self::Operator, Self::Admin];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Operator => "operator",
+            Self::Admin => "admin",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.as_str() == text)
+    }
+}
+
+/// What a token is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TokenKind {
+    /// For a program: `Authorization: Bearer …`.
+    Api,
+    /// A signed-in browser: a cookie.
+    Session,
+}
+
+impl TokenKind {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Api => "api",
+            Self::Session => "session",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Api, Self::Session].into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
+/// An access token, without the token itself: only its hash is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Token {
+    pub id: TokenId,
+    pub name: String,
+    pub kind: TokenKind,
+    pub role: Role,
+    pub created_at: Timestamp,
+    pub expires_at: Option<Timestamp>,
+    pub last_used_at: Option<Timestamp>,
+}
+
+/// Who is asking.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    /// The token's name; `admin` for the admin token.
+    pub name: String,
+    pub role: Role,
+    /// None for the admin token, which is not in the database.
+    pub token: Option<TokenId>,
+}

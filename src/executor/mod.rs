@@ -1,0 +1,157 @@
+//! Runs one step somewhere: starts it, reads what it prints, ends it.
+//!
+//! A step belongs to its supervisor, a small process of its own, not to the server that started it: so a
+//! server that crashes or is upgraded interrupts nothing. What the next server needs in order to go on is
+//! the step's directory, and nothing else.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::domain::secret::Secret;
+use crate::domain::time::Timestamp;
+
+pub mod supervisor;
+
+/// One attempt of a step, ready to be started.
+#[derive(Debug, Clone)]
+pub struct StepSpec {
+    /// Holds the step's spool and script; made by `start`. One directory for each attempt of a step.
+    pub dir: PathBuf,
+    /// Where the command starts.
+    pub workspace: PathBuf,
+    /// For `sh -e`.
+    pub script: String,
+    /// All that the command sees: nothing is inherited.
+    pub env: Vec<(String, String)>,
+    /// Masked in the output.
+    pub secrets: Vec<Secret<String>>,
+    pub timeout: Option<Duration>,
+    /// Between TERM and KILL.
+    pub grace: Duration,
+    /// After which output is dropped, and a note says so.
+    pub log_bytes_max: u64,
+    /// A longer line is stored as several entries.
+    pub line_bytes_max: usize,
+    /// How far the output may run ahead of `punch` before the command is held back.
+    pub backlog_bytes_max: u64,
+    /// Give it a terminal instead of pipes.
+    pub tty: bool,
+}
+
+/// Which stream of the command a block comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    Stdout,
+    Stderr,
+    /// The supervisor's own words.
+    Note,
+}
+
+/// Whole lines that were read at once.
+#[derive(Debug, Clone)]
+pub struct Block {
+    /// Where the block's record starts in the spool: `Attachment::from` takes it.
+    pub offset: u64,
+    /// Where the next record starts.
+    pub next_offset: u64,
+    pub at: Timestamp,
+    pub source: Source,
+    /// The lines, each without its end.
+    pub lines: Vec<SpoolLine>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpoolLine {
+    pub text: String,
+    /// Not finished yet: the next line of the same source goes on with it.
+    pub partial: bool,
+    /// Goes on with the line before it of the same source.
+    pub continued: bool,
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    Exited(i32),
+    /// By a signal of its own or of somebody else's.
+    Signaled(i32),
+    /// `kill` was called, and everything it had started is gone.
+    Killed,
+    TimedOut,
+    /// It could not be started: the note before it says why.
+    NotStarted,
+}
+
+/// What an attachment gives next.
+#[derive(Debug, Clone)]
+pub enum Output {
+    Block(Block),
+    /// The last thing: nothing of the step is alive any more.
+    Ended {
+        ending: Ending,
+        at: Timestamp,
+    },
+    /// The last thing, instead: the supervisor is gone without having recorded an end. Everything that the
+    /// step had started has been ended.
+    Lost,
+}
+
+/// What the directory of a step says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// It was never started.
+    Absent,
+    /// It is running, has ended or is lost: attach to learn which.
+    Started,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ExecutorError {
+    #[error("the step is running already")]
+    AlreadyRunning,
+    #[error("{doing} {path}")]
+    Io { doing: &'static str, path: PathBuf, source: std::io::Error },
+}
+
+/// Starts a step under a supervisor of its own. Returns once the supervisor has been spawned; how the
+/// command fares is read by attaching.
+pub async fn start(spec: &StepSpec) -> Result<(), ExecutorError> {
+    let _ = spec;
+    unimplemented!()
+}
+
+pub fn presence(dir: &Path) -> Presence {
+    let _ = dir;
+    unimplemented!()
+}
+
+/// Asks the step's supervisor to end the step and all that it started: TERM, after the grace period KILL.
+/// Returns at once; the end is read by attaching. Does nothing where nothing runs.
+pub fn kill(dir: &Path) -> Result<(), ExecutorError> {
+    let _ = dir;
+    unimplemented!()
+}
+
+/// Reads a step's spool.
+#[derive(Debug)]
+pub struct Attachment {}
+
+impl Attachment {
+    /// Attaches to a step that was started, by this process or by one before it, from the record at `offset`
+    /// (0: from the first).
+    pub async fn open(dir: &Path, workspace: &Path, offset: u64) -> Result<Self, ExecutorError> {
+        let _ = (dir, workspace, offset);
+        unimplemented!()
+    }
+
+    /// Waits for what comes next. Cancel safe. After `Ended` or `Lost`: the same again.
+    pub async fn next(&mut self) -> Result<Output, ExecutorError> {
+        unimplemented!()
+    }
+
+    /// Gives the disk back up to `offset`: those lines are in the archive. Where the file system cannot, it
+    /// does nothing.
+    pub fn punch(&self, offset: u64) {
+        let _ = offset;
+    }
+}

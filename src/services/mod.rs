@@ -1,0 +1,7 @@
+//! What Slipway does: one noun a file, one verb a function. Knows nothing of HTTP, rspc, SQL or Redis.
+
+pub mod logs;
+pub mod pipelines;
+pub mod runs;
+pub mod system;
+pub mod tokens;
