@@ -5,5 +5,7 @@ pub mod config;
 pub mod domain;
 pub mod error;
 pub mod executor;
+pub mod logs;
+pub mod redis;
 pub mod services;
 pub mod store;

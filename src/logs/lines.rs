@@ -1,0 +1,179 @@
+//! Blocks of lines as they are stored, and as server-sent events.
+//!
+//! A stored block is NDJSON, a [`LogLine`] a line, exactly as clients get it: it is encoded once, by the
+//! writer, and every reader passes the bytes on.
+
+use std::ops::Range;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::domain::log::LogLine;
+
+/// Consecutive lines, as NDJSON. Each line ends with `\n`.
+#[derive(Debug, Clone)]
+pub struct Block {
+    pub first_n: u64,
+    pub last_n: u64,
+    pub text: Bytes,
+}
+
+impl Block {
+    /// Reads a stored block; none if it is not one.
+    pub fn parse(text: Bytes, last_n: u64) -> Option<Self> {
+        let count = memchr::memchr_iter(b'\n', &text).count() as u64;
+        if count == 0 || last_n < count || text.last() != Some(&b'\n') {
+            return None;
+        }
+        Some(Self { first_n: last_n - count + 1, last_n, text })
+    }
+
+    /// Only the lines above `n`; none if there are none.
+    #[must_use]
+    pub fn after(self, n: u64) -> Option<Self> {
+        if n < self.first_n {
+            return Some(self);
+        }
+        if self.last_n <= n {
+            return None;
+        }
+        let skipped = (n - self.first_n) as usize;
+        let start = memchr::memchr_iter(b'\n', &self.text).nth(skipped)? + 1;
+        Some(Self { first_n: n + 1, last_n: self.last_n, text: self.text.slice(start..) })
+    }
+
+    /// Its lines, without their ends.
+    pub fn lines(&self) -> impl Iterator<Item = &[u8]> {
+        self.text.split_inclusive(|byte| *byte == b'\n').map(|line| &line[..line.len() - 1])
+    }
+
+    pub fn decode(&self) -> Result<Vec<LogLine>, serde_json::Error> {
+        self.lines().map(serde_json::from_slice).collect()
+    }
+}
+
+/// Appends a line to a block that is being made.
+pub fn encode(line: &LogLine, text: &mut Vec<u8>) {
+    serde_json::to_writer(&mut *text, line).expect("a log line has nothing that JSON cannot hold");
+    text.push(b'\n');
+}
+
+/// A block as finished server-sent events, and where each begins, so that any part of it can be sent.
+#[derive(Debug, Clone)]
+pub struct Frames {
+    pub first_n: u64,
+    pub last_n: u64,
+    bytes: Bytes,
+    /// Where the event of the line `first_n + i` begins.
+    starts: Box<[u32]>,
+}
+
+impl Frames {
+    pub fn of(block: &Block) -> Self {
+        let count = (block.last_n - block.first_n + 1) as usize;
+        let mut bytes = BytesMut::with_capacity(block.text.len() + count * 32);
+        let mut starts = Vec::with_capacity(count);
+        for line in block.lines() {
+            starts.push(bytes.len() as u32);
+            put_event(&mut bytes, line, id_of(line));
+        }
+        Self { first_n: block.first_n, last_n: block.last_n, bytes: bytes.freeze(), starts: starts.into() }
+    }
+
+    /// The events of the lines above `n`.
+    pub fn after(&self, n: u64) -> Bytes {
+        if n < self.first_n {
+            return self.bytes.clone();
+        }
+        let index = (n - self.first_n + 1) as usize;
+        match self.starts.get(index) {
+            Some(start) => self.bytes.slice(*start as usize..),
+            None => Bytes::new(),
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+}
+
+/// Writes one server-sent event with an id. `data` has no line break, as JSON written by serde has none.
+pub fn put_event(bytes: &mut BytesMut, data: &[u8], id: &[u8]) {
+    bytes.put_slice(b"data: ");
+    bytes.put_slice(data);
+    bytes.put_slice(b"\nid: ");
+    bytes.put_slice(id);
+    bytes.put_slice(b"\n\n");
+}
+
+/// The id in a stored line: its first field, written by [`encode`].
+fn id_of(line: &[u8]) -> &[u8] {
+    const BEFORE: Range<usize> = 0..b"{\"id\":\"".len();
+    let rest = line.get(BEFORE.end..).unwrap_or_default();
+    let end = memchr::memchr(b'"', rest).unwrap_or(rest.len());
+    &rest[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::log::{LineId, LogStream};
+    use crate::domain::time::Timestamp;
+
+    fn line(n: u64) -> LogLine {
+        LogLine {
+            id: LineId { epoch: 2, n },
+            n,
+            timestamp: Timestamp::from_millis(1_700_000_000_000),
+            step: Some("build".to_owned()),
+            attempt: 1,
+            stream: LogStream::Stdout,
+            message: format!("line {n}\nof \"text\""),
+            partial: false,
+            continued: n == 7,
+        }
+    }
+
+    fn block(numbers: std::ops::RangeInclusive<u64>) -> Block {
+        let mut text = Vec::new();
+        let last_n = *numbers.end();
+        numbers.for_each(|n| encode(&line(n), &mut text));
+        Block::parse(text.into(), last_n).unwrap()
+    }
+
+    #[test]
+    fn a_block_gives_back_the_lines_that_were_put_in() {
+        let block = block(5..=9);
+        assert_eq!((block.first_n, block.last_n), (5, 9));
+        assert_eq!(block.decode().unwrap(), (5..=9).map(line).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_block_is_cut_behind_any_line() {
+        for n in 0..=10 {
+            let rest = block(5..=9).after(n).map(|block| (block.first_n, block.decode().unwrap()));
+            let expected: Vec<_> = (5..=9).filter(|number| n < *number).map(line).collect();
+            match rest {
+                Some((first_n, lines)) => {
+                    assert_eq!(first_n, expected[0].n);
+                    assert_eq!(lines, expected);
+                }
+                None => assert!(expected.is_empty(), "after {n}"),
+            }
+        }
+    }
+
+    #[test]
+    fn frames_are_cut_behind_any_line_too() {
+        let frames = Frames::of(&block(5..=9));
+        for n in 0..=10 {
+            let text = String::from_utf8(frames.after(n).to_vec()).unwrap();
+            let ids: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("id: ")).collect();
+            let expected: Vec<_> = (5..=9).filter(|number| n < *number).map(|n| format!("2-{n}")).collect();
+            assert_eq!(ids, expected, "after {n}");
+        }
+    }
+}

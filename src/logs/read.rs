@@ -1,0 +1,59 @@
+//! Reading a log from any line on, wherever its lines lie.
+
+use bytes::Bytes;
+
+use crate::domain::ids::RunId;
+use crate::error::{Error, Result};
+use crate::logs::lines::Block;
+use crate::logs::{Head, Logs};
+
+/// Entries of the stream that are read at a time: with the bound on an entry, at most 16 MiB.
+const ENTRIES_MAX: usize = 64;
+
+impl Logs {
+    /// The next lines above `n`, some at a time; empty where there are none at present.
+    pub async fn read(&self, run: &RunId, n: u64) -> Result<Vec<Block>> {
+        // A log that is being archived leaves the stream between the two looks: then look again.
+        for _ in 0..3 {
+            let head = self.head(run).await?;
+            if let Some(head) = &head
+                && head.archived_n <= n
+            {
+                if head.last_n <= n {
+                    return Ok(Vec::new());
+                }
+                let blocks = self.read_stream(run, head, n).await?;
+                if !blocks.is_empty() {
+                    return Ok(blocks);
+                }
+                continue;
+            }
+            return Ok(self.read_archive(run, n).await?.into_iter().collect());
+        }
+        Ok(Vec::new())
+    }
+
+    /// The next lines above `n` in the stream; empty where its next line is not there.
+    pub(super) async fn read_stream(&self, run: &RunId, head: &Head, n: u64) -> Result<Vec<Block>> {
+        let mut command = redis::cmd("XRANGE");
+        command.arg(self.stream_key(run)).arg(format!("({}", head.id_of(n))).arg("+");
+        command.arg("COUNT").arg(ENTRIES_MAX);
+        let entries: Vec<(String, Vec<(String, Bytes)>)> = self.redis.command(&command).await?;
+        let mut blocks = Vec::with_capacity(entries.len());
+        let mut last_n = n;
+        for (id, fields) in entries {
+            let Some((_, text)) = fields.into_iter().find(|(name, _)| name == "l") else { continue };
+            let number = id.rsplit_once('-').and_then(|(_, number)| number.parse().ok());
+            let block = number.and_then(|number| Block::parse(text, number)).ok_or_else(|| {
+                Error::internal("reading a live log", format!("entry {id} is not a block of lines"))
+            })?;
+            let Some(block) = block.after(last_n) else { continue };
+            if block.first_n != last_n + 1 {
+                break;
+            }
+            last_n = block.last_n;
+            blocks.push(block);
+        }
+        Ok(blocks)
+    }
+}

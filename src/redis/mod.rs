@@ -1,0 +1,104 @@
+//! The connections to Redis that Slipway opens itself: one for commands, one for wake-ups.
+//!
+//! What is a queue lies in `jobs`, what is a log in `logs`; this module knows neither.
+
+use std::time::Duration;
+
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::{Client, FromRedisValue, Pipeline, RedisError, Script, ScriptInvocation};
+
+use crate::domain::secret::Secret;
+use crate::error::{Error, Result};
+
+pub mod wakeups;
+
+/// Reconnecting goes on for ever; this only spaces the attempts.
+const RECONNECT_DELAY_MAX: Duration = Duration::from_millis(500);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Commands to Redis over one connection, which reconnects by itself. Cheap to clone.
+#[derive(Clone)]
+pub struct Redis {
+    manager: ConnectionManager,
+    client: Client,
+    prefix: String,
+    url: Secret<String>,
+}
+
+impl std::fmt::Debug for Redis {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Redis").field("prefix", &self.prefix).finish_non_exhaustive()
+    }
+}
+
+impl Redis {
+    /// Opens the connection lazily: a Redis that is away makes the first command fail, not the start.
+    pub fn open(url: &Secret<String>, prefix: &str, call_timeout: Duration) -> Result<Self> {
+        let client = Client::open(url.reveal().as_str())
+            .map_err(|_| Error::invalid("redis.url", "expected redis://, rediss:// or unix://"))?;
+        let config = ConnectionManagerConfig::new()
+            .set_connection_timeout(Some(CONNECT_TIMEOUT))
+            .set_response_timeout(Some(call_timeout))
+            .set_max_delay(RECONNECT_DELAY_MAX)
+            .set_number_of_retries(1);
+        let manager =
+            client.get_connection_manager_lazy(config).map_err(|error| Error::unavailable("redis", error))?;
+        Ok(Self { manager, client, prefix: prefix.to_owned(), url: url.clone() })
+    }
+
+    /// `<prefix>:<name>`: everything of ours lies under the prefix.
+    pub fn key(&self, name: &str) -> String {
+        format!("{}:{name}", self.prefix)
+    }
+
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// The address, for the queue's library, which opens connections of its own.
+    pub fn url(&self) -> &Secret<String> {
+        &self.url
+    }
+
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub async fn command<T: FromRedisValue>(&self, command: &redis::Cmd) -> Result<T> {
+        command.query_async(&mut self.manager.clone()).await.map_err(unavailable)
+    }
+
+    pub async fn pipeline<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T> {
+        pipeline.query_async(&mut self.manager.clone()).await.map_err(unavailable)
+    }
+
+    pub async fn script<T: FromRedisValue>(&self, invocation: &ScriptInvocation<'_>) -> Result<T> {
+        invocation.invoke_async(&mut self.manager.clone()).await.map_err(unavailable)
+    }
+
+    /// Tells those who listen on `channel` (a name without the prefix) to look again.
+    pub async fn wake(&self, channel: &str) -> Result<()> {
+        self.command(redis::cmd("PUBLISH").arg(self.key(channel)).arg("")).await
+    }
+
+    pub async fn ping(&self) -> Result<()> {
+        self.command(&redis::cmd("PING")).await
+    }
+
+    /// Connects for a subscription.
+    pub async fn pubsub(&self) -> Result<redis::aio::PubSub, RedisError> {
+        match tokio::time::timeout(CONNECT_TIMEOUT, self.client.get_async_pubsub()).await {
+            Ok(connected) => connected,
+            Err(_) => Err(RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut))),
+        }
+    }
+}
+
+/// A script with its text, compiled once a process.
+pub fn script(text: &str) -> Script {
+    Script::new(text)
+}
+
+fn unavailable(error: RedisError) -> Error {
+    Error::unavailable("redis", error)
+}
