@@ -1,9 +1,24 @@
 //! What every request and job is given: the configuration and the ports.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use object_store::ObjectStore;
+use object_store::local::LocalFileSystem;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
 use crate::config::Config;
-use crate::domain::time::Timestamp;
+use crate::domain::ids::RunId;
+use crate::domain::secret::Secret;
+use crate::domain::time::{Timestamp, now};
+use crate::error::{Error, Result};
+use crate::jobs::Jobs;
+use crate::logs::Logs;
+use crate::logs::follow::Followers;
+use crate::redis::Redis;
+use crate::redis::wakeups::Wakeups;
+use crate::services::states::States;
 use crate::store::Store;
 
 /// Cheap to clone.
@@ -14,7 +29,18 @@ pub struct App(Arc<Inner>);
 pub struct Inner {
     pub config: Config,
     pub store: Store,
+    pub redis: Redis,
+    pub wakeups: Wakeups,
+    pub jobs: Jobs,
+    pub logs: Logs,
+    pub followers: Followers,
+    pub states: States,
+    pub admin_token: Secret<String>,
     pub started_at: Timestamp,
+    /// What runs beside requests and jobs; waited for at the end.
+    pub tasks: TaskTracker,
+    /// Fires when the process is to stop.
+    pub shutdown: CancellationToken,
 }
 
 impl std::ops::Deref for App {
@@ -23,4 +49,59 @@ impl std::ops::Deref for App {
     fn deref(&self) -> &Inner {
         &self.0
     }
+}
+
+impl App {
+    /// Connects the ports. `redis_url` is the configured one, or the private server's.
+    pub async fn connect(
+        config: Config,
+        redis_url: &Secret<String>,
+        admin_token: Secret<String>,
+        shutdown: CancellationToken,
+    ) -> Result<Self> {
+        let tasks = TaskTracker::new();
+        let store = Store::connect(&config.database, &config.data_dir).await?;
+        let redis = Redis::open(redis_url, &config.redis.prefix, config.redis.call_timeout)?;
+        let (wakeups, subscription) = Wakeups::new(redis.clone(), shutdown.clone());
+        tasks.spawn(subscription);
+        let logs = Logs::new(redis.clone(), object_store(&config)?);
+        let followers = Followers::new(logs.clone(), wakeups.clone(), tasks.clone());
+        let states = States::new(store.clone(), logs.clone(), wakeups.clone(), tasks.clone());
+        Ok(Self(Arc::new(Inner {
+            jobs: Jobs::new(redis.clone(), config.redis.call_timeout),
+            started_at: now(),
+            config,
+            store,
+            redis,
+            wakeups,
+            logs,
+            followers,
+            states,
+            admin_token,
+            tasks,
+            shutdown,
+        })))
+    }
+
+    /// Where a run has its workspace, spools and journal on this host.
+    pub fn run_dir(&self, run: &RunId) -> PathBuf {
+        self.config.data_dir.join("runs").join(run.as_str())
+    }
+}
+
+fn object_store(config: &Config) -> Result<Arc<dyn ObjectStore>> {
+    let path = match config.objects.store.as_deref() {
+        None => config.data_dir.join("objects"),
+        Some(address) => match address.split_once("://") {
+            None => PathBuf::from(address),
+            Some(("file", path)) => PathBuf::from(path),
+            Some(_) => {
+                return Err(Error::invalid("objects.store", "expected a directory, or file:// and a directory"));
+            }
+        },
+    };
+    let unusable = |error: std::io::Error| Error::unavailable("object store", error);
+    std::fs::create_dir_all(&path).map_err(unusable)?;
+    let store = LocalFileSystem::new_with_prefix(&path).map_err(|error| Error::unavailable("object store", error))?;
+    Ok(Arc::new(store.with_automatic_cleanup(true)))
 }

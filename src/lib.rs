@@ -10,3 +10,4 @@ pub mod logs;
 pub mod redis;
 pub mod services;
 pub mod store;
+pub mod worker;

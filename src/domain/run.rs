@@ -243,7 +243,7 @@ pub struct Step {
     pub exit_code: Option<i32>,
     /// What went wrong, or why it was skipped.
     pub reason: Option<String>,
-    /// Counts from 1; 0 before it began.
+    /// Counts from 1, over all attempts of the run; a step that is `pending` has yet to begin it.
     pub attempt: u32,
     pub needs: Vec<String>,
     pub started_at: Option<Timestamp>,
@@ -306,6 +306,8 @@ pub struct RunRecord {
     pub settled: bool,
     /// All its lines are in the object store.
     pub archived: bool,
+    /// The next worker makes a new workspace and checks out anew: the run begins from its start.
+    pub restart: bool,
     /// Every attempt of every step, in order of step and attempt.
     pub steps: Vec<StepRecord>,
 }
@@ -320,30 +322,26 @@ pub struct StepRecord {
 
 impl RunRecord {
     /// The latest attempt of each step, in the definition's order.
-    pub fn current_steps(&self) -> Vec<Step> {
-        let mut latest: BTreeMap<u32, &Step> = BTreeMap::new();
+    pub fn current_records(&self) -> Vec<StepRecord> {
+        let mut latest: BTreeMap<u32, &StepRecord> = BTreeMap::new();
         for record in &self.steps {
-            latest
-                .entry(record.index)
-                .and_modify(|step| {
-                    if step.attempt <= record.step.attempt {
-                        *step = &record.step;
-                    }
-                })
-                .or_insert(&record.step);
+            let known = latest.entry(record.index).or_insert(record);
+            if known.step.attempt < record.step.attempt {
+                *known = record;
+            }
         }
         latest.into_values().cloned().collect()
     }
 
+    pub fn current_steps(&self) -> Vec<Step> {
+        self.current_records().into_iter().map(|record| record.step).collect()
+    }
+
     pub fn details(&self) -> RunDetails {
-        let steps = self.current_steps();
-        let is_current = |record: &&StepRecord| steps.contains(&record.step);
-        let earlier_steps = self
-            .steps
-            .iter()
-            .filter(|record| !is_current(record))
-            .map(|record| record.step.clone())
-            .collect();
+        let steps = self.current_records();
+        let earlier_steps =
+            self.steps.iter().filter(|record| !steps.contains(record)).map(|record| record.step.clone()).collect();
+        let steps = steps.into_iter().map(|record| record.step).collect();
         RunDetails { run: self.run.clone(), steps, earlier_steps }
     }
 

@@ -108,6 +108,23 @@ impl Jobs {
         .await
     }
 
+    /// Has the job of a canceled run end its wait: delivered at once where there is still something to be done
+    /// (`has_begun`), taken out of the queue where there is not.
+    pub async fn hurry_or_remove(&self, run: &RunId, has_begun: bool) -> Result<()> {
+        if !has_begun {
+            return self.remove(run).await;
+        }
+        self.bounded(async {
+            let queue = self.queue().await?;
+            let Some(job) = queue.get_job(run.as_str()).await.map_err(unavailable)? else { return Ok(()) };
+            if queue.get_job_state(run.as_str()).await.map_err(unavailable)? == JobState::Delayed {
+                job.promote().await.map_err(unavailable)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
     pub async fn standing(&self, run: &RunId) -> Result<JobStanding> {
         self.bounded(async {
             let queue = self.queue().await?;

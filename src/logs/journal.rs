@@ -19,6 +19,9 @@ pub struct Entry {
     pub first_n: u64,
     #[serde(rename = "c")]
     pub count: u64,
+    /// Text in the log up to its last line.
+    #[serde(rename = "b")]
+    pub log_bytes: u64,
     #[serde(flatten)]
     pub origin: Origin,
 }
@@ -94,7 +97,7 @@ mod tests {
             offset: first_n * 10,
             next: first_n * 10 + 10,
         };
-        Entry { first_n, count: 3, origin }
+        Entry { first_n, count: 3, log_bytes: first_n * 7, origin }
     }
 
     /// Cuts the file at every byte: what was written whole is read, and appending goes on behind it.
@@ -103,7 +106,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("journal");
         let words = Origin::Words { step: None, attempt: 0, at_ms: 5, text: "a\nb".to_owned() };
-        let written = vec![entry(1), entry(4), Entry { first_n: 7, count: 1, origin: words }];
+        let written = vec![entry(1), entry(4), Entry { first_n: 7, count: 1, log_bytes: 52, origin: words }];
         Journal::open(&path).unwrap().0.append(&written).unwrap();
         let bytes = std::fs::read(&path).unwrap();
         for length in 0..=bytes.len() {

@@ -152,11 +152,16 @@ impl Wakeups {
 }
 
 impl Listener {
-    /// Waits for a notice since the last call, at most for `patience`.
-    pub async fn wait(&mut self, patience: Duration) {
-        // An error says that the sender is gone; then only patience is left.
-        if let Ok(Err(_)) = tokio::time::timeout(patience, self.notices.changed()).await {
-            tokio::time::sleep(patience).await;
+    /// Waits for a notice since the last call, at most for `patience`; whether there was one.
+    pub async fn wait(&mut self, patience: Duration) -> bool {
+        match tokio::time::timeout(patience, self.notices.changed()).await {
+            Ok(Ok(())) => true,
+            Err(_) => false,
+            // The sender is gone, so only patience is left.
+            Ok(Err(_)) => {
+                tokio::time::sleep(patience).await;
+                false
+            }
         }
     }
 }

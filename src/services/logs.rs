@@ -1,13 +1,17 @@
 //! The logs of runs: followed live, and read by number.
 
 use bytes::Bytes;
+use futures::StreamExt;
 use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 use crate::app::App;
 use crate::domain::ids::RunId;
 use crate::domain::log::LogLine;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::services::runs;
+use crate::services::states::Snapshot;
 
 /// Where a stream begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +25,8 @@ pub enum After {
 /// How many lines a page may have.
 pub const PAGE_LINES_MAX: u32 = 1_000;
 pub const PAGE_LINES_DEFAULT: u32 = 100;
+/// Blocks that a page of one step's lines looks through: others may print between them without end.
+const PAGE_BLOCKS_MAX: usize = 256;
 
 #[derive(Debug, Clone)]
 pub struct ReadLog {
@@ -47,11 +53,90 @@ pub struct LogPage {
 /// The lines as finished server-sent events (`data: <LogLine as JSON>`, `id: <epoch>-<n>`), several at a time:
 /// those that are there, then each new one, until the run has ended.
 pub async fn stream(app: &App, run_id: &RunId, after: After) -> Result<BoxStream<'static, Result<Bytes>>> {
-    let _ = (app, run_id, after);
-    unimplemented!()
+    let watched = app.states.watch(run_id).await?;
+    let states = watched.subscribe();
+    let n = match after {
+        After::Line(n) => n,
+        After::End => states.borrow().state.lines,
+    };
+    let end_n = states.borrow().end_n();
+    let end = watch::Sender::new(end_n);
+    let lines = app.followers.follow(run_id.clone(), n, end.subscribe());
+    Ok(async_stream::stream! {
+        let _keeps_reading = watched;
+        let mut lines = std::pin::pin!(lines);
+        let mut states = states;
+        loop {
+            tokio::select! {
+                events = lines.next() => match events {
+                    Some(events) => yield events,
+                    None => return,
+                },
+                () = ended(&mut states, &end), if end.borrow().is_none() => {}
+            }
+        }
+    }
+    .boxed())
 }
 
+/// Waits for the end of the run, and passes on which line is its last.
+async fn ended(states: &mut watch::Receiver<Snapshot>, end: &watch::Sender<Option<u64>>) {
+    match states.wait_for(|snapshot| snapshot.state.status.is_ended()).await {
+        Ok(snapshot) => {
+            end.send_replace(snapshot.end_n());
+        }
+        // Whoever watches the run is gone with this stream's own handle, so this does not come to pass.
+        Err(_) => std::future::pending().await,
+    }
+}
+
+/// A page of lines by number. Its cost is that of the page, wherever it lies.
 pub async fn page(app: &App, request: ReadLog) -> Result<LogPage> {
-    let _ = (app, request);
-    unimplemented!()
+    let ReadLog { run_id, from, limit, step } = request;
+    let run = runs::get(app, &run_id).await?;
+    let total = run.run.lines;
+    let first_n = match from {
+        None => 1,
+        Some(from @ 0..) => u64::try_from(from).unwrap_or(0).max(1),
+        Some(from) => (total + 1).saturating_sub(from.unsigned_abs()).max(1),
+    };
+    let (mut after_n, mut until_n) = (first_n - 1, total);
+    if let Some(name) = &step {
+        // The step's own range of lines bounds the search for them.
+        let attempts = || run.steps.iter().chain(&run.earlier_steps).filter(|step| step.name == *name);
+        if attempts().next().is_none() {
+            return Err(Error::not_found("step", name));
+        }
+        let first = attempts().filter_map(|step| step.first_line).min();
+        if attempts().all(|step| step.status.is_ended()) {
+            // Slipway's own words on a step follow its last line.
+            until_n = total;
+        }
+        after_n = after_n.max(first.map_or(0, |first| first - 1));
+    }
+    let mut items = Vec::new();
+    for _ in 0..PAGE_BLOCKS_MAX {
+        if until_n <= after_n || limit as usize <= items.len() {
+            break;
+        }
+        let blocks = app.logs.read(&run_id, after_n).await?;
+        if blocks.is_empty() {
+            break;
+        }
+        for block in blocks {
+            for line in block.lines() {
+                if limit as usize <= items.len() {
+                    break;
+                }
+                let line: LogLine = serde_json::from_slice(line)
+                    .map_err(|error| Error::internal("reading a stored line", error))?;
+                after_n = line.n;
+                if step.is_none() || line.step == step {
+                    items.push(line);
+                }
+            }
+        }
+    }
+    let next_from = (after_n < total).then_some(after_n + 1);
+    Ok(LogPage { items, total, next_from })
 }

@@ -1,7 +1,9 @@
 //! What Slipway does: one noun a file, one verb a function. Knows nothing of HTTP, rspc, SQL or Redis.
 
+pub mod executions;
 pub mod logs;
 pub mod pipelines;
 pub mod runs;
+pub mod states;
 pub mod system;
 pub mod tokens;

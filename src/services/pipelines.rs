@@ -1,10 +1,16 @@
-//! Pipelines: make, read, change, delete, check.
+//! Pipelines: made, read, changed, deleted, checked.
 
 use crate::app::App;
-use crate::domain::pipeline::{Pipeline, Problem};
+use crate::domain::ids::PipelineId;
+use crate::domain::pipeline::{self, Pipeline, Problem};
+use crate::domain::text;
+use crate::domain::time::now;
 use crate::domain::token::Actor;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::services::runs;
+use crate::store;
 use crate::store::page::{Page, PageRequest};
+use crate::store::pipelines::Deletion;
 
 pub use crate::store::pipelines::PipelineChange;
 
@@ -18,36 +24,87 @@ pub struct CreatePipeline {
     pub description: Option<String>,
 }
 
-/// `Invalid` for a bad field, `Conflict` if the name is taken.
-pub async fn create(app: &App, actor: &Actor, request: CreatePipeline) -> Result<Pipeline> {
-    let _ = (app, actor, request);
-    unimplemented!()
+/// # Errors
+///
+/// - `Invalid` if a field breaks a rule, or the definition has a problem.
+/// - `Conflict` if the name is taken.
+pub async fn create(app: &App, _actor: &Actor, request: CreatePipeline) -> Result<Pipeline> {
+    let CreatePipeline { name, repository, default_branch, definition, description } = request;
+    check(&PipelineChange {
+        name: Some(name.clone()),
+        description: Some(description.clone()),
+        repository: Some(repository.clone()),
+        default_branch: Some(default_branch.clone()),
+        definition: Some(definition.clone()),
+    })?;
+    let now = now();
+    let pipeline = Pipeline {
+        id: PipelineId::generate(),
+        name,
+        description,
+        repository,
+        default_branch,
+        definition,
+        created_at: now,
+        updated_at: now,
+    };
+    store::pipelines::insert(&app.store, &pipeline).await?;
+    Ok(pipeline)
 }
 
 /// By id or name. `NotFound`.
 pub async fn get(app: &App, id_or_name: &str) -> Result<Pipeline> {
-    let _ = (app, id_or_name);
-    unimplemented!()
+    let found = store::pipelines::find(&app.store, id_or_name).await?;
+    found.ok_or_else(|| Error::not_found("pipeline", id_or_name))
 }
 
 pub async fn list(app: &App, search: Option<&str>, page: PageRequest) -> Result<Page<Pipeline>> {
-    let _ = (app, search, page);
-    unimplemented!()
+    store::pipelines::list(&app.store, search, page).await
 }
 
-pub async fn update(app: &App, actor: &Actor, id_or_name: &str, change: PipelineChange) -> Result<Pipeline> {
-    let _ = (app, actor, id_or_name, change);
-    unimplemented!()
+/// Changes what `change` names. Runs that were triggered before keep what they were triggered with.
+pub async fn update(app: &App, _actor: &Actor, id_or_name: &str, change: PipelineChange) -> Result<Pipeline> {
+    check(&change)?;
+    let pipeline = get(app, id_or_name).await?;
+    let updated = store::pipelines::update(&app.store, &pipeline.id, change, now()).await?;
+    updated.ok_or_else(|| Error::not_found("pipeline", id_or_name))
 }
 
-/// `Conflict` while runs are live.
-pub async fn delete(app: &App, actor: &Actor, id_or_name: &str) -> Result<()> {
-    let _ = (app, actor, id_or_name);
-    unimplemented!()
+/// Deletes a pipeline. Its past runs stay readable, and its name is free again. `Conflict` while runs are
+/// live.
+pub async fn delete(app: &App, _actor: &Actor, id_or_name: &str) -> Result<()> {
+    let pipeline = get(app, id_or_name).await?;
+    match store::pipelines::delete(&app.store, &pipeline.id, now()).await? {
+        Deletion::Deleted => Ok(()),
+        Deletion::NotFound => Err(Error::not_found("pipeline", id_or_name)),
+        Deletion::Live(count) => Err(Error::Conflict(format!(
+            "{} has {count} runs that have not ended: cancel them or wait for them",
+            pipeline.name
+        ))),
+    }
 }
 
-/// All that is wrong with a definition; empty: nothing. `Invalid` only if it is too large to look at.
-pub fn validate(definition: &str) -> Result<Vec<Problem>> {
-    let _ = definition;
-    unimplemented!()
+/// All that is wrong with a definition; empty: nothing.
+pub fn validate(definition: &str) -> Vec<Problem> {
+    pipeline::parse(definition).err().unwrap_or_default()
+}
+
+fn check(change: &PipelineChange) -> Result<()> {
+    let rule = |field: &str, outcome: Result<(), String>| outcome.map_err(|reason| Error::invalid(field, reason));
+    if let Some(name) = &change.name {
+        rule("name", text::check_pipeline_name(name))?;
+    }
+    if let Some(Some(description)) = &change.description {
+        rule("description", text::check_description(description))?;
+    }
+    if let Some(Some(repository)) = &change.repository {
+        rule("repository", text::check_repository(repository))?;
+    }
+    if let Some(Some(branch)) = &change.default_branch {
+        rule("defaultBranch", text::check_branch(branch))?;
+    }
+    if let Some(Some(definition)) = &change.definition {
+        runs::parse(definition)?;
+    }
+    Ok(())
 }

@@ -1,16 +1,27 @@
-//! Runs: the only place that moves one between statuses, whoever asks.
+//! Runs: triggered, read, canceled, tried again. What a worker does to a run is in `executions`; together
+//! they are the only places that move one between statuses, whoever asks.
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use futures::StreamExt;
 use futures::stream::BoxStream;
 
 use crate::app::App;
+use crate::domain::attempt::StepSoFar;
 use crate::domain::ids::RunId;
-use crate::domain::run::{Run, RunDetails};
+use crate::domain::pipeline::{self, Definition, Retry};
+use crate::domain::run::{
+    Percent, Run, RunDetails, RunRecord, RunStatus, RunTrigger, Step, StepRecord, StepStatus, TriggerKind,
+};
+use crate::domain::text;
+use crate::domain::time::now;
 use crate::domain::token::Actor;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::services::states;
 use crate::store::page::{Page, PageRequest};
+use crate::store::runs::{Insertion, NewRun, RunChange};
+use crate::store;
 
 pub use crate::store::runs::RunFilter;
 
@@ -32,42 +43,295 @@ pub enum RetryFrom {
     Failed,
 }
 
+/// Makes a run and queues it for a worker.
+///
+/// The row is committed before the job is queued. If the process dies in between, or Redis is away, the run
+/// stays `Queued` without a job until the reconciler queues it again; the job's id is the run's, so queueing
+/// twice is harmless.
+///
+/// # Errors
+///
+/// - `Invalid` if a field breaks a rule, or the pipeline's definition has a problem.
+/// - `NotFound` if there is no such pipeline.
+/// - `Unavailable` if the database is.
 pub async fn trigger(app: &App, actor: &Actor, request: TriggerRun) -> Result<Run> {
-    let _ = (app, actor, request);
-    unimplemented!()
+    let TriggerRun { pipeline, branch, inputs, idempotency_key } = request;
+    check_trigger(branch.as_deref(), &inputs, idempotency_key.as_deref())?;
+    let found = store::pipelines::find(&app.store, &pipeline).await?;
+    let pipeline = found.ok_or_else(|| Error::not_found("pipeline", &pipeline))?;
+    let definition = pipeline.definition.as_deref().map(parse).transpose()?;
+    if definition.is_none() && pipeline.repository.is_none() {
+        return Err(Error::Conflict(format!(
+            "{} has neither a definition nor a repository to read one from: give it one by pipelines.update",
+            pipeline.name
+        )));
+    }
+    let retry = definition.as_ref().map_or(Retry::DEFAULT, |definition| definition.retry);
+    let run = NewRun {
+        id: RunId::generate(),
+        pipeline_id: pipeline.id.clone(),
+        branch: branch.or(pipeline.default_branch),
+        inputs,
+        trigger: RunTrigger { kind: TriggerKind::Api, by: actor.name.clone() },
+        attempts_max: retry.attempts,
+        repository: pipeline.repository,
+        definition: pipeline.definition,
+        idempotency_key,
+        steps: definition.as_ref().map(first_steps).unwrap_or_default(),
+        now: now(),
+    };
+    let run = match store::runs::insert(&app.store, run).await? {
+        Insertion::Inserted(run) | Insertion::Existing(run) => run,
+        Insertion::NoPipeline => return Err(Error::not_found("pipeline", pipeline.id)),
+    };
+    if run.status == RunStatus::Queued
+        && let Err(error) = app.jobs.add(&run.id, retry).await
+    {
+        tracing::warn!(run.id = %run.id, error = error.chain(), "The run is taken, and will be queued once Redis is back");
+    }
+    Ok(run)
 }
 
 pub async fn get(app: &App, id: &RunId) -> Result<RunDetails> {
-    let _ = (app, id);
-    unimplemented!()
+    let mut details = find(app, id).await?.details();
+    if !details.run.status.is_ended()
+        && let Ok(Some(head)) = app.logs.head(id).await
+        && details.run.lines < head.last_n
+    {
+        details.run.lines = head.last_n;
+        details.run.last_line_at = head.last_line_at;
+    }
+    Ok(details)
 }
 
-/// `pipeline` of the filter is an id; `find` resolves a name.
+/// `pipeline` is an id or a name, and outweighs the filter's.
 pub async fn list(
     app: &App,
     pipeline: Option<&str>,
-    filter: RunFilter,
+    mut filter: RunFilter,
     page: PageRequest,
 ) -> Result<Page<Run>> {
-    let _ = (app, pipeline, filter, page);
-    unimplemented!()
+    if let Some(pipeline) = pipeline {
+        filter.pipeline_id = match store::pipelines::find(&app.store, pipeline).await? {
+            Some(pipeline) => Some(pipeline.id),
+            // The runs of a deleted pipeline are still found by its id.
+            None => Some(pipeline.parse().map_err(|_| Error::not_found("pipeline", pipeline))?),
+        };
+    }
+    store::runs::list(&app.store, &filter, page).await
 }
 
-/// Ends a run: at once where it is queued, else by its worker. A run that has ended is left as it is.
+/// Ends a run: at once where nothing of it has begun, else by its worker. A run that has ended is left as it
+/// is.
 pub async fn cancel(app: &App, actor: &Actor, id: &RunId) -> Result<Run> {
-    let _ = (app, actor, id);
-    unimplemented!()
+    // Each look that finds the run elsewhere means that it went on meanwhile, which it does a few times.
+    for _ in 0..20 {
+        let record = find(app, id).await?;
+        let status = record.run.status;
+        let reason = format!("canceled by {}", actor.name);
+        let mut change = RunChange::of(id.clone());
+        change.epoch = Some(record.epoch);
+        change.from = vec![status];
+        change.cancel_requested = Some(true);
+        change.reason = Some(Some(reason));
+        match status {
+            _ if status.is_ended() || record.cancel_requested => return Ok(record.run),
+            RunStatus::Queued | RunStatus::Waiting if !has_begun(&record) => {
+                let now = now();
+                change.release = true;
+                change.status = Some(RunStatus::Canceled);
+                change.finished_at = Some(Some(now));
+                change.progress = Some(Percent::DONE);
+                change.settled = Some(true);
+                change.archived = Some(true);
+                change.steps = ended_steps(&record, StepStatus::Canceled, "the run was canceled");
+            }
+            // Between two attempts: its `when: always` steps are still to be run.
+            RunStatus::Queued | RunStatus::Waiting => change.next_attempt_at = Some(None),
+            _ => change.status = Some(RunStatus::Canceling),
+        }
+        if store::runs::change(&app.store, change).await?.is_none() {
+            continue;
+        }
+        announce(app, id).await;
+        if let Err(error) = app.jobs.hurry_or_remove(id, has_begun(&record)).await {
+            tracing::debug!(run.id = %id, error = error.chain(), "The canceled run's job stays until it is taken");
+        }
+        return Ok(find(app, id).await?.run);
+    }
+    Err(Error::Conflict("the run changes too quickly to be canceled: try again".to_owned()))
 }
 
-/// `Conflict` unless the run has ended.
+/// Tries a run again that has ended. `Conflict` if it has not.
 pub async fn retry(app: &App, actor: &Actor, id: &RunId, from: RetryFrom) -> Result<Run> {
-    let _ = (app, actor, id, from);
-    unimplemented!()
+    let record = find(app, id).await?;
+    if !record.run.status.is_ended() {
+        return Err(Error::Conflict(format!("the run is {}: only one that has ended is retried", record.run.status.as_str())));
+    }
+    let (change, retry) = retry_change(&record, from, format!("retried by {}", actor.name));
+    if store::runs::change(&app.store, change).await?.is_none() {
+        return Err(Error::Conflict("the run was changed meanwhile: look at it and try again".to_owned()));
+    }
+    announce(app, id).await;
+    if let Err(error) = app.jobs.add_again(id, retry).await {
+        tracing::warn!(run.id = %id, error = error.chain(), "The run will be queued once Redis is back");
+    }
+    Ok(find(app, id).await?.run)
 }
 
-/// The run's states as finished server-sent events (`data: <RunState as JSON>`, `id: <version>`): the present
-/// one, then each change, until the run has ended.
+/// The run's states as finished server-sent events: the present one, then each change, until it has ended.
 pub async fn watch(app: &App, id: &RunId) -> Result<BoxStream<'static, Result<Bytes>>> {
-    let _ = (app, id);
-    unimplemented!()
+    let watched = app.states.watch(id).await?;
+    let mut latest = watched.subscribe();
+    let events = async_stream::stream! {
+        let _keeps_reading = watched;
+        loop {
+            let snapshot = latest.borrow_and_update().clone();
+            let has_ended = snapshot.state.status.is_ended();
+            yield Ok(snapshot.event);
+            if has_ended || latest.changed().await.is_err() {
+                return;
+            }
+        }
+    };
+    Ok(events.boxed())
+}
+
+/// Tells those who watch a run, and its worker, to look again. Notices may be lost, so a failure is of no
+/// consequence but delay.
+pub async fn announce(app: &App, id: &RunId) {
+    if let Err(error) = app.redis.wake(&states::channel(id)).await {
+        tracing::debug!(run.id = %id, error = error.chain(), "A change was not announced");
+    }
+}
+
+/// A run with all that is known of it. `NotFound`.
+pub(crate) async fn find(app: &App, id: &RunId) -> Result<RunRecord> {
+    store::runs::find(&app.store, id).await?.ok_or_else(|| Error::not_found("run", id))
+}
+
+/// The change that makes an ended run begin again, and how its job is to be tried.
+pub(crate) fn retry_change(record: &RunRecord, from: RetryFrom, reason: String) -> (RunChange, Retry) {
+    let definition = record.definition.as_deref().and_then(|text| pipeline::parse(text).ok());
+    let retry = definition.as_ref().map_or(Retry::DEFAULT, |definition| definition.retry);
+    let steps = again_steps(record, from);
+    let mut change = RunChange::of(record.run.id.clone());
+    change.from = vec![record.run.status];
+    change.epoch = Some(record.epoch);
+    change.release = true;
+    change.status = Some(RunStatus::Queued);
+    change.attempt = Some(record.run.attempt + 1);
+    change.attempts_max = Some(record.run.attempt + retry.attempts);
+    change.progress = Some(progress_of(&steps));
+    change.reason = Some(Some(reason));
+    change.error = Some(None);
+    change.next_attempt_at = Some(None);
+    change.finished_at = Some(None);
+    change.deadline = Some(None);
+    change.cancel_requested = Some(false);
+    change.settled = Some(false);
+    change.archived = Some(false);
+    change.restart = Some(from == RetryFrom::Start);
+    change.steps = steps;
+    (change, retry)
+}
+
+/// The steps of a further attempt: what has succeeded stays (unless it begins from the start), all else is to
+/// be done again, as a further attempt of the step where it had begun.
+pub(crate) fn again_steps(record: &RunRecord, from: RetryFrom) -> Vec<StepRecord> {
+    record
+        .current_records()
+        .into_iter()
+        .map(|mut record| {
+            let step = &mut record.step;
+            let is_kept = step.status == StepStatus::Succeeded && from == RetryFrom::Failed;
+            if !is_kept {
+                let attempt = if step.started_at.is_some() { step.attempt + 1 } else { step.attempt };
+                *step = pending(&step.name, &step.needs, attempt);
+            }
+            record
+        })
+        .collect()
+}
+
+pub(crate) fn progress_of(steps: &[StepRecord]) -> Percent {
+    Percent::of(steps.iter().filter(|record| record.step.status.is_ended()).count(), steps.len())
+}
+
+/// The steps of a definition before anything has begun.
+pub(crate) fn first_steps(definition: &Definition) -> Vec<StepRecord> {
+    let record = |(index, step): (usize, &pipeline::StepDefinition)| StepRecord {
+        index: u32::try_from(index).unwrap_or(u32::MAX),
+        step: pending(&step.name, &step.needs, 1),
+    };
+    definition.steps.iter().enumerate().map(record).collect()
+}
+
+/// What is on record of each step, for the bookkeeping of an attempt.
+pub(crate) fn so_far(records: &[StepRecord]) -> Vec<StepSoFar> {
+    records
+        .iter()
+        .map(|record| {
+            let is_pending = record.step.status == StepStatus::Pending;
+            let attempt = if is_pending { record.step.attempt - 1 } else { record.step.attempt };
+            StepSoFar { status: record.step.status, attempt, tries: u32::from(!is_pending) }
+        })
+        .collect()
+}
+
+fn pending(name: &str, needs: &[String], attempt: u32) -> Step {
+    Step {
+        name: name.to_owned(),
+        status: StepStatus::Pending,
+        exit_code: None,
+        reason: None,
+        attempt,
+        needs: needs.to_vec(),
+        started_at: None,
+        finished_at: None,
+        first_line: None,
+        last_line: None,
+    }
+}
+
+fn has_begun(record: &RunRecord) -> bool {
+    record.steps.iter().any(|record| record.step.started_at.is_some())
+}
+
+/// The steps that have not ended, ended.
+pub(crate) fn ended_steps(record: &RunRecord, status: StepStatus, reason: &str) -> Vec<StepRecord> {
+    let mut open = record.current_records();
+    open.retain(|record| !record.step.status.is_ended());
+    for record in &mut open {
+        record.step.status = status;
+        record.step.reason = Some(reason.to_owned());
+        record.step.finished_at = record.step.started_at.map(|_| now());
+    }
+    open
+}
+
+/// A pipeline's definition, or the first problem that it has.
+pub(crate) fn parse(definition: &str) -> Result<Definition> {
+    pipeline::parse(definition).map_err(|problems| {
+        let reason = match problems.first() {
+            Some(first) => format!("line {}, column {}: {}", first.line, first.column, first.message),
+            None => "it cannot be read".to_owned(),
+        };
+        Error::invalid("definition", reason)
+    })
+}
+
+fn check_trigger(
+    branch: Option<&str>,
+    inputs: &BTreeMap<String, String>,
+    idempotency_key: Option<&str>,
+) -> Result<()> {
+    if let Some(branch) = branch {
+        text::check_branch(branch).map_err(|reason| Error::invalid("branch", reason))?;
+    }
+    text::check_inputs(inputs).map_err(|reason| Error::invalid("inputs", reason))?;
+    if let Some(key) = idempotency_key {
+        text::check_idempotency_key(key).map_err(|reason| Error::invalid("idempotencyKey", reason))?;
+    }
+    Ok(())
 }

@@ -1,10 +1,13 @@
 //! How the installation is.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Timestamp, now};
 use crate::error::Result;
+use crate::store::{self, Engine};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -49,7 +52,68 @@ pub struct QueueHealth {
     pub workers: u64,
 }
 
-pub async fn health(app: &App) -> Result<Health> {
-    let _ = app;
-    unimplemented!()
+/// Workers that were seen within this count as there.
+const WORKER_SEEN: Duration = Duration::from_secs(30);
+const WORKERS_MAX: u32 = 1_000;
+
+/// How the parts are. Never fails: what cannot be asked is down.
+pub async fn health(app: &App) -> Health {
+    let (database, redis, counts, workers) = tokio::join!(
+        app.store.ping(),
+        redis_kind(app),
+        app.jobs.counts(),
+        store::workers::list(&app.store, WORKERS_MAX),
+    );
+    let workers = workers.unwrap_or_default();
+    let now = now();
+    let present = workers.iter().filter(|worker| now.since(worker.seen_at) < WORKER_SEEN).count() as u64;
+    let kind = match app.store.engine() {
+        Engine::Sqlite => "sqlite",
+        Engine::Postgres => "postgres",
+    };
+    let database = component(database.map(|()| kind.to_owned()), kind);
+    let redis = component(redis, "redis");
+    let status = match (database.status, redis.status, present) {
+        (HealthStatus::Down, ..) => HealthStatus::Down,
+        (_, HealthStatus::Ok, 1..) => HealthStatus::Ok,
+        _ => HealthStatus::Degraded,
+    };
+    let counts = counts.unwrap_or_default();
+    Health {
+        status,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        uptime_seconds: u32::try_from(now.since(app.started_at).as_secs()).unwrap_or(u32::MAX).into(),
+        database,
+        redis,
+        queue: QueueHealth {
+            waiting: counts.waiting,
+            active: counts.active,
+            delayed: counts.delayed,
+            failed: counts.failed,
+            workers: present,
+        },
+        last_fetch_at: workers.iter().filter_map(|worker| worker.fetched_at).max(),
+    }
+}
+
+fn component(answer: Result<String>, kind: &str) -> ComponentHealth {
+    match answer {
+        Ok(kind) => ComponentHealth { status: HealthStatus::Ok, kind, error: None },
+        // Anybody may ask, so the cause stays in the log.
+        Err(error) => {
+            tracing::debug!(error = error.chain(), "A part of the installation does not answer");
+            ComponentHealth { status: HealthStatus::Down, kind: kind.to_owned(), error: Some(error.to_string()) }
+        }
+    }
+}
+
+/// The server's name and version.
+async fn redis_kind(app: &App) -> Result<String> {
+    let info: String = app.redis.command(redis::cmd("INFO").arg("server")).await?;
+    let field = |name: &str| {
+        let line = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        line.map(|value| value.trim().to_owned())
+    };
+    let valkey = field("valkey_version").map(|version| format!("valkey {version}"));
+    Ok(valkey.or_else(|| field("redis_version").map(|version| format!("redis {version}"))).unwrap_or_default())
 }

@@ -62,6 +62,7 @@ pub struct RunChange {
     pub attempt: Option<u32>,
     pub attempts_max: Option<u32>,
     pub commit: Option<String>,
+    pub branch: Option<String>,
     pub definition: Option<String>,
     pub reason: Option<Option<String>>,
     pub error: Option<Option<String>>,
@@ -75,6 +76,7 @@ pub struct RunChange {
     pub losses: Option<u32>,
     pub settled: Option<bool>,
     pub archived: Option<bool>,
+    pub restart: Option<bool>,
     /// Written whole: inserted, or replaced where the run has that attempt of that step already.
     pub steps: Vec<StepRecord>,
 }
@@ -93,6 +95,7 @@ impl RunChange {
             attempt: None,
             attempts_max: None,
             commit: None,
+            branch: None,
             definition: None,
             reason: None,
             error: None,
@@ -106,6 +109,7 @@ impl RunChange {
             losses: None,
             settled: None,
             archived: None,
+            restart: None,
             steps: Vec::new(),
         }
     }

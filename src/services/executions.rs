@@ -1,0 +1,290 @@
+//! What a worker does to a run: take it, record how it goes, end it.
+//!
+//! Each function is one compare-and-set at the epoch of the worker's claim. An answer that says "not yours"
+//! means that somebody else has the run: the worker then does nothing more to it.
+
+use std::time::Duration;
+
+use crate::app::App;
+use crate::domain::attempt::delay_after;
+use crate::domain::ids::{HostId, RunId, WorkerId};
+use crate::domain::pipeline::{Definition, Retry};
+use crate::domain::run::{Percent, RunRecord, RunStatus, StepRecord, StepStatus};
+use crate::domain::time::{Timestamp, now};
+use crate::error::Result;
+use crate::jobs::JobStanding;
+use crate::services::runs::{self, RetryFrom};
+use crate::store::runs::RunChange;
+use crate::store::workers::WorkerRecord;
+use crate::store;
+
+/// A run that another worker has is looked at again after this.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// A job may arrive a little before its time.
+const EARLY_MAX: Duration = Duration::from_millis(50);
+
+/// Who wants a run.
+#[derive(Debug, Clone)]
+pub struct Claimant {
+    pub worker: WorkerId,
+    pub host: HostId,
+}
+
+/// What came of wanting one.
+#[derive(Debug)]
+pub enum Claim {
+    /// It is this worker's, at the record's epoch.
+    Claimed(Box<Claimed>),
+    /// There is nothing to do: the run has ended, or never was.
+    Nothing,
+    /// Not before then.
+    Later(Timestamp),
+}
+
+#[derive(Debug)]
+pub struct Claimed {
+    pub record: RunRecord,
+    /// The silent host that had it: its workspace is out of reach.
+    pub taken_from: Option<String>,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    Succeeded,
+    Failed(String),
+    /// Failed, and tried again as the definition says.
+    RetryLater(String),
+    Canceled,
+    TimedOut(String),
+}
+
+/// What is recorded when an attempt ends.
+#[derive(Debug, Clone, Default)]
+pub struct Facts {
+    /// Of the run's log.
+    pub lines: u64,
+    pub last_line_at: Option<Timestamp>,
+    /// Steps that have changed since they were last recorded.
+    pub steps: Vec<StepRecord>,
+}
+
+/// Takes a run, if it is to be had. `is_dead` says of a worker on this host whether its process is gone.
+pub async fn claim(
+    app: &App,
+    run: &RunId,
+    claimant: &Claimant,
+    is_dead: impl Fn(&WorkerId) -> bool,
+) -> Result<Claim> {
+    let Some(record) = store::runs::find(&app.store, run).await? else { return Ok(Claim::Nothing) };
+    let mut change = RunChange::of(run.clone());
+    change.epoch = Some(record.epoch);
+    change.from = vec![record.run.status];
+    change.claim = Some(claimant.worker.clone());
+    let mut taken_from = None;
+    match record.run.status {
+        RunStatus::Queued | RunStatus::Waiting => {
+            if let Some(at) = record.run.next_attempt_at
+                && now().plus(EARLY_MAX) < at
+            {
+                return Ok(Claim::Later(at));
+            }
+            change.status = Some(RunStatus::Running);
+            change.started_at = record.run.started_at.is_none().then(now);
+            change.next_attempt_at = Some(None);
+            change.deadline = Some(None);
+            if !record.cancel_requested {
+                change.reason = Some(None);
+            }
+        }
+        RunStatus::Running | RunStatus::Canceling => match holder(app, &record).await? {
+            Some(holder) if holder.host == claimant.host && is_dead(&holder.id) => {}
+            Some(holder) => {
+                let silence_ends = holder.seen_at.plus(app.config.worker.host_silence);
+                if now() < silence_ends {
+                    return Ok(Claim::Later(now().plus(LOOK_AGAIN)));
+                }
+                if holder.host != claimant.host {
+                    taken_from = Some(holder.name);
+                }
+            }
+            None => {}
+        },
+        _ if record.settled => return retried_elsewhere(app, record).await,
+        _ => return Ok(Claim::Nothing),
+    }
+    if taken_from.is_some() {
+        change.steps = runs::again_steps(&record, RetryFrom::Start);
+        change.restart = Some(true);
+        change.losses = Some(record.losses + 1);
+    }
+    if store::runs::change(&app.store, change).await?.is_none() {
+        return Ok(Claim::Later(now().plus(LOOK_AGAIN)));
+    }
+    runs::announce(app, run).await;
+    let Some(record) = store::runs::find(&app.store, run).await? else { return Ok(Claim::Nothing) };
+    Ok(Claim::Claimed(Box::new(Claimed { record, taken_from })))
+}
+
+/// A delivery of a run whose end the queue has confirmed is somebody's wish to have it tried again: a failed
+/// one from what failed, a succeeded one from the start.
+async fn retried_elsewhere(app: &App, record: RunRecord) -> Result<Claim> {
+    let from = match record.run.status {
+        RunStatus::Succeeded => RetryFrom::Start,
+        _ => RetryFrom::Failed,
+    };
+    let (change, _) = runs::retry_change(&record, from, "retried in the queue".to_owned());
+    store::runs::change(&app.store, change).await?;
+    runs::announce(app, &record.run.id).await;
+    Ok(Claim::Later(now()))
+}
+
+async fn holder(app: &App, record: &RunRecord) -> Result<Option<WorkerRecord>> {
+    match &record.worker {
+        Some(worker) => store::workers::find(&app.store, worker).await,
+        None => Ok(None),
+    }
+}
+
+/// Records what the run does, once that is known: its definition, its commit, its steps, its deadline. Whether
+/// the run is still this worker's.
+pub async fn plan(
+    app: &App,
+    record: &RunRecord,
+    definition: (&str, &Definition),
+    commit: Option<String>,
+    branch: Option<String>,
+    steps: Vec<StepRecord>,
+) -> Result<bool> {
+    let (text, definition) = definition;
+    let mut change = guarded(record);
+    change.definition = Some(text.to_owned());
+    change.commit = commit;
+    change.branch = branch;
+    change.restart = Some(false);
+    change.deadline = Some(Some(now().plus(definition.timeout)));
+    if record.steps.is_empty() {
+        // Read from the repository: only now is it known how often to try.
+        change.attempts_max = Some(record.run.attempt - 1 + definition.retry.attempts);
+    }
+    change.steps = steps;
+    apply(app, record, change).await
+}
+
+/// Records what has changed of the steps. Whether the run is still this worker's.
+pub async fn note(app: &App, record: &RunRecord, progress: Percent, facts: Facts) -> Result<bool> {
+    let mut change = guarded(record);
+    change.progress = Some(progress);
+    change.lines = Some(facts.lines);
+    change.last_line_at = facts.last_line_at;
+    change.steps = facts.steps;
+    apply(app, record, change).await
+}
+
+/// Ends an attempt. Whether the run was still this worker's: a success that comes after a cancel changes
+/// nothing, and is given again as [`Ending::Canceled`] by the caller.
+pub async fn end(
+    app: &App,
+    record: &RunRecord,
+    definition: Option<&Definition>,
+    ending: &Ending,
+    facts: Facts,
+) -> Result<bool> {
+    let mut change = guarded(record);
+    change.lines = Some(facts.lines);
+    change.last_line_at = facts.last_line_at;
+    change.steps = facts.steps;
+    match ending {
+        Ending::RetryLater(reason) => {
+            retry_later(record, definition, reason, &mut change);
+            return apply(app, record, change).await;
+        }
+        Ending::Succeeded => {
+            change.from = vec![RunStatus::Running];
+            change.status = Some(RunStatus::Succeeded);
+        }
+        Ending::Failed(error) => {
+            change.from = vec![RunStatus::Running];
+            change.status = Some(RunStatus::Failed);
+            change.error = Some(Some(error.clone()));
+        }
+        Ending::TimedOut(error) => {
+            change.from = vec![RunStatus::Running];
+            change.status = Some(RunStatus::TimedOut);
+            change.error = Some(Some(error.clone()));
+        }
+        Ending::Canceled => change.status = Some(RunStatus::Canceled),
+    }
+    change.progress = Some(Percent::DONE);
+    change.finished_at = Some(Some(now()));
+    apply(app, record, change).await
+}
+
+fn retry_later(record: &RunRecord, definition: Option<&Definition>, reason: &str, change: &mut RunChange) {
+    let retry = definition.map_or(Retry::DEFAULT, |definition| definition.retry);
+    // Attempts are counted within the series that a trigger or an asked-for retry began.
+    let failed = retry.attempts.saturating_sub(record.run.attempts_max - record.run.attempt).max(1);
+    let mut known = record.clone();
+    merge(&mut known.steps, &change.steps);
+    let again = runs::again_steps(&known, RetryFrom::Failed);
+    change.progress = Some(runs::progress_of(&again));
+    merge(&mut change.steps, &again);
+    change.from = vec![RunStatus::Running];
+    change.status = Some(RunStatus::Queued);
+    change.attempt = Some(record.run.attempt + 1);
+    change.next_attempt_at = Some(Some(now().plus(delay_after(retry, failed))));
+    change.reason = Some(Some(format!("attempt {} failed: {reason}", record.run.attempt)));
+}
+
+/// Puts `newer` records into `records`, in place of those of the same attempt of the same step.
+fn merge(records: &mut Vec<StepRecord>, newer: &[StepRecord]) {
+    for record in newer {
+        let is_same =
+            |known: &&mut StepRecord| known.index == record.index && known.step.attempt == record.step.attempt;
+        match records.iter_mut().find(is_same) {
+            Some(known) => *known = record.clone(),
+            None => records.push(record.clone()),
+        }
+    }
+}
+
+/// Finishes what the end of a run leaves to be done, each part of it once the one before is certain: its log
+/// is archived, Redis may forget it, and the queue's own record of the end is acknowledged.
+pub async fn settle(app: &App, run: &RunId) -> Result<()> {
+    let Some(record) = store::runs::find(&app.store, run).await? else { return Ok(()) };
+    if !record.run.status.is_ended() || record.settled && record.archived {
+        return Ok(());
+    }
+    if !record.archived {
+        app.logs.archive(run, record.run.lines).await?;
+        app.logs.expire(run, app.config.logs.stream_keep).await?;
+    }
+    let is_settled = record.settled || app.jobs.standing(run).await? != JobStanding::Live;
+    let mut change = RunChange::of(run.clone());
+    change.epoch = Some(record.epoch);
+    change.from = vec![record.run.status];
+    change.archived = Some(true);
+    change.settled = Some(is_settled);
+    store::runs::change(&app.store, change).await?;
+    Ok(())
+}
+
+/// The record of a step that did not end before its run did.
+pub fn left_over(record: &RunRecord, status: StepStatus, reason: &str) -> Vec<StepRecord> {
+    runs::ended_steps(record, status, reason)
+}
+
+fn guarded(record: &RunRecord) -> RunChange {
+    let mut change = RunChange::of(record.run.id.clone());
+    change.epoch = Some(record.epoch);
+    change.from = vec![RunStatus::Running, RunStatus::Canceling];
+    change
+}
+
+async fn apply(app: &App, record: &RunRecord, change: RunChange) -> Result<bool> {
+    let is_ours = store::runs::change(&app.store, change).await?.is_some();
+    if is_ours {
+        runs::announce(app, &record.run.id).await;
+    }
+    Ok(is_ours)
+}

@@ -1,0 +1,53 @@
+//! The worker: an edge, as HTTP is. Jobs come in, services decide, outcomes go out.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::config::OnShutdown;
+use crate::error::{Error, Result};
+use crate::jobs::consumer::{Consumer, Handler};
+use crate::worker::execute_run::ExecuteRuns;
+use crate::worker::host::Seat;
+use crate::worker::running::Running;
+
+pub mod driver;
+pub mod environment;
+pub mod execute_run;
+pub mod host;
+pub mod prepare;
+pub mod run_log;
+pub mod running;
+pub mod upkeep;
+
+/// Takes and works on runs until `shutdown`, then as the configuration says: leaves running steps to their
+/// supervisors, waits for them, or cancels them.
+pub async fn run(app: App, name: String, shutdown: CancellationToken) -> Result<()> {
+    let seat = Seat::take(&app.config.data_dir)
+        .map_err(|error| Error::internal("taking a worker's place in the data directory", error))?;
+    let seat = Arc::new(seat);
+    let running = Running::default();
+    let handler: Arc<dyn Handler> =
+        Arc::new(ExecuteRuns::new(app.clone(), seat.clone(), running.clone(), shutdown.clone()));
+    // Upkeep and events go on while runs are waited for.
+    let stopped = CancellationToken::new();
+    let _stops_upkeep = stopped.clone().drop_guard();
+    app.tasks.spawn(upkeep::beat(app.clone(), seat.clone(), name.clone(), stopped.clone()));
+    app.tasks.spawn(upkeep::take_back(app.clone(), seat.clone(), running.clone(), shutdown.clone()));
+    app.tasks.spawn(upkeep::sweep(app.clone(), seat.clone(), running.clone(), shutdown.clone()));
+    let concurrency = app.config.worker.concurrency;
+    let started = Consumer::start(app.redis.clone(), &name, concurrency, handler.clone(), &shutdown).await;
+    let Some(consumer) = started else { return Ok(()) };
+    let consumer = Arc::new(consumer);
+    let events = consumer.clone();
+    let events_stop = stopped.clone();
+    app.tasks.spawn(async move { events.watch(handler, events_stop).await });
+    shutdown.cancelled().await;
+    consumer.pause();
+    if app.config.worker.on_shutdown != OnShutdown::Leave {
+        running.none().await;
+    }
+    consumer.close().await;
+    Ok(())
+}

@@ -1,0 +1,230 @@
+//! What has to be done from time to time: each pass is idempotent, bounded, and takes no input.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::domain::ids::RunId;
+use crate::domain::pipeline::{self, Retry};
+use crate::domain::run::{Run, RunStatus};
+use crate::domain::time::now;
+use crate::error::{Error, Result};
+use crate::jobs::JobStanding;
+use crate::services::executions;
+use crate::store::workers::WorkerRecord;
+use crate::store;
+use crate::worker::host::Seat;
+use crate::worker::running::Running;
+
+const BEAT_INTERVAL: Duration = Duration::from_secs(3);
+const TAKE_BACK_INTERVAL: Duration = Duration::from_secs(2);
+const RECONCILE_INTERVAL: Duration = Duration::from_secs(5);
+const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+/// Rows that a pass reads at a time.
+const SLICE: u32 = 200;
+/// What a pass of the sweep looks at.
+const DIRECTORIES_MAX: usize = 10_000;
+/// A queued run is given its job by who triggers it; only one that has waited longer lacks it.
+const ENQUEUE_GRACE: Duration = Duration::from_secs(3);
+/// The end of a run is settled by the worker that ended it; only one that has waited longer was left.
+const SETTLE_GRACE: Duration = Duration::from_secs(10);
+/// Workers that have not been seen for so long are forgotten.
+const FORGET_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Says every few seconds that this worker is alive. `name` is what people call it.
+pub async fn beat(app: App, seat: Arc<Seat>, name: String, shutdown: CancellationToken) {
+    let started_at = now();
+    every(BEAT_INTERVAL, &shutdown, || async {
+        // The worker's fetches cannot be seen from outside its crate; that the queue answers it can.
+        let fetched_at = app.jobs.counts().await.ok().map(|_| now());
+        let known = store::workers::find(&app.store, &seat.worker).await?;
+        let record = WorkerRecord {
+            id: seat.worker.clone(),
+            host: seat.host.clone(),
+            name: name.clone(),
+            started_at,
+            seen_at: now(),
+            fetched_at: fetched_at.or(known.and_then(|known| known.fetched_at)),
+        };
+        store::workers::put(&app.store, &record).await
+    })
+    .await;
+}
+
+/// Hands back the jobs of runs whose worker is gone, so that they are taken up at once.
+pub async fn take_back(app: App, seat: Arc<Seat>, running: Running, shutdown: CancellationToken) {
+    every(TAKE_BACK_INTERVAL, &shutdown, || async {
+        let mut after: Option<RunId> = None;
+        loop {
+            let held = store::runs::held(&app.store, after.as_ref(), SLICE).await?;
+            let Some(last) = held.last() else { return Ok(()) };
+            after = Some(last.id.clone());
+            for run in held {
+                let is_orphan = match (&run.worker, &run.host) {
+                    (Some(_), _) if running.has(&run.id) => false,
+                    (Some(worker), Some(host)) if *host == seat.host => seat.is_dead(worker),
+                    (Some(worker), _) => is_silent(&app, worker).await?,
+                    (None, _) => true,
+                };
+                if is_orphan {
+                    match app.jobs.standing(&run.id).await? {
+                        JobStanding::Live => app.jobs.hand_back(&run.id).await?,
+                        JobStanding::Absent | JobStanding::Finished => {
+                            app.jobs.add_again(&run.id, retry_of(&app, &run.id).await?).await?;
+                        }
+                    }
+                }
+            }
+        }
+    })
+    .await;
+}
+
+/// Queues runs that have no job: Redis was away when they were triggered, or has forgotten them.
+pub async fn reconcile(app: App, shutdown: CancellationToken) {
+    every(RECONCILE_INTERVAL, &shutdown, || async {
+        enqueue_forgotten(&app).await?;
+        for record in store::runs::unfinished_business(&app.store, before(SETTLE_GRACE), SLICE).await? {
+            settle(&app, &record.run.id).await?;
+        }
+        app.jobs.trim_events().await
+    })
+    .await;
+}
+
+async fn enqueue_forgotten(app: &App) -> Result<()> {
+    let mut after: Option<RunId> = None;
+    loop {
+        let queued: Vec<Run> = store::runs::queued(&app.store, after.as_ref(), SLICE).await?;
+        let Some(last) = queued.last() else { return Ok(()) };
+        after = Some(last.id.clone());
+        for run in queued {
+            let is_due = run.next_attempt_at.is_none_or(|at| at < before(ENQUEUE_GRACE));
+            if is_due && run.created_at < before(ENQUEUE_GRACE) && app.jobs.standing(&run.id).await? != JobStanding::Live {
+                app.jobs.add_again(&run.id, retry_of(app, &run.id).await?).await?;
+            }
+        }
+    }
+}
+
+/// Tidies up behind the end of a run: its log, its job, and on its host its directory.
+pub async fn settle(app: &App, run: &RunId) -> Result<()> {
+    executions::settle(app, run).await?;
+    if let Some(record) = store::runs::find(&app.store, run).await?
+        && record.archived
+        && record.run.status == RunStatus::Succeeded
+    {
+        remove(&app.run_dir(run)).await?;
+    }
+    Ok(())
+}
+
+/// Removes the directories of runs that nobody needs any more, and what dead workers left.
+pub async fn sweep(app: App, seat: Arc<Seat>, running: Running, shutdown: CancellationToken) {
+    every(SWEEP_INTERVAL, &shutdown, || async {
+        for run in directories(&app.config.data_dir.join("runs")).await? {
+            if running.has(&run) {
+                continue;
+            }
+            let is_needed = match store::runs::find(&app.store, &run).await? {
+                None => false,
+                Some(record) if !record.run.status.is_ended() || !record.archived => true,
+                Some(record) if record.run.status == RunStatus::Succeeded => false,
+                Some(record) => {
+                    record.run.finished_at.is_some_and(|at| now() < at.plus(app.config.worker.workspace_keep))
+                }
+            };
+            if !is_needed {
+                remove(&app.run_dir(&run)).await?;
+            }
+        }
+        let gone = seat.tidy().map_err(|error| Error::internal("tidying away dead workers", error))?;
+        for worker in gone {
+            tracing::debug!(worker.id = %worker, "A dead worker was tidied away");
+        }
+        for worker in store::workers::list(&app.store, SLICE).await? {
+            if worker.seen_at < before(FORGET_AFTER) {
+                store::workers::delete(&app.store, &worker.id).await?;
+            }
+        }
+        store::tokens::delete_expired(&app.store, now()).await?;
+        Ok(())
+    })
+    .await;
+}
+
+/// Runs `pass` until `shutdown`, with `interval` between two; a failure is said once, until a pass succeeds.
+async fn every<F>(interval: Duration, shutdown: &CancellationToken, mut pass: impl FnMut() -> F)
+where
+    F: Future<Output = Result<()>>,
+{
+    let mut is_failing = false;
+    loop {
+        let outcome = tokio::select! {
+            () = shutdown.cancelled() => return,
+            outcome = pass() => outcome,
+        };
+        match outcome {
+            Ok(()) => is_failing = false,
+            Err(error) if !is_failing => {
+                is_failing = true;
+                tracing::warn!(error = error.chain(), "A periodic task failed, it goes on");
+            }
+            Err(_) => {}
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(interval) => {}
+        }
+    }
+}
+
+fn before(duration: Duration) -> crate::domain::time::Timestamp {
+    let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+    crate::domain::time::Timestamp::from_millis(now().as_millis() - millis)
+}
+
+async fn is_silent(app: &App, worker: &crate::domain::ids::WorkerId) -> Result<bool> {
+    let known = store::workers::find(&app.store, worker).await?;
+    Ok(known.is_none_or(|known| known.seen_at < before(app.config.worker.host_silence)))
+}
+
+async fn retry_of(app: &App, run: &RunId) -> Result<Retry> {
+    let record = store::runs::find(&app.store, run).await?;
+    let definition = record.and_then(|record| record.definition);
+    let definition = definition.and_then(|text| pipeline::parse(&text).ok());
+    Ok(definition.map_or(Retry::DEFAULT, |definition| definition.retry))
+}
+
+async fn directories(path: &Path) -> Result<Vec<RunId>> {
+    let path = path.to_owned();
+    let names = tokio::task::spawn_blocking(move || match fs::read_dir(path) {
+        Ok(entries) => {
+            let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+            Ok(names.filter_map(|name| name.parse().ok()).take(DIRECTORIES_MAX).collect())
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+    });
+    names
+        .await
+        .map_err(|error| Error::internal("reading the directory of runs", error))?
+        .map_err(|error| Error::internal("reading the directory of runs", error))
+}
+
+async fn remove(path: &Path) -> Result<()> {
+    let path = path.to_owned();
+    let removed = tokio::task::spawn_blocking(move || match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    });
+    removed
+        .await
+        .map_err(|error| Error::internal("removing the directory of a run", error))?
+        .map_err(|error| Error::internal("removing the directory of a run", error))
+}
