@@ -7,10 +7,26 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
 
+mod attachment;
+mod command;
+mod lines;
+mod orphans;
+mod process;
+mod processes;
+mod spool;
+mod stream;
 pub mod supervisor;
+mod tree;
+mod watcher;
+mod writer;
+
+pub use attachment::Attachment;
+pub use process::{become_subreaper, kill, kill_now, presence, set_program, start};
 
 /// One attempt of a step, ready to be started.
 #[derive(Debug, Clone)]
@@ -21,7 +37,7 @@ pub struct StepSpec {
     pub workspace: PathBuf,
     /// For `sh -e`.
     pub script: String,
-    /// All that the command sees: nothing is inherited.
+    /// All that the command sees, beside `SLIPWAY_STEP_ID`: nothing is inherited.
     pub env: Vec<(String, String)>,
     /// Masked in the output.
     pub secrets: Vec<Secret<String>>,
@@ -70,7 +86,8 @@ pub struct SpoolLine {
 }
 
 /// How a command ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Ending {
     Exited(i32),
     /// By a signal of its own or of somebody else's.
@@ -113,45 +130,9 @@ pub enum ExecutorError {
     Io { doing: &'static str, path: PathBuf, source: std::io::Error },
 }
 
-/// Starts a step under a supervisor of its own. Returns once the supervisor has been spawned; how the
-/// command fares is read by attaching.
-pub async fn start(spec: &StepSpec) -> Result<(), ExecutorError> {
-    let _ = spec;
-    unimplemented!()
-}
-
-pub fn presence(dir: &Path) -> Presence {
-    let _ = dir;
-    unimplemented!()
-}
-
-/// Asks the step's supervisor to end the step and all that it started: TERM, after the grace period KILL.
-/// Returns at once; the end is read by attaching. Does nothing where nothing runs.
-pub fn kill(dir: &Path) -> Result<(), ExecutorError> {
-    let _ = dir;
-    unimplemented!()
-}
-
-/// Reads a step's spool.
-#[derive(Debug)]
-pub struct Attachment {}
-
-impl Attachment {
-    /// Attaches to a step that was started, by this process or by one before it, from the record at `offset`
-    /// (0: from the first).
-    pub async fn open(dir: &Path, workspace: &Path, offset: u64) -> Result<Self, ExecutorError> {
-        let _ = (dir, workspace, offset);
-        unimplemented!()
-    }
-
-    /// Waits for what comes next. Cancel safe. After `Ended` or `Lost`: the same again.
-    pub async fn next(&mut self) -> Result<Output, ExecutorError> {
-        unimplemented!()
-    }
-
-    /// Gives the disk back up to `offset`: those lines are in the archive. Where the file system cannot, it
-    /// does nothing.
-    pub fn punch(&self, offset: u64) {
-        let _ = offset;
+impl ExecutorError {
+    fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { doing, path, source }
     }
 }

@@ -1,0 +1,209 @@
+//! Reads a step's spool, while the step runs and afterwards, for the process that started it and for those
+//! that come later.
+
+use std::fs::{File, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::spool::{self, Exit, Found, HEADER_BYTES, Header, Joints, Kind};
+use super::watcher::Watch;
+use super::{Block, ExecutorError, Output, Source, SpoolLine, orphans};
+use crate::domain::text::storable;
+
+/// How often a spool is looked at where nothing wakes the reader.
+const LOOK_INTERVAL: Duration = Duration::from_millis(250);
+/// How often the lock is tried after somebody has closed the spool: the system tells of it a moment before
+/// the lock is free.
+const CLOSED_INTERVAL: Duration = Duration::from_millis(5);
+const CLOSED_LOOKS: u32 = 20;
+/// A longer record is read on a thread of its own, so that nobody else waits for it.
+const INLINE_BYTES_MAX: usize = 16 * 1024;
+
+/// Reads a step's spool.
+#[derive(Debug)]
+pub struct Attachment {
+    file: Arc<File>,
+    path: PathBuf,
+    workspace: PathBuf,
+    offset: u64,
+    watch: Watch,
+    /// How many more times to look soon.
+    quick_looks: u32,
+    /// The last thing, once it has been given.
+    last: Option<Output>,
+}
+
+impl Attachment {
+    /// Attaches to a step that was started, by this process or by one before it, from the record at `offset`
+    /// (0: from the first).
+    ///
+    /// # Errors
+    ///
+    /// `Io` if the step has no spool, or it cannot be opened.
+    pub async fn open(dir: &Path, workspace: &Path, offset: u64) -> Result<Self, ExecutorError> {
+        let path = spool::path(dir);
+        // The system makes no difference between giving disk back and writing.
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(&path)
+            .map_err(ExecutorError::io("opening", &path))?;
+        let workspace =
+            std::path::absolute(workspace).map_err(ExecutorError::io("resolving", workspace))?;
+        let watch = Watch::new(&path);
+        Ok(Self { file: Arc::new(file), path, workspace, offset, watch, quick_looks: 0, last: None })
+    }
+
+    /// Waits for what comes next. Cancel safe. After `Ended` or `Lost`: the same again.
+    ///
+    /// # Errors
+    ///
+    /// `Io` if the spool cannot be read, or if what is at the offset is not a record while the supervisor
+    /// lives.
+    pub async fn next(&mut self) -> Result<Output, ExecutorError> {
+        if let Some(last) = &self.last {
+            return Ok(last.clone());
+        }
+        loop {
+            // In this order: what was written before the lock was found free is seen by the second reading.
+            if let Some(output) = self.read_next().await? {
+                return Ok(output);
+            }
+            if self.is_abandoned()? {
+                return match self.read_next().await? {
+                    Some(output) => Ok(output),
+                    None => self.lose().await,
+                };
+            }
+            let interval = if self.quick_looks > 0 { CLOSED_INTERVAL } else { LOOK_INTERVAL };
+            self.quick_looks = self.quick_looks.saturating_sub(1);
+            let _ = tokio::time::timeout(interval, self.watch.changed()).await;
+            if self.watch.take_closed() {
+                self.quick_looks = CLOSED_LOOKS;
+            }
+        }
+    }
+
+    /// Gives the disk back up to `offset`: those lines are in the archive. Where the file system cannot, it
+    /// does nothing.
+    pub fn punch(&self, offset: u64) {
+        if let Err(error) = spool::punch(&self.file, offset)
+            && error != rustix::io::Errno::OPNOTSUPP
+        {
+            tracing::warn!(path = %self.path.display(), %error, "could not give back a spool's disk");
+        }
+    }
+
+    fn is_abandoned(&self) -> Result<bool, ExecutorError> {
+        spool::is_abandoned(&self.file).map_err(ExecutorError::io("locking", &self.path))
+    }
+
+    /// The next output that is there. Only what is returned moves the offset, so dropping this loses nothing.
+    async fn read_next(&mut self) -> Result<Option<Output>, ExecutorError> {
+        loop {
+            let (found, lines) = self.read_record().await?;
+            let (header, payload) = match found {
+                Found::Record { header, payload } => (header, payload),
+                Found::Nothing => return Ok(None),
+                // The end of a file that a crash of the machine has torn.
+                Found::Damaged if self.is_abandoned()? => return Ok(None),
+                Found::Damaged => {
+                    let damaged = std::io::Error::from(std::io::ErrorKind::InvalidData);
+                    return Err(ExecutorError::io("reading", &self.path)(damaged));
+                }
+            };
+            let offset = self.offset;
+            let next_offset = offset + (HEADER_BYTES + header.payload_len) as u64;
+            match header.kind {
+                Kind::Start => self.offset = next_offset,
+                Kind::Lines(source) => {
+                    self.offset = next_offset;
+                    return Ok(Some(Output::Block(Block { offset, next_offset, at: header.at, source, lines })));
+                }
+                Kind::Exit => {
+                    let exit: Exit = serde_json::from_slice(&payload)
+                        .map_err(|error| ExecutorError::io("reading", &self.path)(error.into()))?;
+                    let last = Output::Ended { ending: exit.ending, at: header.at };
+                    self.last = Some(last.clone());
+                    return Ok(Some(last));
+                }
+            }
+        }
+    }
+
+    async fn read_record(&self) -> Result<(Found, Vec<SpoolLine>), ExecutorError> {
+        let offset = self.offset;
+        let len = spool::peek(&self.file, offset).map_err(ExecutorError::io("reading", &self.path))?;
+        let read = if len.is_some_and(|len| len > INLINE_BYTES_MAX) {
+            let file = Arc::clone(&self.file);
+            match tokio::task::spawn_blocking(move || read_lines(&file, offset)).await {
+                Ok(read) => read,
+                Err(error) => Err(error.into()),
+            }
+        } else {
+            read_lines(&self.file, offset)
+        };
+        read.map_err(ExecutorError::io("reading", &self.path))
+    }
+
+    /// The supervisor is gone without a word: ends what it has left behind.
+    async fn lose(&mut self) -> Result<Output, ExecutorError> {
+        let start = spool::read_start(&self.file).map_err(ExecutorError::io("reading", &self.path))?;
+        if let Some(start) = start {
+            let workspace = self.workspace.clone();
+            let cleaning = tokio::task::spawn_blocking(move || orphans::end(&start, &workspace));
+            let is_clean =
+                cleaning.await.map_err(|error| ExecutorError::io("cleaning up after", &self.path)(error.into()))?;
+            if !is_clean {
+                tracing::error!(path = %self.path.display(), "some processes of a lost step could not be ended");
+            }
+        }
+        self.last = Some(Output::Lost);
+        Ok(Output::Lost)
+    }
+}
+
+fn read_lines(file: &File, offset: u64) -> std::io::Result<(Found, Vec<SpoolLine>)> {
+    let found = spool::read(file, offset)?;
+    let lines = match &found {
+        Found::Record { header: Header { kind: Kind::Lines(source), joints, .. }, payload } => {
+            split(payload, *source, *joints)
+        }
+        _ => Vec::new(),
+    };
+    Ok((found, lines))
+}
+
+fn split(payload: &[u8], source: Source, joints: Joints) -> Vec<SpoolLine> {
+    let mut lines = Vec::new();
+    let mut rest = payload;
+    let mut continued = joints.continued && source != Source::Note;
+    while !rest.is_empty() {
+        let (line, after, is_whole) = match memchr::memchr(b'\n', rest) {
+            Some(at) => (&rest[..at], &rest[at + 1..], true),
+            None => (rest, &rest[rest.len()..], false),
+        };
+        // A terminal ends its lines with both, as some programs do anywhere.
+        let line = if is_whole { line.strip_suffix(b"\r").unwrap_or(line) } else { line };
+        lines.push(SpoolLine { text: storable(line), partial: !is_whole, continued });
+        continued = false;
+        rest = after;
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_lose_their_ends_and_keep_everything_else() {
+        let joints = Joints { continued: true, partial: true };
+        let lines = split(b"a\r\n\n b\xff\0 \ntail\r", Source::Stdout, joints);
+        let texts: Vec<&str> = lines.iter().map(|line| line.text.as_str()).collect();
+        assert_eq!(texts, ["a", "", " b\u{fffd}\u{fffd} ", "tail\r"]);
+        assert_eq!(lines.iter().map(|line| line.continued).collect::<Vec<_>>(), [true, false, false, false]);
+        assert_eq!(lines.iter().map(|line| line.partial).collect::<Vec<_>>(), [false, false, false, true]);
+    }
+}

@@ -1,0 +1,211 @@
+//! Starts supervisors and asks them to end their steps. Knows nothing of what a step prints.
+
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use rustix::fs::MemfdFlags;
+use rustix::process::Signal;
+use tokio::process::{Child, Command};
+
+use super::processes::Identity;
+use super::supervisor::{SUPERVISE_ARGUMENT, WireSpec};
+use super::{ExecutorError, Presence, StepSpec, spool};
+
+static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+static IS_SUBREAPER: AtomicBool = AtomicBool::new(false);
+/// The supervisors that this process has started and not reaped, so that cleaning up after another one
+/// leaves them alone.
+static SUPERVISORS: Mutex<Option<HashSet<i32>>> = Mutex::new(None);
+
+/// Which program is executed as a supervisor, where it is not this process's own: its `main` must call
+/// [`super::supervisor::supervise`] when its first argument is [`SUPERVISE_ARGUMENT`]. The first call decides.
+pub fn set_program(program: impl Into<PathBuf>) {
+    let _ = PROGRAM.set(program.into());
+}
+
+/// Makes orphans of this process's descendants its own children, so that what a killed supervisor leaves
+/// behind can be found and ended without doubt. To be called once, before the first step is started.
+///
+/// # Errors
+///
+/// The system refused.
+pub fn become_subreaper() -> io::Result<()> {
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+    IS_SUBREAPER.store(true, Ordering::Relaxed);
+    Ok(())
+}
+
+/// Starts a step under a supervisor of its own. Returns once the supervisor has been spawned; how the
+/// command fares is read by attaching.
+///
+/// # Errors
+///
+/// - `AlreadyRunning` if the directory's step was started before: attach to it instead, whether it is alive
+///   or has ended.
+/// - `Io` if the directory cannot be prepared or the supervisor cannot be executed.
+pub async fn start(spec: &StepSpec) -> Result<(), ExecutorError> {
+    let spec = spec.clone();
+    let dir = spec.dir.clone();
+    // Also when this future is dropped, what was spawned is reaped.
+    let spawning = tokio::task::spawn_blocking(move || spawn(&spec).map(|child| tokio::spawn(reap(child))));
+    spawning.await.map_err(|error| ExecutorError::io("starting", &dir)(error.into()))??;
+    Ok(())
+}
+
+/// Nothing else is kept of a supervisor: whether it lives is read off its spool.
+async fn reap(mut child: Child) {
+    let pid = child.id();
+    let _ = child.wait().await;
+    if let Some(pid) = pid.and_then(|pid| i32::try_from(pid).ok()) {
+        supervisors().get_or_insert_default().remove(&pid);
+    }
+}
+
+/// What the directory of a step says.
+pub fn presence(dir: &Path) -> Presence {
+    match File::open(spool::path(dir)) {
+        // A spool that nobody holds and that is empty belongs to a server that died before it came to it.
+        Ok(file) if is_fresh(&file) && spool::is_abandoned(&file).unwrap_or(false) && is_fresh(&file) => {
+            Presence::Absent
+        }
+        Ok(_) => Presence::Started,
+        Err(_) => Presence::Absent,
+    }
+}
+
+/// Asks the step's supervisor to end the step and all that it started: TERM, after the grace period KILL.
+/// Returns at once; the end is read by attaching. Does nothing where nothing runs.
+///
+/// # Errors
+///
+/// `Io` if the directory cannot be read or written.
+pub fn kill(dir: &Path) -> Result<(), ExecutorError> {
+    signal_supervisor(dir, Signal::TERM)
+}
+
+/// Like [`kill`], without the grace period.
+///
+/// # Errors
+///
+/// `Io` if the directory cannot be read or written.
+pub fn kill_now(dir: &Path) -> Result<(), ExecutorError> {
+    signal_supervisor(dir, Signal::QUIT)
+}
+
+fn signal_supervisor(dir: &Path, signal: Signal) -> Result<(), ExecutorError> {
+    let path = spool::path(dir);
+    let file = match File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(ExecutorError::io("opening", &path)(error)),
+    };
+    if spool::is_abandoned(&file).map_err(ExecutorError::io("locking", &path))? {
+        return Ok(());
+    }
+    // Before the start is looked for: a supervisor that has not recorded it yet looks for the mark after it
+    // has, so one of the two always sees the other.
+    let cancel_path = spool::cancel_path(dir);
+    File::create(&cancel_path).map_err(ExecutorError::io("creating", &cancel_path))?;
+    if let Some(start) = spool::read_start(&file).map_err(ExecutorError::io("reading", &path))? {
+        start.supervisor.signal(signal);
+    }
+    Ok(())
+}
+
+/// The pids of the supervisors that this process has started and that have not been reaped.
+pub(super) fn supervisors() -> MutexGuard<'static, Option<HashSet<i32>>> {
+    SUPERVISORS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn is_fresh(file: &File) -> bool {
+    file.metadata().is_ok_and(|metadata| metadata.len() == 0)
+}
+
+fn spawn(spec: &StepSpec) -> Result<Child, ExecutorError> {
+    let dir = std::path::absolute(&spec.dir).map_err(ExecutorError::io("resolving", &spec.dir))?;
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&dir)
+        .map_err(ExecutorError::io("creating", &dir))?;
+
+    let path = spool::path(&dir);
+    let spool = append_to(&path)?;
+    if !spool::lock(&spool).map_err(ExecutorError::io("locking", &path))? || !is_fresh(&spool) {
+        return Err(ExecutorError::AlreadyRunning);
+    }
+    // Left by somebody who wanted to end a step that never came to be.
+    let _ = fs::remove_file(spool::cancel_path(&dir));
+
+    let script_path = dir.join("script");
+    fs::write(&script_path, &spec.script).map_err(ExecutorError::io("writing", &script_path))?;
+    let wire = wire_spec(spec, &dir, &script_path)?;
+    let wire = sealed(&wire).map_err(ExecutorError::io("passing on the step of", &dir))?;
+    let errors = append_to(&dir.join("supervisor.err"))?;
+
+    let program = PROGRAM.get().map_or(OsStr::new("/proc/self/exe"), |program| program.as_os_str());
+    let mut command = std::process::Command::new(program);
+    command
+        .arg0("slipway")
+        .arg(SUPERVISE_ARGUMENT)
+        .env_clear()
+        // A supervisor outlives its server and must not keep the server's directory busy.
+        .current_dir("/")
+        .stdin(Stdio::from(wire))
+        // The very descriptor that holds the lock: there is no moment in which nobody does.
+        .stdout(Stdio::from(spool))
+        .stderr(Stdio::from(errors));
+
+    // Held while it is spawned: whoever cleans up and finds the new child waits here and finds it known.
+    let mut supervisors = supervisors();
+    let child = Command::from(command).spawn().map_err(ExecutorError::io("executing", Path::new(program)))?;
+    if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()) {
+        supervisors.get_or_insert_default().insert(pid);
+    }
+    Ok(child)
+}
+
+fn append_to(path: &Path) -> Result<File, ExecutorError> {
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(ExecutorError::io("opening", path))
+}
+
+fn wire_spec(spec: &StepSpec, dir: &Path, script: &Path) -> Result<WireSpec, ExecutorError> {
+    let reaper = if IS_SUBREAPER.load(Ordering::Relaxed) { Identity::own().ok() } else { None };
+    Ok(WireSpec {
+        dir: dir.to_owned(),
+        script: script.to_owned(),
+        workspace: std::path::absolute(&spec.workspace)
+            .map_err(ExecutorError::io("resolving", &spec.workspace))?,
+        env: spec.env.clone(),
+        secrets: spec.secrets.iter().map(|secret| secret.reveal().clone()).collect(),
+        timeout: spec.timeout,
+        grace: spec.grace,
+        log_bytes_max: spec.log_bytes_max,
+        line_bytes_max: spec.line_bytes_max,
+        backlog_bytes_max: spec.backlog_bytes_max,
+        tty: spec.tty,
+        step_id: uuid::Uuid::new_v4().simple().to_string(),
+        reaper,
+    })
+}
+
+/// Memory with a descriptor: no pipe that a writer could block on, nothing on a disk, never half written.
+fn sealed(wire: &WireSpec) -> io::Result<File> {
+    let mut file = File::from(rustix::fs::memfd_create("slipway-step", MemfdFlags::CLOEXEC)?);
+    file.write_all(&serde_json::to_vec(wire)?)?;
+    file.rewind()?;
+    Ok(file)
+}
