@@ -7,3 +7,4 @@ pub mod error;
 pub mod executor;
 pub mod services;
 pub mod store;
+pub mod telemetry;
