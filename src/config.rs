@@ -6,6 +6,19 @@ use std::time::Duration;
 
 use crate::domain::secret::Secret;
 
+mod client;
+mod environment;
+mod layers;
+mod load;
+mod settings;
+mod values;
+
+pub use client::{ClientConfig, ClientFlags};
+pub use environment::{Environment, Terminal};
+pub use layers::{ConfigError, Origin, Problem};
+pub use load::{EffectiveSetting, Flags, Loaded};
+pub use values::size_text;
+
 /// What is in force. Plain data; `config.default.toml` says what each setting means.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -96,6 +109,16 @@ pub struct WorkerConfig {
     pub path: String,
     /// Names of the server's environment variables that steps see too.
     pub pass_env: Vec<String>,
+    /// Those of `pass_env` that are set, with their values.
+    pub passed_env: Vec<(String, String)>,
+    /// HOME of the server.
+    pub home: Option<String>,
+    /// USER of the server.
+    pub user: Option<String>,
+    /// LANG of the server.
+    pub lang: Option<String>,
+    /// TZ of the server.
+    pub timezone: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -116,4 +139,31 @@ pub struct TraceConfig {
     /// As `RUST_LOG` has it: `info`, `slipway=debug,warn`.
     pub filter: String,
     pub json: bool,
+}
+
+impl Config {
+    /// How settings must stand to one another: what is wrong, a sentence each.
+    pub fn check(&self) -> Vec<String> {
+        let relations = [
+            (
+                self.redis.call_timeout <= self.http.drain,
+                "redis.call_timeout must not exceed http.drain: a request that waits for Redis must be able to \
+                 end while the server stops",
+            ),
+            (
+                self.logs.line_bytes_max as u64 <= self.logs.segment_bytes,
+                "logs.line_bytes_max must not exceed logs.segment_bytes: a segment holds whole lines",
+            ),
+            (
+                self.logs.segment_bytes <= self.logs.backlog_bytes_max,
+                "logs.segment_bytes must not exceed logs.backlog_bytes_max: a step that is held back before a \
+                 segment is full would wait for ever",
+            ),
+            (
+                self.logs.segment_bytes <= self.logs.run_bytes_max,
+                "logs.segment_bytes must not exceed logs.run_bytes_max: no log would ever fill a segment",
+            ),
+        ];
+        relations.into_iter().filter(|(holds, _)| !holds).map(|(_, reason)| reason.to_owned()).collect()
+    }
 }

@@ -10,4 +10,5 @@ pub mod logs;
 pub mod redis;
 pub mod services;
 pub mod store;
+pub mod telemetry;
 pub mod worker;

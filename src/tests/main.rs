@@ -1,1 +1,3 @@
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on is to fail")]
 
+mod config;

@@ -1,0 +1,97 @@
+//! The list of settings: key in the file, name in the environment, and how a value may be shown.
+
+/// How a setting's value may be printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shown {
+    Plainly,
+    /// With the password in it hidden.
+    WithoutPassword,
+    Never,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Setting {
+    /// As in the file: `http.listen`.
+    pub(super) key: &'static str,
+    pub(super) variable: &'static str,
+    pub(super) shown: Shown,
+}
+
+const fn plain(key: &'static str, variable: &'static str) -> Setting {
+    Setting { key, variable, shown: Shown::Plainly }
+}
+
+/// Each setting once, in the order in which `slipway config` prints them.
+pub(super) const SETTINGS: &[Setting] = &[
+    plain("data_dir", "SLIPWAY_DATA_DIR"),
+    plain("http.listen", "SLIPWAY_LISTEN"),
+    plain("http.public_url", "SLIPWAY_PUBLIC_URL"),
+    plain("http.body_bytes_max", "SLIPWAY_BODY_BYTES_MAX"),
+    plain("http.batch_calls_max", "SLIPWAY_BATCH_CALLS_MAX"),
+    plain("http.streams_max", "SLIPWAY_STREAMS_MAX"),
+    plain("http.drain", "SLIPWAY_DRAIN"),
+    Setting { key: "auth.admin_token", variable: "SLIPWAY_ADMIN_TOKEN", shown: Shown::Never },
+    Setting { key: "database.url", variable: "DATABASE_URL", shown: Shown::WithoutPassword },
+    plain("database.connections_max", "SLIPWAY_DATABASE_CONNECTIONS_MAX"),
+    plain("database.migrate_at_start", "SLIPWAY_MIGRATE_AT_START"),
+    Setting { key: "redis.url", variable: "REDIS_URL", shown: Shown::WithoutPassword },
+    plain("redis.server", "SLIPWAY_REDIS_SERVER"),
+    plain("redis.prefix", "SLIPWAY_REDIS_PREFIX"),
+    plain("redis.call_timeout", "SLIPWAY_REDIS_CALL_TIMEOUT"),
+    plain("objects.store", "SLIPWAY_OBJECT_STORE"),
+    plain("worker.concurrency", "SLIPWAY_CONCURRENCY"),
+    // Not SLIPWAY_STEPS_…: names that begin with SLIPWAY_STEP belong to what steps see.
+    plain("worker.steps_parallel_max", "SLIPWAY_PARALLEL_STEPS_MAX"),
+    plain("worker.on_shutdown", "SLIPWAY_ON_SHUTDOWN"),
+    plain("worker.grace", "SLIPWAY_GRACE"),
+    plain("worker.always_timeout", "SLIPWAY_ALWAYS_TIMEOUT"),
+    plain("worker.checkout_timeout", "SLIPWAY_CHECKOUT_TIMEOUT"),
+    plain("worker.host_silence", "SLIPWAY_HOST_SILENCE"),
+    plain("worker.workspace_keep", "SLIPWAY_WORKSPACE_KEEP"),
+    plain("worker.path", "SLIPWAY_PATH"),
+    plain("worker.pass_env", "SLIPWAY_PASS_ENV"),
+    plain("logs.run_bytes_max", "SLIPWAY_LOG_RUN_BYTES_MAX"),
+    plain("logs.line_bytes_max", "SLIPWAY_LOG_LINE_BYTES_MAX"),
+    plain("logs.segment_bytes", "SLIPWAY_LOG_SEGMENT_BYTES"),
+    plain("logs.backlog_bytes_max", "SLIPWAY_LOG_BACKLOG_BYTES_MAX"),
+    plain("logs.stream_keep", "SLIPWAY_LOG_STREAM_KEEP"),
+    plain("trace.filter", "SLIPWAY_LOG"),
+    plain("trace.json", "SLIPWAY_LOG_JSON"),
+];
+
+/// Variables that are read, but are no settings of the server.
+const OTHER_VARIABLES: &[&str] = &["SLIPWAY_CONFIG", "SLIPWAY_URL", "SLIPWAY_TOKEN"];
+
+/// What steps and tests see: never configuration.
+const FOREIGN_PREFIXES: &[&str] = &["SLIPWAY_RUN_", "SLIPWAY_STEP", "SLIPWAY_INPUT_", "SLIPWAY_TEST_"];
+
+pub(super) fn by_key(key: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.key == key)
+}
+
+/// Whether a variable has our prefix without being anything that we know.
+pub(super) fn is_unknown_variable(name: &str) -> bool {
+    name.starts_with("SLIPWAY_")
+        && !FOREIGN_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        && !OTHER_VARIABLES.contains(&name)
+        && !SETTINGS.iter().any(|setting| setting.variable == name)
+}
+
+pub(super) fn nearest_key(key: &str) -> &'static str {
+    // Somebody who leaves the section out means the setting of that name, however long the section's is.
+    let in_a_section = SETTINGS.iter().find(|setting| setting.key.rsplit('.').next() == Some(key));
+    match in_a_section {
+        Some(setting) => setting.key,
+        None => nearest(key, SETTINGS.iter().map(|setting| setting.key)),
+    }
+}
+
+pub(super) fn nearest_variable(name: &str) -> &'static str {
+    let ours = SETTINGS.iter().map(|setting| setting.variable);
+    nearest(name, ours.chain(OTHER_VARIABLES.iter().copied()))
+}
+
+fn nearest(text: &str, known: impl Iterator<Item = &'static str>) -> &'static str {
+    let likeness = |known: &&str| (strsim::jaro_winkler(text, known) * 1_000_000.0) as u64;
+    known.max_by_key(likeness).unwrap_or_default()
+}

@@ -1,0 +1,264 @@
+//! The forms that values have: durations, sizes, addresses. Each parser says what it expects.
+
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use url::Url;
+
+use crate::config::OnShutdown;
+use crate::domain::secret::Secret;
+
+/// What was expected in place of a value.
+pub(super) type Expected<T> = Result<T, String>;
+
+/// The longest duration that makes sense here. It also keeps sums of durations far from their limits.
+const DURATION_MAX: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
+/// `500ms`, `10s`, `5m`, `1h`, `2d`.
+pub(super) fn duration(text: &str) -> Expected<Duration> {
+    let expected = || "a duration of up to a year, such as 500ms, 10s, 5m, 1h or 2d".to_owned();
+    let (number, unit) = number_and_unit(text).ok_or_else(expected)?;
+    let millis_per_unit = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return Err(expected()),
+    };
+    let millis = number.checked_mul(millis_per_unit).ok_or_else(expected)?;
+    let duration = Duration::from_millis(millis);
+    if DURATION_MAX < duration { Err(expected()) } else { Ok(duration) }
+}
+
+/// A duration that is not zero.
+pub(super) fn some_time(text: &str) -> Expected<Duration> {
+    match duration(text)? {
+        Duration::ZERO => Err("a duration above zero, such as 10s".to_owned()),
+        duration => Ok(duration),
+    }
+}
+
+/// `100B`, `64KiB`, `8MiB`, `1GiB`, within bounds in bytes.
+pub(super) fn size(text: &str, min: u64, max: u64) -> Expected<u64> {
+    let expected = || format!("a size from {} to {}, such as 64KiB", size_text(min), size_text(max));
+    let (number, unit) = number_and_unit(text).ok_or_else(expected)?;
+    let bytes_per_unit = match unit {
+        "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return Err(expected()),
+    };
+    match number.checked_mul(bytes_per_unit) {
+        Some(bytes) if (min..=max).contains(&bytes) => Ok(bytes),
+        _ => Err(expected()),
+    }
+}
+
+/// As `size` reads it.
+pub fn size_text(bytes: u64) -> String {
+    for (unit, bytes_per_unit) in [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)] {
+        if 0 < bytes && bytes.is_multiple_of(bytes_per_unit) {
+            return format!("{}{unit}", bytes / bytes_per_unit);
+        }
+    }
+    format!("{bytes}B")
+}
+
+fn number_and_unit(text: &str) -> Option<(u64, &str)> {
+    let unit_at = text.find(|character: char| !character.is_ascii_digit())?;
+    let (number, unit) = text.split_at(unit_at);
+    Some((number.parse().ok()?, unit.trim_start()))
+}
+
+/// A whole number within bounds.
+pub(super) fn number<T: FromStr + PartialOrd + Display>(text: &str, min: T, max: T) -> Expected<T> {
+    match text.parse() {
+        Ok(number) if min <= number && number <= max => Ok(number),
+        _ => Err(format!("a whole number from {min} to {max}")),
+    }
+}
+
+pub(super) fn switch(text: &str) -> Expected<bool> {
+    match text {
+        "true" | "1" => Ok(true),
+        "false" | "0" => Ok(false),
+        _ => Err("true or false".to_owned()),
+    }
+}
+
+pub(super) fn address(text: &str) -> Expected<SocketAddr> {
+    let text = text.replacen("localhost:", "127.0.0.1:", 1);
+    text.parse().map_err(|_| "an address and a port, such as 127.0.0.1:3001 or [::]:3001".to_owned())
+}
+
+/// Made absolute, since steps and supervisors have working directories of their own.
+pub(super) fn path(text: &str) -> Expected<PathBuf> {
+    std::path::absolute(text).map_err(|_| "a path".to_owned())
+}
+
+pub(super) fn text(text: &str) -> Expected<String> {
+    Ok(text.to_owned())
+}
+
+pub(super) fn public_url(text: &str) -> Expected<String> {
+    let expected = || "an address such as https://ci.example.com, without user, query or fragment".to_owned();
+    let url = Url::parse(text).map_err(|_| expected())?;
+    let is_plain = matches!(url.scheme(), "http" | "https")
+        && url.has_host()
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
+    if is_plain { Ok(text.trim_end_matches('/').to_owned()) } else { Err(expected()) }
+}
+
+/// A short one is taken, since it is the operator's to choose; `slipway doctor` warns of it.
+pub(super) fn admin_token(text: &str) -> Expected<Secret<String>> {
+    if text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        Ok(Secret::new(text.to_owned()))
+    } else {
+        Err("visible ASCII characters, without blanks".to_owned())
+    }
+}
+
+pub(super) fn database_url(text: &str) -> Expected<Secret<String>> {
+    let expected = || "postgres://user:password@host/database or sqlite:///path/to/file".to_owned();
+    // `sqlite:file.db` and `sqlite::memory:` have no host, which is why only the scheme is looked at.
+    let is_sqlite = text.starts_with("sqlite:");
+    let is_postgres = Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "postgres" | "postgresql"));
+    if is_sqlite || is_postgres { Ok(Secret::new(text.to_owned())) } else { Err(expected()) }
+}
+
+pub(super) fn redis_url(text: &str) -> Expected<Secret<String>> {
+    let schemes = ["redis", "rediss", "redis+unix", "unix"];
+    match Url::parse(text) {
+        Ok(url) if schemes.contains(&url.scheme()) => Ok(Secret::new(text.to_owned())),
+        _ => Err("redis://user:password@host:6379/0, or rediss://… for TLS".to_owned()),
+    }
+}
+
+pub(super) fn redis_prefix(text: &str) -> Expected<String> {
+    let inside = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    match inside {
+        Some(name) if (1..=64).contains(&name.len()) && name.bytes().all(is_allowed) => Ok(text.to_owned()),
+        _ => Err("a name in braces, of 1 to 64 letters, digits, -, _ or ., such as {slipway}".to_owned()),
+    }
+}
+
+pub(super) fn object_store(text: &str) -> Expected<String> {
+    let expected = || "a directory, or file:///path".to_owned();
+    if let Some(path) = text.strip_prefix("file://") {
+        return if path.starts_with('/') { Ok(text.to_owned()) } else { Err(expected()) };
+    }
+    if text.contains("://") {
+        return Err(expected());
+    }
+    let path = path(text)?;
+    path.into_os_string().into_string().map_err(|_| expected())
+}
+
+pub(super) fn on_shutdown(text: &str) -> Expected<OnShutdown> {
+    match text {
+        "leave" => Ok(OnShutdown::Leave),
+        "wait" => Ok(OnShutdown::Wait),
+        "cancel" => Ok(OnShutdown::Cancel),
+        _ => Err("leave, wait or cancel".to_owned()),
+    }
+}
+
+pub(super) fn trace_filter(text: &str) -> Expected<String> {
+    match tracing_subscriber::EnvFilter::try_new(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err("a level such as info, or levels by module such as slipway=debug,warn".to_owned()),
+    }
+}
+
+/// Names of environment variables that may be handed to steps.
+pub(super) fn variable_names(names: &[String]) -> Expected<Vec<String>> {
+    for name in names {
+        let is_name = !name.is_empty()
+            && !name.starts_with(|first: char| first.is_ascii_digit())
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        if !is_name {
+            return Err("names of environment variables, of letters, digits and _".to_owned());
+        }
+        if matches!(name.as_str(), "DATABASE_URL" | "REDIS_URL") || name.starts_with("SLIPWAY_") {
+            return Err(format!("no name of the server's own settings, which {name} is"));
+        }
+    }
+    Ok(names.to_vec())
+}
+
+/// An address with its password, if it has one, hidden.
+pub(super) fn without_password(text: &str) -> String {
+    let Ok(mut url) = Url::parse(text) else { return "***".to_owned() };
+    let hides_in_query = |name: &str| {
+        let name = name.to_ascii_lowercase();
+        name.contains("password") || name.contains("secret") || name.contains("token")
+    };
+    if url.query_pairs().any(|(name, _)| hides_in_query(&name)) {
+        url.set_query(Some("***"));
+    }
+    if url.password().is_some() && url.set_password(Some("***")).is_err() {
+        return "***".to_owned();
+    }
+    url.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_has_a_number_and_a_unit() {
+        for (text, millis) in
+            [("500ms", 500), ("10s", 10_000), ("5m", 300_000), ("0s", 0), ("2d", 172_800_000)]
+        {
+            assert_eq!(duration(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for text in
+            ["", "10", "s", "-1s", "1.5h", "10 parsecs", "99999999999999999999s", "999999999d", "400d"]
+        {
+            assert!(duration(text).unwrap_err().contains("10s"), "{text}");
+        }
+        assert!(some_time("0ms").is_err());
+    }
+
+    #[test]
+    fn a_size_has_a_number_and_a_binary_unit_and_keeps_its_bounds() {
+        assert_eq!(size("64KiB", 1, 1 << 20), Ok(65_536));
+        assert_eq!(size("1GiB", 1, 1 << 40), Ok(1 << 30));
+        for text in ["64", "64KB", "64kib", "2MiB", "0B", "99999999999999999GiB"] {
+            assert_eq!(
+                size(text, 1, 1 << 20).unwrap_err(),
+                "a size from 1B to 1MiB, such as 64KiB",
+                "{text}"
+            );
+        }
+        assert_eq!(size_text(0), "0B");
+        assert_eq!(size_text(3 << 20), "3MiB");
+    }
+
+    #[test]
+    fn a_password_in_an_address_is_hidden_wherever_it_stands() {
+        assert_eq!(without_password("postgres://me:hunter2@db/ci"), "postgres://me:***@db/ci");
+        assert_eq!(without_password("redis://:hunter2@cache:6379/0"), "redis://:***@cache:6379/0");
+        assert_eq!(without_password("postgres://db/ci?user=me&password=hunter2"), "postgres://db/ci?***");
+        assert_eq!(without_password("hunter2"), "***");
+        assert_eq!(without_password("postgres://db/ci"), "postgres://db/ci");
+    }
+
+    #[test]
+    fn steps_are_never_handed_the_settings_of_the_server() {
+        assert!(variable_names(&["HTTP_PROXY".to_owned()]).is_ok());
+        for name in ["DATABASE_URL", "SLIPWAY_ADMIN_TOKEN", "", "1A", "A-B", "A=B"] {
+            assert!(variable_names(&[name.to_owned()]).is_err(), "{name}");
+        }
+    }
+}
