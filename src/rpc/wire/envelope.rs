@@ -60,7 +60,7 @@ impl Formatting<'_> {
         serde_json::to_vec(&shape).expect("a map with string keys always serialises")
     }
 
-    fn write_envelope(self, buffer: &mut BytesMut, path: &str, outcome: &Outcome) {
+    pub(super) fn write_envelope(self, buffer: &mut BytesMut, path: &str, outcome: &Outcome) {
         match outcome {
             Ok(None) => buffer.put_slice(b"{\"result\":{}}"),
             Ok(Some(data)) => {
@@ -98,9 +98,9 @@ pub(super) fn single(
 }
 
 /// The answers of a batch in the order of its calls. Calls that disagree about the status share 207.
-pub(super) fn batch<'a>(
+pub(super) fn batch(
     formatting: Formatting<'_>,
-    outcomes: impl Iterator<Item = (&'a str, &'a Outcome)>,
+    outcomes: &[(String, Outcome)],
     allow: Option<&'static str>,
 ) -> Response<Body> {
     let mut body = BytesMut::new();
@@ -157,8 +157,9 @@ mod tests {
         let formatter: ErrorFormatter = Arc::new(|failure: &Failure<'_>| failure.shape());
         let extensions = Extensions::new();
         let formatting = Formatting { formatter: &formatter, extensions: &extensions };
-        let outcomes = [Ok(None), Err(CallError::of(ErrorCode::NotFound)), Ok(None)];
-        let response = batch(formatting, outcomes.iter().map(|outcome| ("a", outcome)), None);
+        let outcomes = [Ok(None), Err(CallError::of(ErrorCode::NotFound)), Ok(None)]
+            .map(|outcome| ("a".into(), outcome));
+        let response = batch(formatting, &outcomes, None);
         assert_eq!(response.status(), StatusCode::MULTI_STATUS);
     }
 }

@@ -1,7 +1,8 @@
 //! tRPC's HTTP protocol, version 11, over the procedures of rspc: queries, mutations, batches, subscriptions.
 //!
 //! It is a library of its own: it knows procedures by path and kind, and nothing of what they do. Left out are inputs
-//! that are not JSON, and batches that are streamed line by line; both are refused with a proper error.
+//! that are not JSON (forms, byte streams) and results that are streams in themselves; both are refused with a proper
+//! error.
 //!
 //! # How procedures meet the wire
 //!
@@ -23,6 +24,7 @@ mod codes;
 mod envelope;
 mod error;
 mod input;
+mod lines;
 mod output;
 mod request;
 mod router;
@@ -55,7 +57,7 @@ pub use input::Input;
 pub use output::{Events, Output};
 pub use request::ConnectionParams;
 pub use router::{Entry, Kind, Router, RouterError, Yields};
-pub use service::{Options, OptionsError, Service, SseOptions};
+pub use service::{LinesOptions, Options, OptionsError, Service, SseOptions};
 pub use tracked::{EventId, Tracked};
 
 /// What the context of a request is made from.
@@ -126,16 +128,11 @@ where
         Answer::Single if request.calls.iter().any(|call| call.kind == Some(Kind::Subscription)) => {
             subscribe(service, request, formatting, body, context).await
         }
-        Answer::BatchLines => {
-            let message =
-                "This server does not stream batches: use httpBatchLink in place of httpBatchStreamLink";
-            envelope::request_error(formatting, &CallError::new(ErrorCode::UnsupportedMediaType, message))
-        }
-        Answer::Single | Answer::Batch => call_all(service, request, formatting, body, context).await,
+        _ => call_all(service, request, formatting, body, context).await,
     }
 }
 
-/// Runs queries and mutations, all at once, and answers when the slowest is done.
+/// Runs queries and mutations, all at once, and answers when the slowest is done or call by call.
 async fn call_all<TCtx: Clone + Send + 'static>(
     service: &Service<TCtx>,
     mut request: Request<TCtx>,
@@ -150,27 +147,27 @@ async fn call_all<TCtx: Clone + Send + 'static>(
     } else {
         Inputs::Unread
     };
-    let calls = std::mem::take(&mut request.calls);
-    let mut paths = Vec::with_capacity(calls.len());
-    let mut running = Vec::with_capacity(calls.len());
-    for (index, Call { path, target, .. }) in calls.into_iter().enumerate() {
-        let prepared = prepare(&path, target, &context, |entry| inputs.take(entry, index));
-        paths.push(path);
-        running.push(async {
-            match prepared {
-                Ok(prepared) => prepared.run(&service.shared.mutations).await,
-                Err(error) => Err(error),
-            }
-        });
+    let calls = std::mem::take(&mut request.calls).into_iter().enumerate().map(|(index, call)| {
+        let prepared = prepare(&call.path, call.target, &context, |entry| inputs.take(entry, index));
+        (call.path, prepared)
+    });
+    let calls: Vec<_> = calls.collect();
+    if request.answer == Answer::BatchLines {
+        let shared = Arc::clone(&service.shared);
+        return lines::respond(shared, formatting.extensions.clone(), calls, request.allow);
     }
-    let outcomes: Vec<Outcome> = join_all(running).await;
-    if request.answer == Answer::Single
-        && let ([path], [outcome]) = (&*paths, &*outcomes)
-    {
-        return envelope::single(formatting, path, outcome, request.allow);
+    let running = calls.into_iter().map(|(path, prepared)| async {
+        let outcome = match prepared {
+            Ok(prepared) => prepared.run(&service.shared.mutations).await,
+            Err(error) => Err(error),
+        };
+        (path, outcome)
+    });
+    let outcomes: Vec<(String, Outcome)> = join_all(running).await;
+    match (request.answer, &*outcomes) {
+        (Answer::Single, [(path, outcome)]) => envelope::single(formatting, path, outcome, request.allow),
+        _ => envelope::batch(formatting, &outcomes, request.allow),
     }
-    let outcomes = paths.iter().map(String::as_str).zip(&outcomes);
-    envelope::batch(formatting, outcomes, request.allow)
 }
 
 /// Opens a subscription. Whatever goes wrong is an event of a stream that ends, since clients read no other answer.

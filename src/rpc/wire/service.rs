@@ -23,7 +23,16 @@ pub struct Options {
     /// How long a body may take to arrive.
     pub body_time_max: Duration,
     pub sse: SseOptions,
+    pub lines: LinesOptions,
     pub format_error: ErrorFormatter,
+}
+
+/// Batches whose answers are streamed line by line.
+pub struct LinesOptions {
+    /// How long such an answer may be silent before it sends a space.
+    pub ping_interval: Option<Duration>,
+    /// `application/json` is what tRPC sends.
+    pub content_type: &'static str,
 }
 
 pub struct SseOptions {
@@ -49,8 +58,15 @@ impl Default for Options {
             body_bytes_max: 1024 * 1024,
             body_time_max: Duration::from_secs(30),
             sse: SseOptions::default(),
+            lines: LinesOptions::default(),
             format_error: Arc::new(|failure: &Failure<'_>| failure.shape()),
         }
+    }
+}
+
+impl Default for LinesOptions {
+    fn default() -> Self {
+        Self { ping_interval: Some(Duration::from_secs(15)), content_type: "application/json" }
     }
 }
 
