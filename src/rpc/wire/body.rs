@@ -11,6 +11,8 @@ use http_body_util::BodyExt;
 use super::codes::ErrorCode;
 use super::error::CallError;
 
+/// How much is reserved for a body before its bytes have come.
+const RESERVED_BYTES_MAX: usize = 64 * 1024;
 /// How much is read and thrown away so that a client which writes its whole body before it reads gets its answer.
 const DRAIN_BYTES_MAX: usize = 16 * 1024 * 1024;
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(1);
@@ -51,7 +53,8 @@ impl RequestBody {
             return Err(self.refuse());
         }
         self.awaits_continue = false;
-        let mut whole = BytesMut::with_capacity(declared);
+        // A length that is only announced reserves little.
+        let mut whole = BytesMut::with_capacity(declared.min(RESERVED_BYTES_MAX));
         while let Some(frame) = self.body.frame().await {
             let frame = frame.map_err(|_| CallError::bad_request("The request's body ended early"))?;
             let Ok(data) = frame.into_data() else { continue };

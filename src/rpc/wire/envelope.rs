@@ -43,7 +43,8 @@ impl Failure<'_> {
     }
 }
 
-/// Decides the object under `error`. Clients insist on a numeric `code` and a textual `message`.
+/// Decides the object under `error`. Clients insist on a numeric `code` and a textual `message`. It
+/// must not panic.
 pub type ErrorFormatter = Arc<dyn Fn(&Failure<'_>) -> Map<String, Value> + Send + Sync>;
 
 /// One formatter with the request that it formats for.

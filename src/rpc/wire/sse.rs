@@ -290,6 +290,13 @@ mod tests {
     }
 
     #[test]
+    fn an_idle_stream_is_small() {
+        // Tens of thousands of them are open at once, each beside what its connection and its procedure hold.
+        assert!(size_of::<SubscriptionBody>() <= 512, "{} bytes", size_of::<SubscriptionBody>());
+        assert!(size_of::<Sleep>() <= 256 && size_of::<WaitForCancellationFutureOwned>() <= 256);
+    }
+
+    #[test]
     fn an_event_without_data_still_has_a_data_line() {
         assert_eq!(written(Some("return"), b"", None), "event: return\ndata: \n\n");
         assert_eq!(written(None, b"1", Some("")), "data: 1\nid: \n\n");
