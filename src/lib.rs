@@ -8,6 +8,7 @@ pub mod executor;
 pub mod jobs;
 pub mod logs;
 pub mod redis;
+pub mod rpc;
 pub mod services;
 pub mod store;
 pub mod telemetry;

@@ -1,3 +1,4 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on is to fail")]
 
 mod config;
+mod wire;

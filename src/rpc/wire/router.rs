@@ -1,0 +1,81 @@
+//! The procedures, and what the wire has to know about each that rspc does not tell.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt;
+
+use rspc_procedure::{Procedure, Procedures};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Query,
+    Mutation,
+    Subscription,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Query => "query",
+            Self::Mutation => "mutation",
+            Self::Subscription => "subscription",
+        })
+    }
+}
+
+/// How a procedure's values are taken from rspc, which cannot be asked: trying the wrong way loses the value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Yields {
+    /// Anything serialisable, as rspc's own `ResolverOutput` yields it.
+    Serde,
+    /// [`super::Output`], through `ProcedureStream::from_stream_value` or `from_future_value`.
+    Output,
+}
+
+/// What the wire knows about a procedure.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    pub kind: Kind,
+    /// Whether it looks at its input. If not, query and body are never parsed for it.
+    pub reads_input: bool,
+    pub yields: Yields,
+}
+
+/// All procedures by their dotted path.
+pub struct Router<TCtx> {
+    procedures: HashMap<Cow<'static, str>, (Entry, Procedure<TCtx>)>,
+}
+
+/// Procedures and entries that do not belong to each other.
+#[derive(Debug, PartialEq, thiserror::Error)]
+pub enum RouterError {
+    #[error("procedure {0} has no entry")]
+    WithoutEntry(String),
+    #[error("entry {0} has no procedure")]
+    WithoutProcedure(String),
+}
+
+impl<TCtx> Router<TCtx> {
+    /// # Errors
+    /// Both sides must have the same paths.
+    pub fn new(
+        procedures: Procedures<TCtx>,
+        mut entries: HashMap<Cow<'static, str>, Entry>,
+    ) -> Result<Self, RouterError> {
+        let mut joined = HashMap::with_capacity(entries.len());
+        for (path, procedure) in procedures {
+            let Some(entry) = entries.remove(&path) else {
+                return Err(RouterError::WithoutEntry(path.into_owned()));
+            };
+            joined.insert(path, (entry, procedure));
+        }
+        match entries.into_keys().next() {
+            Some(path) => Err(RouterError::WithoutProcedure(path.into_owned())),
+            None => Ok(Self { procedures: joined }),
+        }
+    }
+
+    pub(super) fn get(&self, path: &str) -> Option<&(Entry, Procedure<TCtx>)> {
+        self.procedures.get(path)
+    }
+}

@@ -1,0 +1,14 @@
+//! The wire of tRPC, from outside: over TCP, with what real clients send and with what they must not be able to do.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy counts only functions marked as tests as such, not what they call"
+)]
+
+mod calls;
+mod client;
+mod conformance;
+mod event_stream;
+mod reference_router;
+mod server;
+mod subscriptions;
