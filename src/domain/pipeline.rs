@@ -60,6 +60,11 @@ pub struct Retry {
     pub delay: Duration,
 }
 
+impl Retry {
+    /// What a definition has that says nothing of it.
+    pub const DEFAULT: Self = Self { attempts: 3, delay: Duration::from_secs(1) };
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum When {
     /// All that it needs has succeeded (and nothing that it needs was skipped).

@@ -85,16 +85,6 @@ impl Attachment {
         }
     }
 
-    /// Gives the disk back up to `offset`: those lines are in the archive. Where the file system cannot, it
-    /// does nothing.
-    pub fn punch(&self, offset: u64) {
-        if let Err(error) = spool::punch(&self.file, offset)
-            && error != rustix::io::Errno::OPNOTSUPP
-        {
-            tracing::warn!(path = %self.path.display(), %error, "could not give back a spool's disk");
-        }
-    }
-
     fn is_abandoned(&self) -> Result<bool, ExecutorError> {
         spool::is_abandoned(&self.file).map_err(ExecutorError::io("locking", &self.path))
     }
@@ -191,6 +181,20 @@ fn split(payload: &[u8], source: Source, joints: Joints) -> Vec<SpoolLine> {
         rest = after;
     }
     lines
+}
+
+/// Gives the disk of a step's spool back up to `offset`: those lines are in the archive. Where the file system
+/// cannot, it does nothing.
+pub fn punch(dir: &Path, offset: u64) {
+    let path = spool::path(dir);
+    let punched = OpenOptions::new().write(true).open(&path).map_err(ExecutorError::io("opening", &path));
+    let outcome = punched.and_then(|file| match spool::punch(&file, offset) {
+        Ok(()) | Err(rustix::io::Errno::OPNOTSUPP) => Ok(()),
+        Err(error) => Err(ExecutorError::io("punching", &path)(error.into())),
+    });
+    if let Err(error) = outcome {
+        tracing::warn!(%error, "The disk of a spool could not be given back");
+    }
 }
 
 #[cfg(test)]

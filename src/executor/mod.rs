@@ -20,12 +20,13 @@ mod process;
 mod processes;
 mod spool;
 mod stream;
+pub mod checkout;
 pub mod supervisor;
 mod tree;
 mod watcher;
 mod writer;
 
-pub use attachment::Attachment;
+pub use attachment::{Attachment, punch};
 pub use process::{become_subreaper, kill, kill_now, presence, set_program, start};
 
 /// One attempt of a step, ready to be started.

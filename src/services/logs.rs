@@ -66,13 +66,18 @@ pub async fn stream(app: &App, run_id: &RunId, after: After) -> Result<BoxStream
         let _keeps_reading = watched;
         let mut lines = std::pin::pin!(lines);
         let mut states = states;
+        let mut has_ended = end_n.is_some();
         loop {
-            tokio::select! {
-                events = lines.next() => match events {
-                    Some(events) => yield events,
-                    None => return,
-                },
-                () = ended(&mut states, &end), if end.borrow().is_none() => {}
+            let events = tokio::select! {
+                events = lines.next() => events,
+                () = ended(&mut states, &end), if !has_ended => {
+                    has_ended = true;
+                    continue;
+                }
+            };
+            match events {
+                Some(events) => yield events,
+                None => return,
             }
         }
     }
@@ -81,12 +86,16 @@ pub async fn stream(app: &App, run_id: &RunId, after: After) -> Result<BoxStream
 
 /// Waits for the end of the run, and passes on which line is its last.
 async fn ended(states: &mut watch::Receiver<Snapshot>, end: &watch::Sender<Option<u64>>) {
-    match states.wait_for(|snapshot| snapshot.state.status.is_ended()).await {
-        Ok(snapshot) => {
-            end.send_replace(snapshot.end_n());
+    loop {
+        let end_n = states.borrow_and_update().end_n();
+        if end_n.is_some() {
+            end.send_replace(end_n);
+            return;
         }
-        // Whoever watches the run is gone with this stream's own handle, so this does not come to pass.
-        Err(_) => std::future::pending().await,
+        if states.changed().await.is_err() {
+            // Whoever watches the run is gone with this stream's own handle, so this does not come to pass.
+            std::future::pending::<()>().await;
+        }
     }
 }
 

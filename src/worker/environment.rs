@@ -25,12 +25,19 @@ pub fn base(config: &WorkerConfig, temporary: &Path) -> BTreeMap<String, String>
     env.extend(PLAIN.map(|(name, value)| (name.to_owned(), value.to_owned())));
     let mut put = |name: &str, value: &str| env.insert(name.to_owned(), value.to_owned());
     put("PATH", &config.path);
-    put("HOME", &config.home);
-    put("USER", &config.user);
-    put("LOGNAME", &config.user);
-    put("LANG", &config.lang);
-    put("TZ", &config.timezone);
     put("TMPDIR", &temporary.to_string_lossy());
+    let known = [
+        ("HOME", &config.home),
+        ("USER", &config.user),
+        ("LOGNAME", &config.user),
+        ("LANG", &config.lang),
+        ("TZ", &config.timezone),
+    ];
+    for (name, value) in known {
+        if let Some(value) = value {
+            put(name, value);
+        }
+    }
     env
 }
 
