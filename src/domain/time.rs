@@ -4,9 +4,12 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+
+use crate::domain::brand::branded;
 
 /// Milliseconds since 1970-01-01T00:00:00Z. Never used to decide an order: clocks go back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,6 +62,26 @@ impl fmt::Display for Timestamp {
             at.second(),
             at.millisecond()
         )
+    }
+}
+
+branded!(
+    /// An instant, as RFC 3339 in UTC with milliseconds: `2026-11-23T23:20:00.123Z`.
+    Timestamp = "Timestamp"
+);
+
+impl JsonSchema for Timestamp {
+    fn schema_name() -> Cow<'static, str> {
+        "Timestamp".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "An instant, as RFC 3339 in UTC with milliseconds: `2026-11-23T23:20:00.123Z`.",
+            "type": "string",
+            "format": "date-time",
+            "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3}Z$",
+        })
     }
 }
 

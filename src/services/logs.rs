@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use specta::Type;
 
 use crate::app::App;
 use crate::domain::ids::RunId;
@@ -34,13 +36,15 @@ pub struct ReadLog {
 }
 
 /// Part of a log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LogPage {
     pub items: Vec<LogLine>,
-    /// How many lines the log has at present.
+    /// How many lines the log has at present. Below 2^53.
+    #[specta(type = f64)]
     pub total: u64,
     /// Give it as `from` for what follows; null where nothing follows at present.
+    #[specta(type = Option<f64>)]
     pub next_from: Option<u64>,
 }
 

@@ -1,17 +1,20 @@
 //! How the installation is.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use specta::Type;
 
 use crate::app::App;
 use crate::domain::time::Timestamp;
 use crate::error::Result;
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Health {
     pub status: HealthStatus,
     pub version: String,
     /// Whole seconds since the server started.
+    #[specta(type = f64)]
     pub uptime_seconds: u64,
     pub database: ComponentHealth,
     pub redis: ComponentHealth,
@@ -20,7 +23,7 @@ pub struct Health {
     pub last_fetch_at: Option<Timestamp>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Type, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum HealthStatus {
     Ok,
@@ -29,7 +32,7 @@ pub enum HealthStatus {
     Down,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ComponentHealth {
     pub status: HealthStatus,
@@ -38,14 +41,19 @@ pub struct ComponentHealth {
     pub error: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct QueueHealth {
+    #[specta(type = f64)]
     pub waiting: u64,
+    #[specta(type = f64)]
     pub active: u64,
+    #[specta(type = f64)]
     pub delayed: u64,
+    #[specta(type = f64)]
     pub failed: u64,
     /// Worker processes seen in the last 30 seconds.
+    #[specta(type = f64)]
     pub workers: u64,
 }
 
