@@ -96,12 +96,16 @@ fn object_store(config: &Config) -> Result<Arc<dyn ObjectStore>> {
             None => PathBuf::from(address),
             Some(("file", path)) => PathBuf::from(path),
             Some(_) => {
-                return Err(Error::invalid("objects.store", "expected a directory, or file:// and a directory"));
+                return Err(Error::invalid(
+                    "objects.store",
+                    "expected a directory, or file:// and a directory",
+                ));
             }
         },
     };
     let unusable = |error: std::io::Error| Error::unavailable("object store", error);
     std::fs::create_dir_all(&path).map_err(unusable)?;
-    let store = LocalFileSystem::new_with_prefix(&path).map_err(|error| Error::unavailable("object store", error))?;
+    let store =
+        LocalFileSystem::new_with_prefix(&path).map_err(|error| Error::unavailable("object store", error))?;
     Ok(Arc::new(store.with_automatic_cleanup(true)))
 }

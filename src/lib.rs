@@ -5,6 +5,7 @@ pub mod config;
 pub mod domain;
 pub mod error;
 pub mod executor;
+pub mod http;
 pub mod jobs;
 pub mod logs;
 pub mod redis;

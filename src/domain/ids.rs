@@ -1,14 +1,18 @@
 //! Identities: UUIDv7 strings with a type each, so that one cannot be given for another.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// Declares an id: its Rust type here, its TypeScript brand and its JSON Schema in `rpc::kit`.
+use crate::domain::brand::branded;
+
+/// Declares an id once: its Rust type, its TypeScript brand and its JSON Schema.
 macro_rules! id {
-    ($(#[doc = $doc:literal])* $name:ident) => {
+    ($(#[doc = $doc:literal])* $name:ident = $text:literal) => {
         $(#[doc = $doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
@@ -33,6 +37,23 @@ macro_rules! id {
             }
         }
 
+        branded!($(#[doc = $doc])* $name = $text);
+
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                $text.into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({
+                    "description": concat!($($doc),*).trim_start(),
+                    "type": "string",
+                    "format": "uuid",
+                    "pattern": "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$",
+                })
+            }
+        }
+
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(&self.0)
@@ -43,21 +64,21 @@ macro_rules! id {
 
 id!(
     /// Identifies a pipeline, for ever.
-    PipelineId
+    PipelineId = "PipelineId"
 );
 id!(
     /// Identifies a run.
-    RunId
+    RunId = "RunId"
 );
 id!(
     /// Identifies an access token or a signed-in session.
-    TokenId
+    TokenId = "TokenId"
 );
 id!(
     /// Identifies a machine, by its data directory: workers that share the directory share the host.
-    HostId
+    HostId = "HostId"
 );
 id!(
     /// Identifies a worker process, anew at each start.
-    WorkerId
+    WorkerId = "WorkerId"
 );

@@ -1,14 +1,18 @@
 //! Log lines and their numbers.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
+use specta::Type;
 
+use crate::domain::brand::branded;
 use crate::domain::time::Timestamp;
 
 /// Where a line comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Type, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LogStream {
     Stdout,
@@ -18,12 +22,13 @@ pub enum LogStream {
 }
 
 /// One line of a run's log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LogLine {
     /// `<epoch>-<n>`: what a client resumes by. Only `n` counts; the epoch may differ after a restart.
     pub id: LineId,
     /// The line's number in its run, from 1, rising by one from line to line. Below 2^53.
+    #[specta(type = f64)]
     pub n: u64,
     /// When it was read from the step, by the clock of the machine that ran it.
     pub timestamp: Timestamp,
@@ -55,6 +60,25 @@ impl fmt::Display for LineId {
     }
 }
 
+branded!(
+    /// `<epoch>-<n>`: what a client resumes by. Only `n` counts.
+    LineId = "LineId"
+);
+
+impl JsonSchema for LineId {
+    fn schema_name() -> Cow<'static, str> {
+        "LineId".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "`<epoch>-<n>`: what a client resumes by. Only `n` counts.",
+            "type": "string",
+            "pattern": "^[0-9]{1,16}-[0-9]{1,16}$",
+        })
+    }
+}
+
 /// The text is not `<epoch>-<n>`.
 #[derive(Debug, thiserror::Error)]
 #[error("expected <epoch>-<n>, two whole numbers")]
@@ -81,7 +105,7 @@ impl Serialize for LineId {
 
 impl<'de> Deserialize<'de> for LineId {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        let text = Cow::<str>::deserialize(deserializer)?;
         text.parse().map_err(serde::de::Error::custom)
     }
 }

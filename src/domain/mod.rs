@@ -2,6 +2,7 @@
 //! no Redis, no HTTP.
 
 pub mod attempt;
+pub mod brand;
 pub mod ids;
 pub mod log;
 pub mod mask;

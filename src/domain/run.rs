@@ -15,13 +15,15 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use specta::Type;
 
 use crate::domain::ids::{PipelineId, RunId, WorkerId};
 use crate::domain::time::Timestamp;
 
 /// Where a run stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Type, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RunStatus {
     /// In the queue, or about to be tried again (`nextAttemptAt`).
@@ -96,7 +98,7 @@ impl RunStatus {
 }
 
 /// Where a step stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Type, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StepStatus {
     /// Has not begun.
@@ -147,9 +149,9 @@ impl StepStatus {
 }
 
 /// A share of the work, in whole percent: 0 to 100.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Type, JsonSchema)]
 #[serde(transparent)]
-pub struct Percent(u8);
+pub struct Percent(#[schemars(range(max = 100))] u8);
 
 impl Percent {
     pub const ZERO: Self = Self(0);
@@ -179,7 +181,7 @@ impl<'de> Deserialize<'de> for Percent {
 }
 
 /// What made a run begin.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RunTrigger {
     pub kind: TriggerKind,
@@ -187,7 +189,7 @@ pub struct RunTrigger {
     pub by: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Type, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TriggerKind {
     /// `pipelines.trigger`, from whatever client.
@@ -197,7 +199,7 @@ pub enum TriggerKind {
 }
 
 /// A run, as everywhere it is given.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Run {
     pub id: RunId,
@@ -221,9 +223,11 @@ pub struct Run {
     pub reason: Option<String>,
     /// What went wrong, of a run that failed or timed out.
     pub error: Option<String>,
-    /// Rises with each change.
+    /// Rises with each change. Below 2^53.
+    #[specta(type = f64)]
     pub version: u64,
-    /// How many lines its log has.
+    /// How many lines its log has. Below 2^53.
+    #[specta(type = f64)]
     pub lines: u64,
     pub last_line_at: Option<Timestamp>,
     /// When it is tried again, between two automatic attempts.
@@ -234,7 +238,7 @@ pub struct Run {
 }
 
 /// A step of a run: its latest attempt.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Step {
     pub name: String,
@@ -248,13 +252,16 @@ pub struct Step {
     pub needs: Vec<String>,
     pub started_at: Option<Timestamp>,
     pub finished_at: Option<Timestamp>,
-    /// The number of its first line in the run's log.
+    /// The number of its first line in the run's log. Below 2^53.
+    #[specta(type = Option<f64>)]
     pub first_line: Option<u64>,
+    /// The number of its last line so far. Below 2^53.
+    #[specta(type = Option<f64>)]
     pub last_line: Option<u64>,
 }
 
 /// A run with its steps.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RunDetails {
     #[serde(flatten)]
@@ -265,7 +272,7 @@ pub struct RunDetails {
 }
 
 /// What `watchRun` sends: the state of a run at a version.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RunState {
     pub run_id: RunId,
@@ -273,7 +280,11 @@ pub struct RunState {
     pub status: RunStatus,
     pub progress: Percent,
     pub attempt: u32,
+    /// Rises with each change. Below 2^53.
+    #[specta(type = f64)]
     pub version: u64,
+    /// How many lines its log has. Below 2^53.
+    #[specta(type = f64)]
     pub lines: u64,
     pub last_line_at: Option<Timestamp>,
     pub next_attempt_at: Option<Timestamp>,
@@ -339,8 +350,12 @@ impl RunRecord {
 
     pub fn details(&self) -> RunDetails {
         let steps = self.current_records();
-        let earlier_steps =
-            self.steps.iter().filter(|record| !steps.contains(record)).map(|record| record.step.clone()).collect();
+        let earlier_steps = self
+            .steps
+            .iter()
+            .filter(|record| !steps.contains(record))
+            .map(|record| record.step.clone())
+            .collect();
         let steps = steps.into_iter().map(|record| record.step).collect();
         RunDetails { run: self.run.clone(), steps, earlier_steps }
     }

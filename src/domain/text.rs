@@ -6,10 +6,24 @@ pub fn storable(bytes: &[u8]) -> String {
     if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text.into_owned() }
 }
 
-pub fn check_pipeline_name(_: &str) -> Result<(), String> { Ok(()) }
-pub fn check_description(_: &str) -> Result<(), String> { Ok(()) }
-pub fn check_repository(_: &str) -> Result<(), String> { Ok(()) }
-pub fn check_branch(_: &str) -> Result<(), String> { Ok(()) }
-pub fn check_inputs(_: &std::collections::BTreeMap<String,String>) -> Result<(), String> { Ok(()) }
-pub fn check_idempotency_key(_: &str) -> Result<(), String> { Ok(()) }
-pub fn check_token_name(_: &str) -> Result<(), String> { Ok(()) }
+pub fn check_pipeline_name(_: &str) -> Result<(), String> {
+    Ok(())
+}
+pub fn check_description(_: &str) -> Result<(), String> {
+    Ok(())
+}
+pub fn check_repository(_: &str) -> Result<(), String> {
+    Ok(())
+}
+pub fn check_branch(_: &str) -> Result<(), String> {
+    Ok(())
+}
+pub fn check_inputs(_: &std::collections::BTreeMap<String, String>) -> Result<(), String> {
+    Ok(())
+}
+pub fn check_idempotency_key(_: &str) -> Result<(), String> {
+    Ok(())
+}
+pub fn check_token_name(_: &str) -> Result<(), String> {
+    Ok(())
+}

@@ -4,9 +4,12 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+
+use crate::domain::brand::branded;
 
 /// Milliseconds since 1970-01-01T00:00:00Z. Never used to decide an order: clocks go back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -62,6 +65,26 @@ impl fmt::Display for Timestamp {
     }
 }
 
+branded!(
+    /// An instant, as RFC 3339 in UTC with milliseconds: `2026-11-23T23:20:00.123Z`.
+    Timestamp = "Timestamp"
+);
+
+impl JsonSchema for Timestamp {
+    fn schema_name() -> Cow<'static, str> {
+        "Timestamp".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "An instant, as RFC 3339 in UTC with milliseconds: `2026-11-23T23:20:00.123Z`.",
+            "type": "string",
+            "format": "date-time",
+            "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3}Z$",
+        })
+    }
+}
+
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -83,7 +106,7 @@ mod tests {
     fn an_instant_survives_the_wire() {
         let instant = Timestamp::from_millis(1_795_478_400_123);
         let text = instant.to_string();
-        assert_eq!(text, "2026-11-23T23:20:00.123Z".replace("23:20", &text[11..16]));
+        assert_eq!(text, "2026-11-24T00:00:00.123Z");
         assert_eq!(Timestamp::parse(&text), Some(instant));
         assert_eq!(Timestamp::parse("2026-11-24T00:00:00+01:00"), Timestamp::parse("2026-11-23T23:00:00Z"));
         assert_eq!(Timestamp::parse("yesterday"), None);

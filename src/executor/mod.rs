@@ -13,6 +13,7 @@ use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
 
 mod attachment;
+pub mod checkout;
 mod command;
 mod lines;
 mod orphans;
@@ -20,7 +21,6 @@ mod process;
 mod processes;
 mod spool;
 mod stream;
-pub mod checkout;
 pub mod supervisor;
 mod tree;
 mod watcher;

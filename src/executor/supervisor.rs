@@ -179,7 +179,8 @@ impl Supervisor {
             .into_iter()
             .map(|(source, fd)| Stream::new(source, fd, &masker, spec.line_bytes_max))
             .collect();
-        let phase = Phase::Running { timeout_at: spec.timeout.and_then(|timeout| started_at.checked_add(timeout)) };
+        let phase =
+            Phase::Running { timeout_at: spec.timeout.and_then(|timeout| started_at.checked_add(timeout)) };
         Self::new(writer, signals, streams, &spec, phase, main).until_gone(terminal)
     }
 
@@ -370,9 +371,8 @@ impl Supervisor {
 
     fn ending(&self) -> Ending {
         match self.phase {
-            Phase::Terminating { cause: Cause::TimedOut, .. } | Phase::Killing { cause: Cause::TimedOut, .. } => {
-                Ending::TimedOut
-            }
+            Phase::Terminating { cause: Cause::TimedOut, .. }
+            | Phase::Killing { cause: Cause::TimedOut, .. } => Ending::TimedOut,
             Phase::Terminating { .. } | Phase::Killing { cause: Cause::Cancelled, .. } => Ending::Killed,
             Phase::Running { .. } | Phase::Killing { .. } => match self.main_status {
                 Some(status) => match (status.exit_status(), status.terminating_signal()) {

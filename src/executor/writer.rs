@@ -57,7 +57,8 @@ impl SpoolWriter {
             return false;
         };
         // What is on the disk, holes excluded.
-        let blocks = rustix::fs::fstat(&self.file).map_or(0, |stat| u64::try_from(stat.st_blocks).unwrap_or(0));
+        let blocks =
+            rustix::fs::fstat(&self.file).map_or(0, |stat| u64::try_from(stat.st_blocks).unwrap_or(0));
         blocks.saturating_mul(512) > backlog_bytes_max
     }
 

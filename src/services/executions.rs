@@ -14,9 +14,9 @@ use crate::domain::time::{Timestamp, now};
 use crate::error::Result;
 use crate::jobs::JobStanding;
 use crate::services::runs::{self, RetryFrom};
+use crate::store;
 use crate::store::runs::RunChange;
 use crate::store::workers::WorkerRecord;
-use crate::store;
 
 /// A run that another worker has is looked at again after this.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
@@ -239,8 +239,9 @@ fn retry_later(record: &RunRecord, definition: Option<&Definition>, reason: &str
 /// Puts `newer` records into `records`, in place of those of the same attempt of the same step.
 fn merge(records: &mut Vec<StepRecord>, newer: &[StepRecord]) {
     for record in newer {
-        let is_same =
-            |known: &&mut StepRecord| known.index == record.index && known.step.attempt == record.step.attempt;
+        let is_same = |known: &&mut StepRecord| {
+            known.index == record.index && known.step.attempt == record.step.attempt
+        };
         match records.iter_mut().find(is_same) {
             Some(known) => *known = record.clone(),
             None => records.push(record.clone()),

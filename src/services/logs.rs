@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::BoxStream;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use specta::Type;
 use tokio::sync::watch;
 
 use crate::app::App;
@@ -40,13 +42,15 @@ pub struct ReadLog {
 }
 
 /// Part of a log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LogPage {
     pub items: Vec<LogLine>,
-    /// How many lines the log has at present.
+    /// How many lines the log has at present. Below 2^53.
+    #[specta(type = f64)]
     pub total: u64,
     /// Give it as `from` for what follows; null where nothing follows at present.
+    #[specta(type = Option<f64>)]
     pub next_from: Option<u64>,
 }
 

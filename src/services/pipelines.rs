@@ -90,7 +90,8 @@ pub fn validate(definition: &str) -> Vec<Problem> {
 }
 
 fn check(change: &PipelineChange) -> Result<()> {
-    let rule = |field: &str, outcome: Result<(), String>| outcome.map_err(|reason| Error::invalid(field, reason));
+    let rule =
+        |field: &str, outcome: Result<(), String>| outcome.map_err(|reason| Error::invalid(field, reason));
     if let Some(name) = &change.name {
         rule("name", text::check_pipeline_name(name))?;
     }

@@ -19,9 +19,9 @@ use crate::domain::time::now;
 use crate::domain::token::Actor;
 use crate::error::{Error, Result};
 use crate::services::states;
+use crate::store;
 use crate::store::page::{Page, PageRequest};
 use crate::store::runs::{Insertion, NewRun, RunChange};
-use crate::store;
 
 pub use crate::store::runs::RunFilter;
 
@@ -166,7 +166,10 @@ pub async fn cancel(app: &App, actor: &Actor, id: &RunId) -> Result<Run> {
 pub async fn retry(app: &App, actor: &Actor, id: &RunId, from: RetryFrom) -> Result<Run> {
     let record = find(app, id).await?;
     if !record.run.status.is_ended() {
-        return Err(Error::Conflict(format!("the run is {}: only one that has ended is retried", record.run.status.as_str())));
+        return Err(Error::Conflict(format!(
+            "the run is {}: only one that has ended is retried",
+            record.run.status.as_str()
+        )));
     }
     let (change, retry) = retry_change(&record, from, format!("retried by {}", actor.name));
     if store::runs::change(&app.store, change).await?.is_none() {

@@ -49,7 +49,8 @@ pub struct Snapshot {
 
 impl Snapshot {
     fn of(state: RunState) -> Result<Self> {
-        let json = serde_json::to_vec(&state).map_err(|error| Error::internal("encoding a run's state", error))?;
+        let json =
+            serde_json::to_vec(&state).map_err(|error| Error::internal("encoding a run's state", error))?;
         let mut event = BytesMut::with_capacity(json.len() + 32);
         put_event(&mut event, &json, state.version.to_string().as_bytes());
         Ok(Self { state: Arc::new(state), event: event.freeze() })

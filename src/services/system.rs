@@ -2,19 +2,22 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use specta::Type;
 
 use crate::app::App;
 use crate::domain::time::{Timestamp, now};
 use crate::error::Result;
 use crate::store::{self, Engine};
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Health {
     pub status: HealthStatus,
     pub version: String,
     /// Whole seconds since the server started.
+    #[specta(type = f64)]
     pub uptime_seconds: u64,
     pub database: ComponentHealth,
     pub redis: ComponentHealth,
@@ -23,7 +26,7 @@ pub struct Health {
     pub last_fetch_at: Option<Timestamp>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Type, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum HealthStatus {
     Ok,
@@ -32,7 +35,7 @@ pub enum HealthStatus {
     Down,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ComponentHealth {
     pub status: HealthStatus,
@@ -41,14 +44,19 @@ pub struct ComponentHealth {
     pub error: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct QueueHealth {
+    #[specta(type = f64)]
     pub waiting: u64,
+    #[specta(type = f64)]
     pub active: u64,
+    #[specta(type = f64)]
     pub delayed: u64,
+    #[specta(type = f64)]
     pub failed: u64,
     /// Worker processes seen in the last 30 seconds.
+    #[specta(type = f64)]
     pub workers: u64,
 }
 
@@ -102,7 +110,11 @@ fn component(answer: Result<String>, kind: &str) -> ComponentHealth {
         // Anybody may ask, so the cause stays in the log.
         Err(error) => {
             tracing::debug!(error = error.chain(), "A part of the installation does not answer");
-            ComponentHealth { status: HealthStatus::Down, kind: kind.to_owned(), error: Some(error.to_string()) }
+            ComponentHealth {
+                status: HealthStatus::Down,
+                kind: kind.to_owned(),
+                error: Some(error.to_string()),
+            }
         }
     }
 }
@@ -115,5 +127,7 @@ async fn redis_kind(app: &App) -> Result<String> {
         line.map(|value| value.trim().to_owned())
     };
     let valkey = field("valkey_version").map(|version| format!("valkey {version}"));
-    Ok(valkey.or_else(|| field("redis_version").map(|version| format!("redis {version}"))).unwrap_or_default())
+    Ok(valkey
+        .or_else(|| field("redis_version").map(|version| format!("redis {version}")))
+        .unwrap_or_default())
 }

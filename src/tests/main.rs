@@ -1,4 +1,5 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on is to fail")]
 
+mod bindings;
 mod config;
 mod wire;

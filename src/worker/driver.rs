@@ -212,7 +212,8 @@ impl Driver {
         let attempt = self.record.run.attempt;
         let (mut name, mut number) = self.dir.checkout(attempt);
         if !prepare::is_started(&self.dir, &name) {
-            let branch = self.record.run.branch.as_deref().map_or(String::new(), |branch| format!(" at {branch}"));
+            let branch =
+                self.record.run.branch.as_deref().map_or(String::new(), |branch| format!(" at {branch}"));
             self.log.say(None, format!("checking out {repository}{branch}")).await;
         }
         loop {
@@ -324,7 +325,11 @@ impl Driver {
     }
 
     /// Does what the attempt says next. Gives the steps to be started once that is recorded, and the outcome.
-    async fn act(&mut self, definition: &Definition, attempt: &mut Attempt) -> (Vec<usize>, Option<attempt::Outcome>) {
+    async fn act(
+        &mut self,
+        definition: &Definition,
+        attempt: &mut Attempt,
+    ) -> (Vec<usize>, Option<attempt::Outcome>) {
         let mut starts = Vec::new();
         let mut done = None;
         for action in attempt.next(Instant::now()) {
@@ -388,7 +393,8 @@ impl Driver {
         let step = &definition.steps[index];
         let number = self.steps[index].step.attempt;
         let base = environment::base(&config.worker, &self.dir.temporary);
-        let remaining = self.record.deadline.map(|deadline| deadline.since(now()).max(Duration::from_millis(1)));
+        let remaining =
+            self.record.deadline.map(|deadline| deadline.since(now()).max(Duration::from_millis(1)));
         let bound = match attempt.is_stopped() {
             true => Some(config.worker.always_timeout),
             false => remaining,
@@ -631,7 +637,11 @@ impl Driver {
     }
 
     /// Records the end, once the last line is where it can be read.
-    async fn finish(mut self, definition: Option<&Definition>, mut ending: executions::Ending) -> Result<Left> {
+    async fn finish(
+        mut self,
+        definition: Option<&Definition>,
+        mut ending: executions::Ending,
+    ) -> Result<Left> {
         if self.stopped == Some(StopReason::Canceled) {
             ending = executions::Ending::Canceled;
         }

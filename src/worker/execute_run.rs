@@ -58,11 +58,12 @@ impl ExecuteRuns {
 
     async fn carry_on(&self, run: &RunId, delivery: &Delivery) -> Result<Outcome> {
         let claimant = Claimant { worker: self.seat.worker.clone(), host: self.seat.host.clone() };
-        let claimed = match executions::claim(&self.app, run, &claimant, |worker| self.seat.is_dead(worker)).await? {
-            Claim::Claimed(claimed) => *claimed,
-            Claim::Nothing => return Ok(Outcome::Done),
-            Claim::Later(at) => return Ok(Outcome::Later(at)),
-        };
+        let claimed =
+            match executions::claim(&self.app, run, &claimant, |worker| self.seat.is_dead(worker)).await? {
+                Claim::Claimed(claimed) => *claimed,
+                Claim::Nothing => return Ok(Outcome::Done),
+                Claim::Later(at) => return Ok(Outcome::Later(at)),
+            };
         let dir = RunDir::of(&self.app, &claimed.record)
             .map_err(|error| Error::internal("making the directory of a run", error))?;
         match self.drive(claimed, dir, delivery).await? {

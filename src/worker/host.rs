@@ -47,7 +47,8 @@ impl Seat {
         let mut gone = Vec::new();
         for entry in fs::read_dir(&self.dir)? {
             let entry = entry?;
-            let Some(worker) = entry.file_name().to_str().and_then(|name| name.parse::<WorkerId>().ok()) else {
+            let Some(worker) = entry.file_name().to_str().and_then(|name| name.parse::<WorkerId>().ok())
+            else {
                 continue;
             };
             if self.is_dead(&worker) {

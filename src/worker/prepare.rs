@@ -86,7 +86,9 @@ impl RunDir {
         let path = self.workspace.join(DEFINITION_FILE);
         let unreadable = |error: io::Error| match error.kind() {
             io::ErrorKind::NotFound => {
-                format!("the repository has no {DEFINITION_FILE} at this commit, and the pipeline no definition")
+                format!(
+                    "the repository has no {DEFINITION_FILE} at this commit, and the pipeline no definition"
+                )
             }
             _ => format!("{DEFINITION_FILE} cannot be read: {error}"),
         };

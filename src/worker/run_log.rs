@@ -104,7 +104,12 @@ enum Ended {
 
 impl RunLog {
     /// Takes up the log where it stands. None if another worker has the run.
-    pub async fn open(app: &App, record: &RunRecord, dir: &Path, stop: CancellationToken) -> Result<Option<Opened>> {
+    pub async fn open(
+        app: &App,
+        record: &RunRecord,
+        dir: &Path,
+        stop: CancellationToken,
+    ) -> Result<Option<Opened>> {
         let run = &record.run.id;
         let (journal, entries) = Journal::open(&dir.join("journal"))
             .map_err(|error| Error::internal("opening the journal of a run", error))?;

@@ -16,8 +16,8 @@ use crate::domain::time::now;
 use crate::error::{Error, Result};
 use crate::jobs::JobStanding;
 use crate::services::executions;
-use crate::store::workers::WorkerRecord;
 use crate::store;
+use crate::store::workers::WorkerRecord;
 use crate::worker::host::Seat;
 use crate::worker::running::Running;
 
@@ -105,7 +105,10 @@ async fn enqueue_forgotten(app: &App) -> Result<()> {
         after = Some(last.id.clone());
         for run in queued {
             let is_due = run.next_attempt_at.is_none_or(|at| at < before(ENQUEUE_GRACE));
-            if is_due && run.created_at < before(ENQUEUE_GRACE) && app.jobs.standing(&run.id).await? != JobStanding::Live {
+            if is_due
+                && run.created_at < before(ENQUEUE_GRACE)
+                && app.jobs.standing(&run.id).await? != JobStanding::Live
+            {
                 app.jobs.add_again(&run.id, retry_of(app, &run.id).await?).await?;
             }
         }

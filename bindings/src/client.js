@@ -1,0 +1,44 @@
+// The package at run time. Plain JavaScript with its types in `index.d.ts`, so that it runs and type-checks
+// without a build.
+
+import { createTRPCClient, httpBatchLink, isTRPCClientError, retryLink, splitLink } from '@trpc/client';
+import { endpoint, requestHeaders } from './connection.js';
+import { subscriptionLink } from './subscription.js';
+
+export { subscriptionLink };
+
+/** How many calls the server takes in one request, and how long an address proxies let pass. */
+const BATCH_CALLS_MAX = 20;
+const URL_LENGTH_MAX = 4000;
+
+/** How often a query is tried when nothing answers. */
+const QUERY_ATTEMPTS_MAX = 3;
+
+/** @type {typeof import('./index.js').createClient} */
+export const createClient = (options = {}) =>
+  createTRPCClient({
+    links: [
+      retryLink({
+        // Without `data` it was not the server that answered. A mutation may have been done all the same.
+        retry: ({ op, error, attempts }) =>
+          op.type === 'query' && !error.data && !op.signal?.aborted && attempts < QUERY_ATTEMPTS_MAX,
+        retryDelayMs: (attempts) => 100 * 2 ** attempts,
+      }),
+      splitLink({
+        condition: (op) => op.type === 'subscription',
+        true: subscriptionLink(options),
+        false: httpBatchLink({
+          url: endpoint(options.url),
+          maxItems: BATCH_CALLS_MAX,
+          maxURLLength: URL_LENGTH_MAX,
+          headers: () => requestHeaders(options.token),
+          // tRPC's own type of the options differs only in what may be undefined.
+          fetch: (input, init) =>
+            (options.fetch ?? globalThis.fetch)(input, /** @type {RequestInit | undefined} */ (init)),
+        }),
+      }),
+    ],
+  });
+
+/** @type {typeof import('./index.js').isClientError} */
+export const isClientError = (cause) => isTRPCClientError(cause);

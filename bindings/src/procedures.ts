@@ -1,0 +1,766 @@
+// Generated from the procedures' declarations by `slipway bindings`. Changes made here are lost.
+
+/**
+ * An error, as every procedure answers it.
+ */
+export type ApiError = { message: string;
+/**
+ * The JSON-RPC number of `data.code`.
+ */
+code: number; data: ApiErrorData }
+
+/**
+ * tRPC's names of errors.
+ */
+export type ApiErrorCode = "PARSE_ERROR" | "BAD_REQUEST" | "UNAUTHORIZED" | "PAYMENT_REQUIRED" | "FORBIDDEN" | "NOT_FOUND" | "METHOD_NOT_SUPPORTED" | "TIMEOUT" | "CONFLICT" | "PRECONDITION_FAILED" | "PAYLOAD_TOO_LARGE" | "UNSUPPORTED_MEDIA_TYPE" | "UNPROCESSABLE_CONTENT" | "PRECONDITION_REQUIRED" | "TOO_MANY_REQUESTS" | "CLIENT_CLOSED_REQUEST" | "INTERNAL_SERVER_ERROR" | "NOT_IMPLEMENTED" | "BAD_GATEWAY" | "SERVICE_UNAVAILABLE" | "GATEWAY_TIMEOUT"
+
+/**
+ * What programs decide by.
+ */
+export type ApiErrorData = { code: ApiErrorCode; httpStatus: number;
+/**
+ * The procedure.
+ */
+path?: string;
+/**
+ * The field of the input that is wrong, such as `steps[2].name`.
+ */
+field?: string;
+/**
+ * All that is wrong with the input.
+ */
+problems?: InputProblem[];
+/**
+ * What to look for in the server's log, after an internal error.
+ */
+requestId?: string }
+
+export type ComponentHealth = { status: HealthStatus;
+/**
+ * What it is: `sqlite`, `postgres`, `redis 7.0.15`, `valkey 9.1.2`.
+ */
+kind: string; error: string | null }
+
+/**
+ * A pipeline to be made.
+ */
+export type CreatePipelineInput = {
+/**
+ * Unique among the pipelines that are not deleted.
+ */
+name: string;
+/**
+ * What `git clone` takes; without it, steps run in an empty workspace.
+ */
+repository?: string | null;
+/**
+ * The branch of a run that names none.
+ */
+defaultBranch?: string | null;
+/**
+ * YAML; without it, `.slipway.yml` of the repository is used.
+ */
+definition?: string | null; description?: string | null }
+
+/**
+ * An access token to be made.
+ */
+export type CreateTokenInput = { name: string; role: Role;
+/**
+ * Without it, the token does not expire.
+ */
+expiresInDays?: number | null }
+
+/**
+ * An access token that has just been made.
+ */
+export type CreatedToken = { token: Token;
+/**
+ * What programs send: `Authorization: Bearer <value>`.
+ */
+value: string }
+
+export type DeletedPipeline = { deleted: boolean }
+
+export type Health = { status: HealthStatus; version: string;
+/**
+ * Whole seconds since the server started.
+ */
+uptimeSeconds: number; database: ComponentHealth; redis: ComponentHealth; queue: QueueHealth;
+/**
+ * When a worker last asked the queue for work, and got an answer.
+ */
+lastFetchAt: Timestamp | null }
+
+export type HealthStatus = "ok" |
+/**
+ * Serves, but something is missing: runs may have to wait.
+ */
+"degraded" | "down"
+
+/**
+ * What is wrong with one field of an input.
+ */
+export type InputProblem = {
+/**
+ * Where: a path such as `steps[2].name`; empty for the input as a whole.
+ */
+field: string; message: string }
+
+/**
+ * `<epoch>-<n>`: what a client resumes by. Only `n` counts.
+ */
+export type LineId = string & { readonly __brand?: "LineId" }
+
+/**
+ * Which pipelines, and which part of their list.
+ */
+export type ListPipelinesInput = {
+/**
+ * `nextCursor` of the page before.
+ */
+cursor?: string | null;
+/**
+ * 20 if it is absent.
+ */
+limit?: number | null;
+/**
+ * Part of the name, in upper or lower case.
+ */
+search?: string | null }
+
+/**
+ * Which runs, and which part of their list.
+ */
+export type ListRunsInput = {
+/**
+ * Only of this pipeline: its id or name.
+ */
+pipelineId?: PipelineId | null; status?: RunStatus | null; branch?: string | null;
+/**
+ * `nextCursor` of the page before.
+ */
+cursor?: string | null;
+/**
+ * 20 if it is absent.
+ */
+limit?: number | null }
+
+/**
+ * Which part of the list.
+ */
+export type ListTokensInput = {
+/**
+ * `nextCursor` of the page before.
+ */
+cursor?: string | null;
+/**
+ * 20 if it is absent.
+ */
+limit?: number | null }
+
+/**
+ * One line of a run's log.
+ */
+export type LogLine = {
+/**
+ * `<epoch>-<n>`: what a client resumes by. Only `n` counts; the epoch may differ after a restart.
+ */
+id: LineId;
+/**
+ * The line's number in its run, from 1, rising by one from line to line. Below 2^53.
+ */
+n: number;
+/**
+ * When it was read from the step, by the clock of the machine that ran it.
+ */
+timestamp: Timestamp;
+/**
+ * The step that printed it, or that it is about; null for the run as a whole.
+ */
+step: string | null;
+/**
+ * The step's attempt, from 1; 0 for lines about the run.
+ */
+attempt: number; stream: LogStream;
+/**
+ * Its text, without the line's end.
+ */
+message: string;
+/**
+ * The line was not finished when it was stored: the next entry of the same stream goes on with it.
+ */
+partial?: boolean;
+/**
+ * Goes on with the entry before it of the same stream.
+ */
+continued?: boolean }
+
+/**
+ * Part of a log.
+ */
+export type LogPage = { items: LogLine[];
+/**
+ * How many lines the log has at present. Below 2^53.
+ */
+total: number;
+/**
+ * Give it as `from` for what follows; null where nothing follows at present.
+ */
+nextFrom: number | null }
+
+/**
+ * Where a line comes from.
+ */
+export type LogStream = "stdout" | "stderr" |
+/**
+ * Slipway's own words: what it did to the run, and why.
+ */
+"system"
+
+/**
+ * Part of a list.
+ */
+export type Page<T> = { items: T[];
+/**
+ * Give it as `cursor` for what follows; null at the end.
+ */
+nextCursor: string | null }
+
+/**
+ * A share of the work, in whole percent: 0 to 100.
+ */
+export type Percent = number
+
+/**
+ * A pipeline, as everywhere it is given.
+ */
+export type Pipeline = { id: PipelineId;
+/**
+ * Unique among the pipelines that are not deleted.
+ */
+name: string; description: string | null;
+/**
+ * What `git clone` takes; without it, steps run in an empty workspace.
+ */
+repository: string | null;
+/**
+ * The branch of a run that names none.
+ */
+defaultBranch: string | null;
+/**
+ * YAML; without it, `.slipway.yml` of the repository is used.
+ */
+definition: string | null; createdAt: Timestamp; updatedAt: Timestamp }
+
+/**
+ * Identifies a pipeline, for ever.
+ */
+export type PipelineId = string & { readonly __brand?: "PipelineId" }
+
+export type PipelineInput = {
+/**
+ * Its id or name.
+ */
+pipelineId: PipelineId }
+
+/**
+ * What is wrong with a definition, and where.
+ */
+export type Problem = {
+/**
+ * From 1.
+ */
+line: number;
+/**
+ * From 1, in characters.
+ */
+column: number;
+/**
+ * A path such as `steps[2].timeout`.
+ */
+path: string; message: string;
+/**
+ * What would have been right there.
+ */
+expected: string }
+
+export type QueueHealth = { waiting: number; active: number; delayed: number; failed: number;
+/**
+ * Worker processes seen in the last 30 seconds.
+ */
+workers: number }
+
+/**
+ * Where a retry begins.
+ */
+export type RetryFrom =
+/**
+ * With a new workspace, from the first step.
+ */
+"start" |
+/**
+ * With the steps that did not succeed.
+ */
+"failed"
+
+export type RetryRunInput = { runId: RunId;
+/**
+ * `failed` if it is absent.
+ */
+from?: RetryFrom | null }
+
+export type RevokeTokenInput = {
+/**
+ * Its id or name.
+ */
+token: string }
+
+export type RevokedToken = { revoked: boolean }
+
+/**
+ * What a caller may do; each role may also do what those before it may.
+ */
+export type Role =
+/**
+ * Read everything.
+ */
+"viewer" |
+/**
+ * Trigger, cancel and retry runs.
+ */
+"operator" |
+/**
+ * Change pipelines and tokens.
+ */
+"admin"
+
+/**
+ * A run, as everywhere it is given.
+ */
+export type Run = { id: RunId;
+/**
+ * Its number in its pipeline, from 1.
+ */
+number: number; pipelineId: PipelineId; pipelineName: string; status: RunStatus;
+/**
+ * Never falls within an attempt, and is 100 only at the end.
+ */
+progress: Percent;
+/**
+ * Counts from 1; rises with each automatic or asked-for retry.
+ */
+attempt: number;
+/**
+ * How many attempts it gets before it counts as failed.
+ */
+attemptsMax: number; branch: string | null;
+/**
+ * The commit that the branch stood at, once it is known.
+ */
+commit: string | null; inputs: Partial<{ [key in string]: string }>; trigger: RunTrigger;
+/**
+ * Why it stands where it stands, where that is not plain: what it waits for, who canceled it.
+ */
+reason: string | null;
+/**
+ * What went wrong, of a run that failed or timed out.
+ */
+error: string | null;
+/**
+ * Rises with each change. Below 2^53.
+ */
+version: number;
+/**
+ * How many lines its log has. Below 2^53.
+ */
+lines: number; lastLineAt: Timestamp | null;
+/**
+ * When it is tried again, between two automatic attempts.
+ */
+nextAttemptAt: Timestamp | null; createdAt: Timestamp; startedAt: Timestamp | null; finishedAt: Timestamp | null }
+
+/**
+ * A run with its steps.
+ */
+export type RunDetails = ({ id: RunId;
+/**
+ * Its number in its pipeline, from 1.
+ */
+number: number; pipelineId: PipelineId; pipelineName: string; status: RunStatus;
+/**
+ * Never falls within an attempt, and is 100 only at the end.
+ */
+progress: Percent;
+/**
+ * Counts from 1; rises with each automatic or asked-for retry.
+ */
+attempt: number;
+/**
+ * How many attempts it gets before it counts as failed.
+ */
+attemptsMax: number; branch: string | null;
+/**
+ * The commit that the branch stood at, once it is known.
+ */
+commit: string | null; inputs: Partial<{ [key in string]: string }>; trigger: RunTrigger;
+/**
+ * Why it stands where it stands, where that is not plain: what it waits for, who canceled it.
+ */
+reason: string | null;
+/**
+ * What went wrong, of a run that failed or timed out.
+ */
+error: string | null;
+/**
+ * Rises with each change. Below 2^53.
+ */
+version: number;
+/**
+ * How many lines its log has. Below 2^53.
+ */
+lines: number; lastLineAt: Timestamp | null;
+/**
+ * When it is tried again, between two automatic attempts.
+ */
+nextAttemptAt: Timestamp | null; createdAt: Timestamp; startedAt: Timestamp | null; finishedAt: Timestamp | null }) & { steps: Step[];
+/**
+ * Earlier attempts of its steps, oldest first.
+ */
+earlierSteps: Step[] }
+
+/**
+ * Identifies a run.
+ */
+export type RunId = string & { readonly __brand?: "RunId" }
+
+export type RunInput = { runId: RunId }
+
+/**
+ * Which lines.
+ */
+export type RunLogsInput = { runId: RunId;
+/**
+ * The number of the first line; negative: counted from the end, -1 being the last. The first line if it is
+ * absent.
+ */
+from?: number | null;
+/**
+ * 100 if it is absent.
+ */
+limit?: number | null;
+/**
+ * Only lines of this step.
+ */
+step?: string | null }
+
+/**
+ * What `watchRun` sends: the state of a run at a version.
+ */
+export type RunState = { runId: RunId; number: number; status: RunStatus; progress: Percent; attempt: number;
+/**
+ * Rises with each change. Below 2^53.
+ */
+version: number;
+/**
+ * How many lines its log has. Below 2^53.
+ */
+lines: number; lastLineAt: Timestamp | null; nextAttemptAt: Timestamp | null; commit: string | null; reason: string | null; error: string | null; startedAt: Timestamp | null; finishedAt: Timestamp | null; steps: Step[] }
+
+/**
+ * Where a run stands.
+ */
+export type RunStatus =
+/**
+ * In the queue, or about to be tried again (`nextAttemptAt`).
+ */
+"queued" |
+/**
+ * Waits for something other than a worker; `reason` says for what.
+ */
+"waiting" | "running" |
+/**
+ * To be canceled; its processes are being ended.
+ */
+"canceling" | "succeeded" | "failed" | "canceled" | "timed_out"
+
+/**
+ * What made a run begin.
+ */
+export type RunTrigger = { kind: TriggerKind;
+/**
+ * Who asked for it: the name of a token, or what stands in for a person.
+ */
+by: string }
+
+/**
+ * A step of a run: its latest attempt.
+ */
+export type Step = { name: string; status: StepStatus;
+/**
+ * The exit code of its command; 128 and the signal's number if a signal ended it.
+ */
+exitCode: number | null;
+/**
+ * What went wrong, or why it was skipped.
+ */
+reason: string | null;
+/**
+ * Counts from 1; 0 before it began.
+ */
+attempt: number; needs: string[]; startedAt: Timestamp | null; finishedAt: Timestamp | null;
+/**
+ * The number of its first line in the run's log. Below 2^53.
+ */
+firstLine: number | null;
+/**
+ * The number of its last line so far. Below 2^53.
+ */
+lastLine: number | null }
+
+/**
+ * Where a step stands.
+ */
+export type StepStatus =
+/**
+ * Has not begun.
+ */
+"pending" | "running" | "succeeded" | "failed" | "canceled" | "timed_out" |
+/**
+ * Was not run, since what it needs or its `when` did not hold.
+ */
+"skipped" |
+/**
+ * Its supervisor was gone before it ended; a further attempt follows.
+ */
+"lost"
+
+/**
+ * Whose log, and from where.
+ */
+export type StreamLogsInput = { runId: RunId;
+/**
+ * Begin behind the line with this number; -1: with the lines that are still to come. The first line if it is
+ * absent.
+ */
+after?: number | null;
+/**
+ * The `id` of the last line that was received. It goes before `after`.
+ */
+lastEventId?: string | null }
+
+/**
+ * An instant, as RFC 3339 in UTC with milliseconds: `2026-11-23T23:20:00.123Z`.
+ */
+export type Timestamp = string & { readonly __brand?: "Timestamp" }
+
+/**
+ * An access token, without the token itself: only its hash is kept.
+ */
+export type Token = { id: TokenId; name: string; kind: TokenKind; role: Role; createdAt: Timestamp; expiresAt: Timestamp | null; lastUsedAt: Timestamp | null }
+
+/**
+ * Identifies an access token or a signed-in session.
+ */
+export type TokenId = string & { readonly __brand?: "TokenId" }
+
+/**
+ * What a token is for.
+ */
+export type TokenKind =
+/**
+ * For a program: `Authorization: Bearer …`.
+ */
+"api" |
+/**
+ * A signed-in browser: a cookie.
+ */
+"session"
+
+/**
+ * What to run.
+ */
+export type TriggerInput = {
+/**
+ * Its id or name.
+ */
+pipelineId: PipelineId;
+/**
+ * The pipeline's default branch if it is absent.
+ */
+branch?: string | null;
+/**
+ * Given to steps as `SLIPWAY_INPUT_<NAME>`.
+ */
+inputs?: Partial<{ [key in string]: string }> | null;
+/**
+ * Two triggers of a pipeline with the same key make one run.
+ */
+idempotencyKey?: string | null }
+
+export type TriggerKind =
+/**
+ * `pipelines.trigger`, from whatever client.
+ */
+"api" |
+/**
+ * A job that another program put into the queue.
+ */
+"queue"
+
+/**
+ * What changes: an absent field is left as it is, null clears it.
+ */
+export type UpdatePipelineInput = {
+/**
+ * Its id or name.
+ */
+pipelineId: PipelineId;
+/**
+ * Cannot be cleared: null leaves it as it is.
+ */
+name?: string | null; repository?: string | null; defaultBranch?: string | null; definition?: string | null; description?: string | null }
+
+export type ValidateInput = {
+/**
+ * YAML.
+ */
+definition: string }
+
+/**
+ * What is wrong with a definition.
+ */
+export type Validation = {
+/**
+ * In the order of the text; empty: nothing is wrong.
+ */
+problems: Problem[] }
+
+export type WatchRunInput = { runId: RunId;
+/**
+ * Accepted, since clients that come back send it. A watcher is always told the present state first.
+ */
+lastEventId?: string | null }
+
+/** Every procedure. */
+export type Procedures = {
+  pipelines: {
+    /**
+     * Makes a pipeline.
+     *
+     * Role: admin. REST: `POST /api/v1/pipelines`.
+     */
+    create: { kind: 'mutation'; input: CreatePipelineInput; output: Pipeline; error: ApiError };
+    /**
+     * Changes a pipeline. An absent field is left as it is, null clears it.
+     *
+     * Role: admin. REST: `PATCH /api/v1/pipelines/{pipelineId}`.
+     */
+    update: { kind: 'mutation'; input: UpdatePipelineInput; output: Pipeline; error: ApiError };
+    /**
+     * Returns a pipeline.
+     *
+     * Role: viewer. REST: `GET /api/v1/pipelines/{pipelineId}`.
+     */
+    get: { kind: 'query'; input: PipelineInput; output: Pipeline; error: ApiError };
+    /**
+     * Lists pipelines by name.
+     *
+     * Role: viewer. REST: `GET /api/v1/pipelines`.
+     */
+    list: { kind: 'query'; input: ListPipelinesInput; output: Page<Pipeline>; error: ApiError };
+    /**
+     * Deletes a pipeline that has no live runs. Its past runs stay.
+     *
+     * Role: admin. REST: `DELETE /api/v1/pipelines/{pipelineId}`.
+     */
+    delete: { kind: 'mutation'; input: PipelineInput; output: DeletedPipeline; error: ApiError };
+    /**
+     * Says all that is wrong with a definition, without storing it. It changes nothing, but a definition is
+     * too long for the address of a query.
+     *
+     * Role: viewer. REST: `POST /api/v1/pipelines/validate`.
+     */
+    validate: { kind: 'mutation'; input: ValidateInput; output: Validation; error: ApiError };
+    /**
+     * Triggers a run. With an `idempotencyKey` that the pipeline has seen, returns the run that it made.
+     *
+     * Role: operator. REST: `POST /api/v1/pipelines/{pipelineId}/runs`.
+     */
+    trigger: { kind: 'mutation'; input: TriggerInput; output: Run; error: ApiError };
+    /**
+     * Streams a run's log: the lines that are there, then each new one, until the run has ended. Takes up
+     * where it was cut off, without losing or repeating a line.
+     *
+     * Role: viewer. REST: `GET /api/v1/runs/{runId}/logs/stream`.
+     */
+    streamLogs: { kind: 'subscription'; input: StreamLogsInput; output: LogLine; error: ApiError };
+    /**
+     * Streams a run's state: the present one, then each change, until the run has ended.
+     *
+     * Role: viewer. REST: `GET /api/v1/runs/{runId}/watch`.
+     */
+    watchRun: { kind: 'subscription'; input: WatchRunInput; output: RunState; error: ApiError };
+  };
+  runs: {
+    /**
+     * Returns a run with its steps.
+     *
+     * Role: viewer. REST: `GET /api/v1/runs/{runId}`.
+     */
+    get: { kind: 'query'; input: RunInput; output: RunDetails; error: ApiError };
+    /**
+     * Lists runs, newest first.
+     *
+     * Role: viewer. REST: `GET /api/v1/runs`.
+     */
+    list: { kind: 'query'; input: ListRunsInput; output: Page<Run>; error: ApiError };
+    /**
+     * Ends a run: at once where it is queued, otherwise as soon as its processes are gone. A run that has
+     * ended is left as it is.
+     *
+     * Role: operator. REST: `POST /api/v1/runs/{runId}/cancel`.
+     */
+    cancel: { kind: 'mutation'; input: RunInput; output: Run; error: ApiError };
+    /**
+     * Tries a run that has ended once more, as a new attempt of the same run.
+     *
+     * Role: operator. REST: `POST /api/v1/runs/{runId}/retry`.
+     */
+    retry: { kind: 'mutation'; input: RetryRunInput; output: Run; error: ApiError };
+    /**
+     * Reads a run's log by line number, forwards or from its end.
+     *
+     * Role: viewer. REST: `GET /api/v1/runs/{runId}/logs`.
+     */
+    logs: { kind: 'query'; input: RunLogsInput; output: LogPage; error: ApiError };
+  };
+  system: {
+    /**
+     * Tells how the installation is. Public, so it says nothing that is worth hiding.
+     *
+     * Public. REST: `GET /api/v1/health`.
+     */
+    health: { kind: 'query'; input: null; output: Health; error: ApiError };
+  };
+  tokens: {
+    /**
+     * Makes an access token. Its value is given this once; only its hash is kept.
+     *
+     * Role: admin. REST: `POST /api/v1/tokens`.
+     */
+    create: { kind: 'mutation'; input: CreateTokenInput; output: CreatedToken; error: ApiError };
+    /**
+     * Lists access tokens, without their values.
+     *
+     * Role: admin. REST: `GET /api/v1/tokens`.
+     */
+    list: { kind: 'query'; input: ListTokensInput; output: Page<Token>; error: ApiError };
+    /**
+     * Ends an access token at once.
+     *
+     * Role: admin. REST: `DELETE /api/v1/tokens/{token}`.
+     */
+    revoke: { kind: 'mutation'; input: RevokeTokenInput; output: RevokedToken; error: ApiError };
+  };
+};

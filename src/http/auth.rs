@@ -1,0 +1,95 @@
+//! Who is asking: a bearer token, or the cookie of a browser that has signed in.
+
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, header};
+
+use crate::app::App;
+use crate::domain::token::Actor;
+use crate::error::{Error, Result};
+use crate::services::tokens;
+
+/// The cookie of a signed-in browser.
+pub const COOKIE: &str = "slipway_session";
+
+/// Whom the request is from; none if it does not say. `Unauthenticated` for a token that is not known,
+/// `Forbidden` for a browser that was sent here by another site's page.
+pub async fn actor(app: &App, parts: &Parts) -> Result<Option<Actor>> {
+    if let Some(header) = parts.headers.get(header::AUTHORIZATION) {
+        let token = header.to_str().ok().and_then(|text| {
+            let (scheme, token) = text.split_once(' ')?;
+            scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+        });
+        let token = token.ok_or(Error::Unauthenticated("expected Authorization: Bearer and a token"))?;
+        return tokens::authenticate(app, token).await.map(Some);
+    }
+    let Some(session) = cookie(&parts.headers, COOKIE) else { return Ok(None) };
+    check_origin(app.config.http.public_url.as_deref(), parts)?;
+    match tokens::authenticate(app, session).await {
+        Ok(actor) => Ok(Some(actor)),
+        // A session that is over is as none: the page asks to sign in.
+        Err(Error::Unauthenticated(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// A browser sends its cookie with whatever page asks it to, so a change must come from our own pages.
+fn check_origin(public_url: Option<&str>, parts: &Parts) -> Result<()> {
+    if matches!(parts.method, Method::GET | Method::HEAD) {
+        return Ok(());
+    }
+    const FOREIGN: &str = "this call changes something and does not come from Slipway's own pages";
+    let text = |name| parts.headers.get(name).and_then(|value: &axum::http::HeaderValue| value.to_str().ok());
+    let Some(origin) = text(header::ORIGIN) else { return Err(Error::Forbidden(FOREIGN.to_owned())) };
+    let is_own = match public_url {
+        Some(url) => origin == url.trim_end_matches('/'),
+        None => {
+            let host = text(header::HOST).or_else(|| parts.uri.authority().map(|authority| authority.as_str()));
+            origin.split_once("://").is_some_and(|(_, origin)| Some(origin) == host)
+        }
+    };
+    if is_own { Ok(()) } else { Err(Error::Forbidden(FOREIGN.to_owned())) }
+}
+
+fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok()).find_map(|value| {
+        value.split(';').find_map(|pair| {
+            let (found, value) = pair.trim().split_once('=')?;
+            (found == name).then_some(value)
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::Request;
+
+    use super::*;
+
+    fn allowed(public_url: Option<&str>, method: &str, origin: Option<&str>) -> bool {
+        let mut request = Request::builder().method(method).uri("/trpc/a").header("host", "127.0.0.1:3001");
+        if let Some(origin) = origin {
+            request = request.header("origin", origin);
+        }
+        check_origin(public_url, &request.body(()).unwrap().into_parts().0).is_ok()
+    }
+
+    #[test]
+    fn a_change_with_a_cookie_comes_from_our_own_pages() {
+        assert!(allowed(None, "GET", Some("https://evil.example")));
+        assert!(allowed(None, "POST", Some("http://127.0.0.1:3001")));
+        for origin in [None, Some("null"), Some("https://evil.example"), Some("http://127.0.0.1:3002")] {
+            assert!(!allowed(None, "POST", origin), "{origin:?}");
+        }
+        let public = Some("https://slipway.example");
+        assert!(allowed(public, "POST", Some("https://slipway.example")));
+        assert!(!allowed(public, "POST", Some("http://127.0.0.1:3001")));
+    }
+
+    #[test]
+    fn a_cookie_is_found_among_others() {
+        let mut headers = HeaderMap::new();
+        headers.append("cookie", "a=b; slipway_session=secret; c=d".parse().unwrap());
+        assert_eq!(cookie(&headers, COOKIE), Some("secret"));
+        assert_eq!(cookie(&headers, "session"), None);
+    }
+}

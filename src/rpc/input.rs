@@ -1,0 +1,275 @@
+//! Inputs: checked against the published schema, then read by serde. Bounds in a schema are therefore law, and
+//! every complaint names the field.
+
+use jsonschema::error::ValidationErrorKind;
+use jsonschema::paths::LocationSegment;
+use jsonschema::{ValidationError, Validator};
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::rpc::schema;
+
+/// How many complaints one answer has at most.
+const PROBLEMS_MAX: usize = 20;
+
+/// A value that prints longer than this is not repeated in a complaint.
+const SHOWN_BYTES_MAX: usize = 64;
+
+/// What tRPC's own clients add to an input, whether the procedure knows it or not.
+const ADDED_BY_CLIENTS: [&str; 3] = ["direction", "cursor", "lastEventId"];
+
+/// What is wrong with one field of an input.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, specta::Type, JsonSchema)]
+pub struct InputProblem {
+    /// Where: a path such as `steps[2].name`; empty for the input as a whole.
+    pub field: String,
+    pub message: String,
+}
+
+/// The compiled schema of an input.
+#[derive(Debug)]
+pub(super) struct InputCheck {
+    validator: Validator,
+    fields: Vec<String>,
+}
+
+impl InputCheck {
+    /// # Panics
+    ///
+    /// If the schema that is derived for `T` is not a schema; a test makes them all.
+    pub(super) fn of<T: JsonSchema>() -> Self {
+        let schema = schema::of_inputs().into_root_schema_for::<T>();
+        let validator = jsonschema::validator_for(schema.as_value()).expect("a derived schema is a schema");
+        let fields = match schema.get("properties").and_then(Value::as_object) {
+            Some(properties) => properties.keys().cloned().collect(),
+            None => Vec::new(),
+        };
+        Self { validator, fields }
+    }
+
+    /// Whether the input has a field of this name.
+    pub(super) fn has(&self, field: &str) -> bool {
+        self.fields.iter().any(|name| name == field)
+    }
+
+    /// Reads an input, or says all that is wrong with it. Nothing at all counts as no fields.
+    pub(super) fn read<T: DeserializeOwned>(&self, value: Value) -> Result<T, Vec<InputProblem>> {
+        let mut value = match value {
+            Value::Null => Value::Object(Map::new()),
+            value => value,
+        };
+        if let Value::Object(members) = &mut value {
+            members
+                .retain(|name, _| !ADDED_BY_CLIENTS.contains(&name.as_str()) || self.fields.contains(name));
+        }
+
+        let mut problems = Vec::new();
+        for error in self.validator.iter_errors(&value) {
+            self.explain(&error, &mut problems);
+            if PROBLEMS_MAX <= problems.len() {
+                problems.truncate(PROBLEMS_MAX);
+                break;
+            }
+        }
+
+        match serde_path_to_error::deserialize::<_, T>(&value) {
+            Ok(input) if problems.is_empty() => Ok(input),
+            Ok(_) => Err(problems),
+            Err(error) => {
+                let field = match error.path().to_string() {
+                    whole if whole == "." => String::new(),
+                    path => path,
+                };
+                let said = InputProblem { field, message: error.inner().to_string() };
+                if problems.is_empty() {
+                    problems.push(said);
+                } else if let Some(vague) = problems
+                    .iter_mut()
+                    .find(|problem| problem.message.is_empty() && problem.field == said.field)
+                {
+                    *vague = said;
+                }
+                for vague in problems.iter_mut().filter(|problem| problem.message.is_empty()) {
+                    vague.message.push_str("has a value that is not allowed");
+                }
+                Err(problems)
+            }
+        }
+    }
+
+    /// Leaves the message empty where the schema can only say that no alternative fits: serde knows better.
+    fn explain(&self, error: &ValidationError<'_>, problems: &mut Vec<InputProblem>) {
+        let at = path_of(error);
+        match error.kind() {
+            ValidationErrorKind::AdditionalProperties { unexpected } => {
+                let known = if at.is_empty() && !self.fields.is_empty() {
+                    format!("is not a field of this input, which has {}", self.fields.join(", "))
+                } else {
+                    "is not a field of this input".to_owned()
+                };
+                problems.extend(unexpected.iter().take(PROBLEMS_MAX).map(|name| {
+                    let name = shortened(name);
+                    InputProblem { field: joined(&at, &name), message: known.clone() }
+                }));
+            }
+            ValidationErrorKind::Required { property } => problems.push(InputProblem {
+                field: joined(&at, property.as_str().unwrap_or_default()),
+                message: "is required".to_owned(),
+            }),
+            ValidationErrorKind::AnyOf { .. } | ValidationErrorKind::OneOfNotValid { .. } => {
+                problems.push(InputProblem { field: at, message: String::new() });
+            }
+            ValidationErrorKind::Pattern { pattern } if pattern == schema::FREE_TEXT => {
+                problems.push(InputProblem { field: at, message: "must not contain NUL".to_owned() });
+            }
+            _ => {
+                let message = if error.instance().to_string().len() <= SHOWN_BYTES_MAX {
+                    error.to_string()
+                } else {
+                    error.masked_with("the value").to_string()
+                };
+                problems.push(InputProblem { field: at, message });
+            }
+        }
+    }
+}
+
+/// `steps[2].name` for `/steps/2/name`.
+fn path_of(error: &ValidationError<'_>) -> String {
+    let mut path = String::new();
+    for segment in error.instance_path().segments() {
+        match segment {
+            LocationSegment::Property(name) => path = joined(&path, &shortened(&name)),
+            LocationSegment::Index(index) => path.push_str(&format!("[{index}]")),
+        }
+    }
+    path
+}
+
+fn joined(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}
+
+/// A name from outside, short enough to be repeated.
+fn shortened(name: &str) -> String {
+    match name.char_indices().nth(SHOWN_BYTES_MAX) {
+        None => name.to_owned(),
+        Some((end, _)) => format!("{}…", &name[..end]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Debug, Default, PartialEq, Deserialize, JsonSchema)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
+    struct Query {
+        #[serde(default)]
+        #[schemars(range(min = 1, max = 100))]
+        limit: Option<u32>,
+        #[serde(default)]
+        #[schemars(length(max = 5), regex(pattern = schema::FREE_TEXT))]
+        search: Option<String>,
+        #[serde(default)]
+        order: Option<Order>,
+        #[serde(default)]
+        steps: Vec<Step>,
+    }
+
+    #[derive(Debug, PartialEq, Deserialize, JsonSchema)]
+    #[serde(rename_all = "lowercase")]
+    enum Order {
+        /// With a comment, the schema is a choice of constants.
+        Up,
+        Down,
+    }
+
+    #[derive(Debug, PartialEq, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    struct Step {
+        name: String,
+        tries: u32,
+    }
+
+    fn read(value: Value) -> Result<Query, Vec<(String, String)>> {
+        let plain =
+            |problems: Vec<InputProblem>| problems.into_iter().map(|p| (p.field, p.message)).collect();
+        InputCheck::of::<Query>().read(value).map_err(plain)
+    }
+
+    #[track_caller]
+    fn refused(value: Value, expected: &[(&str, &str)]) {
+        let problems = read(value).unwrap_err();
+        let problems: Vec<_> =
+            problems.iter().map(|(field, message)| (field.as_str(), message.as_str())).collect();
+        assert_eq!(problems, expected);
+    }
+
+    #[test]
+    fn nothing_counts_as_no_fields() {
+        for nothing in [Value::Null, json!({}), json!({ "limit": null, "search": null, "order": null })] {
+            assert_eq!(read(nothing).unwrap(), Query::default());
+        }
+    }
+
+    #[test]
+    fn a_bound_is_named_with_its_field() {
+        refused(json!({ "limit": 500 }), &[("limit", "500 is greater than the maximum of 100")]);
+        refused(json!({ "limit": 0 }), &[("limit", "0 is less than the minimum of 1")]);
+        refused(json!({ "search": "a\0b" }), &[("search", "must not contain NUL")]);
+    }
+
+    #[test]
+    fn all_problems_are_told_at_once() {
+        let problems = read(json!({ "limit": 500, "steps": [{ "name": "a" }, { "name": 1, "tries": -1 }] }));
+        let fields: Vec<String> = problems.unwrap_err().into_iter().map(|(field, _)| field).collect();
+        assert_eq!(fields, ["limit", "steps[0].tries", "steps[1].name", "steps[1].tries"]);
+    }
+
+    #[test]
+    fn an_unknown_field_is_refused_by_name_except_what_clients_add() {
+        refused(
+            json!({ "limits": 5 }),
+            &[("limits", "is not a field of this input, which has limit, search, order, steps")],
+        );
+        refused(
+            json!({ "steps": [{ "name": "a", "tries": 1, "try": 1 }] }),
+            &[("steps[0].try", "is not a field of this input")],
+        );
+        let added = json!({ "limit": 5, "direction": "forward", "cursor": null, "lastEventId": "1" });
+        assert_eq!(read(added).unwrap().limit, Some(5));
+    }
+
+    #[test]
+    fn a_choice_is_explained_by_what_there_is_to_choose_from() {
+        refused(
+            json!({ "order": "sideways" }),
+            &[("order", "unknown variant `sideways`, expected `up` or `down`")],
+        );
+    }
+
+    #[test]
+    fn a_long_value_is_not_repeated() {
+        let problems = read(json!({ "search": "x".repeat(10_000) })).unwrap_err();
+        assert_eq!(problems.len(), 1);
+        assert!(problems[0].1.len() < 100, "{}", problems[0].1);
+    }
+
+    #[test]
+    fn what_is_no_object_is_refused() {
+        for wrong in [json!([]), json!("a"), json!(5), json!(true)] {
+            assert_eq!(read(wrong).unwrap_err()[0].0, "");
+        }
+    }
+
+    #[test]
+    fn complaints_have_a_bound() {
+        let steps: Vec<Value> = (0..1_000).map(|_| json!({})).collect();
+        assert_eq!(read(json!({ "steps": steps })).unwrap_err().len(), PROBLEMS_MAX);
+    }
+}

@@ -1,0 +1,419 @@
+//! What makes procedures out of declarations: the types that carry inputs and outputs through rspc, the one
+//! place where roles are enforced, and the registry.
+//!
+//! rspc unwraps the result of `ResolverInput::from_input`, prints inputs and outputs inline and knows nothing of
+//! errors or documentation. So `In`, `Out` and `Item` never fail on the way in, and keep types by reference.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use rspc::{DynInput, Procedure, ProcedureError, ProcedureStream, ResolverInput, ResolverOutput};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use specta::datatype::DataType;
+use specta::{Generics, Type, TypeCollection};
+
+use crate::domain::token::{Actor, Role};
+use crate::error::{Error, Result};
+use crate::rpc::Ctx;
+use crate::rpc::error::{ApiError, bad_input, refusal};
+use crate::rpc::input::{InputCheck, InputProblem};
+use crate::rpc::wire::{self, CallError, Events, Input, Kind, Output, Yields};
+
+pub(super) const SIGN_IN: &str = "sign in, or send an access token";
+
+/// Who may call a procedure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    Public,
+    /// Whoever has this role or one that includes it.
+    Role(Role),
+}
+
+/// Where a procedure is found by plain HTTP, below `/api/v1`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rest {
+    pub method: &'static str,
+    /// `{name}` stands for the input's field of that name.
+    pub path: &'static str,
+    /// Of a success.
+    pub status: u16,
+}
+
+/// A procedure as it was declared.
+#[derive(Debug, Clone, Copy)]
+pub struct Spec {
+    /// `namespace.verb`.
+    pub path: &'static str,
+    /// In Markdown, one line an element.
+    pub docs: &'static [&'static str],
+    pub deprecated: Option<&'static str>,
+    pub access: Access,
+    pub rest: Rest,
+}
+
+/// A procedure in the registry.
+#[derive(Debug, Clone, Copy)]
+pub struct Declared {
+    pub spec: Spec,
+    pub kind: Kind,
+    /// Its input and output for TypeScript; what they refer to is added to the collection.
+    pub types: fn(&mut TypeCollection) -> (DataType, DataType),
+    pub input_schema: fn(&mut SchemaGenerator) -> Schema,
+    /// Of a subscription: of one item.
+    pub output_schema: fn(&mut SchemaGenerator) -> Schema,
+}
+
+/// All procedures: what serves them, and what is known about them, in the order of declaration.
+pub struct Rpc {
+    pub router: wire::Router<Ctx>,
+    pub registry: Vec<Declared>,
+}
+
+/// An input on its way through rspc: whatever was sent, to be read once the caller may call.
+pub(super) struct In<T> {
+    sent: Input,
+    read_as: PhantomData<fn() -> T>,
+}
+
+impl<T: Type + 'static> ResolverInput for In<T> {
+    fn data_type(types: &mut TypeCollection) -> DataType {
+        T::reference(types, &[]).inner
+    }
+
+    fn from_input(input: DynInput<'_, '_>) -> Result<Self, ProcedureError> {
+        Ok(Self { sent: Input::from_dyn(input), read_as: PhantomData })
+    }
+}
+
+impl<T: DeserializeOwned> In<T> {
+    fn read(self, check: &InputCheck) -> Result<T, CallError> {
+        let value = match self.sent.read()? {
+            None => Value::Null,
+            Some(json) => serde_json::from_str(json.get()).map_err(|error| {
+                bad_input(&[InputProblem { field: String::new(), message: error.to_string() }])
+            })?,
+        };
+        check.read(value).map_err(|problems| bad_input(&problems))
+    }
+}
+
+/// The result of a query or mutation.
+pub(super) struct Out<T>(T);
+
+impl<T: Serialize + Type + Send + 'static> ResolverOutput<Refusal> for Out<T> {
+    type T = Output;
+
+    fn data_type(types: &mut TypeCollection) -> DataType {
+        T::reference(types, &[]).inner
+    }
+
+    fn into_stream(self) -> impl futures::Stream<Item = Result<Output, ProcedureError>> + Send + 'static {
+        let output = Output::json(&self.0).map_err(ProcedureError::from);
+        futures::stream::once(async move { output })
+    }
+
+    fn into_procedure_stream(
+        stream: impl futures::Stream<Item = Result<Output, ProcedureError>> + Send + 'static,
+    ) -> ProcedureStream {
+        ProcedureStream::from_stream_value(stream)
+    }
+}
+
+/// Several items of a subscription as finished server-sent events: they pass rspc as bytes, typed as `T`.
+pub(super) struct Item<T> {
+    events: Events,
+    typed_as: PhantomData<fn() -> T>,
+}
+
+impl<T: Type + 'static> ResolverOutput<Refusal> for Item<T> {
+    type T = Output;
+
+    fn data_type(types: &mut TypeCollection) -> DataType {
+        T::reference(types, &[]).inner
+    }
+
+    fn into_stream(self) -> impl futures::Stream<Item = Result<Output, ProcedureError>> + Send + 'static {
+        futures::stream::once(async move { Ok(Output::events(self.events)) })
+    }
+
+    fn into_procedure_stream(
+        stream: impl futures::Stream<Item = Result<Output, ProcedureError>> + Send + 'static,
+    ) -> ProcedureStream {
+        ProcedureStream::from_stream_value(stream)
+    }
+}
+
+/// What a subscription's handler returns: finished events, each the JSON of a `T`.
+pub(super) struct Live<T> {
+    events: BoxStream<'static, Result<Bytes>>,
+    typed_as: PhantomData<fn() -> T>,
+}
+
+impl<T> Live<T> {
+    pub(super) fn new(events: BoxStream<'static, Result<Bytes>>) -> Self {
+        Self { events, typed_as: PhantomData }
+    }
+}
+
+/// A `CallError` as rspc's error type.
+pub(super) struct Refusal(CallError);
+
+impl Type for Refusal {
+    fn inline(types: &mut TypeCollection, generics: Generics<'_>) -> DataType {
+        ApiError::inline(types, generics)
+    }
+}
+
+impl rspc::Error for Refusal {
+    fn into_procedure_error(self) -> ProcedureError {
+        self.0.into()
+    }
+}
+
+/// Gathers declarations.
+#[derive(Default)]
+pub(super) struct Api {
+    namespaces: BTreeMap<&'static str, rspc::Router<Ctx>>,
+    registry: Vec<Declared>,
+}
+
+impl Api {
+    pub(super) fn query<I, O, F>(&mut self, spec: Spec, handler: fn(Ctx, I) -> F)
+    where
+        I: DeserializeOwned + Type + JsonSchema + Send + 'static,
+        O: Serialize + Type + JsonSchema + Send + 'static,
+        F: Future<Output = Result<O>> + Send + 'static,
+    {
+        let check = self.declare::<I, O>(spec, Kind::Query);
+        let procedure = Procedure::builder::<Refusal>().query(move |ctx: Ctx, input: In<I>| {
+            let check = Arc::clone(&check);
+            async move { answer(spec, Kind::Query, &check, handler, ctx, input).await.map(Out) }
+        });
+        self.add(spec.path, procedure);
+    }
+
+    pub(super) fn mutation<I, O, F>(&mut self, spec: Spec, handler: fn(Ctx, I) -> F)
+    where
+        I: DeserializeOwned + Type + JsonSchema + Send + 'static,
+        O: Serialize + Type + JsonSchema + Send + 'static,
+        F: Future<Output = Result<O>> + Send + 'static,
+    {
+        let check = self.declare::<I, O>(spec, Kind::Mutation);
+        let procedure = Procedure::builder::<Refusal>().mutation(move |ctx: Ctx, input: In<I>| {
+            let check = Arc::clone(&check);
+            async move { answer(spec, Kind::Mutation, &check, handler, ctx, input).await.map(Out) }
+        });
+        self.add(spec.path, procedure);
+    }
+
+    pub(super) fn subscription<I, O, F>(&mut self, spec: Spec, handler: fn(Ctx, I) -> F)
+    where
+        I: DeserializeOwned + Type + JsonSchema + Send + 'static,
+        O: Type + JsonSchema + Send + 'static,
+        F: Future<Output = Result<Live<O>>> + Send + 'static,
+    {
+        let check = self.declare::<I, O>(spec, Kind::Subscription);
+        let procedure = Procedure::builder::<Refusal>().subscription(move |ctx: Ctx, input: In<I>| {
+            let check = Arc::clone(&check);
+            async move {
+                let request_id = ctx.request_id.clone();
+                let live = answer(spec, Kind::Subscription, &check, handler, ctx, input).await?;
+                Ok(live.events.map(move |events| match events {
+                    // The ids are in the bytes, and every event of a subscription has one.
+                    Ok(bytes) => Ok(Item::<O> { events: Events::new(bytes, None), typed_as: PhantomData }),
+                    Err(error) => Err(Refusal(refusal(&error, Kind::Subscription, spec.path, &request_id))),
+                }))
+            }
+        });
+        self.add(spec.path, procedure);
+    }
+
+    /// # Panics
+    ///
+    /// If a parameter of the REST path is not a field of the input; a test makes the router.
+    fn declare<I: Type + JsonSchema, O: Type + JsonSchema>(
+        &mut self,
+        spec: Spec,
+        kind: Kind,
+    ) -> Arc<InputCheck> {
+        self.registry.push(Declared {
+            spec,
+            kind,
+            types: |types| (I::reference(types, &[]).inner, O::reference(types, &[]).inner),
+            input_schema: SchemaGenerator::subschema_for::<I>,
+            output_schema: SchemaGenerator::subschema_for::<O>,
+        });
+        let check = InputCheck::of::<I>();
+        for parameter in parameters(spec.rest.path) {
+            assert!(check.has(parameter), "{}: {parameter} is not a field of the input", spec.path);
+        }
+        Arc::new(check)
+    }
+
+    fn add(&mut self, path: &'static str, procedure: impl Into<rspc::ErasedProcedure<Ctx>>) {
+        let (namespace, name) = path.split_once('.').expect("`procedures!` joins two names with a dot");
+        let router = self.namespaces.remove(namespace).unwrap_or_default();
+        self.namespaces.insert(namespace, router.procedure(name, procedure));
+    }
+
+    /// # Panics
+    ///
+    /// If two procedures have one name; a test makes the router.
+    pub(super) fn build(self) -> Rpc {
+        let mut root = rspc::Router::new();
+        for (namespace, router) in self.namespaces {
+            root = root.nest(namespace, router);
+        }
+        let (procedures, _) = root.build().expect("every procedure has a name of its own");
+        let entry = |declared: &Declared| {
+            let entry = wire::Entry { kind: declared.kind, reads_input: true, yields: Yields::Output };
+            (Cow::Borrowed(declared.spec.path), entry)
+        };
+        let entries: HashMap<_, _> = self.registry.iter().map(entry).collect();
+        let router =
+            wire::Router::new(procedures, entries).expect("both are made from the same declarations");
+        Rpc { router, registry: self.registry }
+    }
+}
+
+/// One call: may the caller, is the input right, then the handler. In this order, so that who may not call
+/// learns nothing about the input.
+async fn answer<I, O, F>(
+    spec: Spec,
+    kind: Kind,
+    check: &InputCheck,
+    handler: fn(Ctx, I) -> F,
+    ctx: Ctx,
+    input: In<I>,
+) -> Result<O, Refusal>
+where
+    I: DeserializeOwned,
+    F: Future<Output = Result<O>>,
+{
+    let request_id = ctx.request_id.clone();
+    let refused = |error: Error| Refusal(refusal(&error, kind, spec.path, &request_id));
+    authorize(spec.access, ctx.actor.as_ref()).map_err(refused)?;
+    let input = input.read(check).map_err(Refusal)?;
+    handler(ctx, input).await.map_err(refused)
+}
+
+/// `runId` of `/runs/{runId}/cancel`.
+fn parameters(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
+}
+
+fn authorize(access: Access, actor: Option<&Actor>) -> Result<()> {
+    match (access, actor) {
+        (Access::Public, _) => Ok(()),
+        (Access::Role(_), None) => Err(Error::Unauthenticated(SIGN_IN)),
+        (Access::Role(needed), Some(actor)) if needed <= actor.role => Ok(()),
+        (Access::Role(needed), Some(actor)) => {
+            let (name, has, needed) = (&actor.name, actor.role.as_str(), needed.as_str());
+            Err(Error::Forbidden(format!("this needs the role {needed}; {name} has the role {has}")))
+        }
+    }
+}
+
+/// Declares procedures: documentation, kind, name, where plain HTTP finds them, who may call them, the handler.
+///
+/// ```text
+/// procedures! { api;
+///     /// Cancels a run.
+///     mutation runs.cancel = POST "/runs/{runId}/cancel", Operator, cancel;
+/// }
+/// ```
+///
+/// Types are not repeated here: they are those of the handler.
+macro_rules! procedures {
+    ($api:ident; $(
+        $(#[doc = $doc:literal])*
+        $(#[deprecated = $note:literal])?
+        $kind:ident $namespace:ident . $name:ident =
+            $method:ident $path:literal $(-> $status:literal)?, $access:ident, $handler:path;
+    )*) => {$(
+        $api.$kind(
+            $crate::rpc::kit::Spec {
+                path: concat!(stringify!($namespace), ".", stringify!($name)),
+                docs: &[$($doc),*],
+                deprecated: $crate::rpc::kit::procedures!(@last None $(, Some($note))?),
+                access: $crate::rpc::kit::procedures!(@access $access),
+                rest: $crate::rpc::kit::Rest {
+                    method: stringify!($method),
+                    path: $path,
+                    status: $crate::rpc::kit::procedures!(@last 200 $(, $status)?),
+                },
+            },
+            $handler,
+        );
+    )*};
+    (@last $default:expr) => { $default };
+    (@last $default:expr, $given:expr) => { $given };
+    (@access Public) => { $crate::rpc::kit::Access::Public };
+    (@access $role:ident) => { $crate::rpc::kit::Access::Role($crate::domain::token::Role::$role) };
+}
+
+pub(super) use procedures;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn actor(role: Role) -> Actor {
+        Actor { name: "ci".to_owned(), role, token: None }
+    }
+
+    #[test]
+    fn a_role_may_do_what_lesser_roles_may() {
+        for needed in Role::ALL {
+            for has in Role::ALL {
+                let allowed = authorize(Access::Role(needed), Some(&actor(has))).is_ok();
+                assert_eq!(allowed, needed <= has, "{has:?} where {needed:?} is needed");
+            }
+        }
+    }
+
+    #[test]
+    fn who_is_unknown_is_asked_to_sign_in_and_who_may_not_is_told_why() {
+        let unknown = authorize(Access::Role(Role::Viewer), None).unwrap_err();
+        assert!(matches!(unknown, Error::Unauthenticated(_)));
+        let lesser = authorize(Access::Role(Role::Admin), Some(&actor(Role::Viewer))).unwrap_err();
+        assert_eq!(lesser.to_string(), "this needs the role admin; ci has the role viewer");
+        assert!(authorize(Access::Public, None).is_ok());
+    }
+
+    #[test]
+    fn every_procedure_is_declared_once_and_only_health_is_public() {
+        let registry = crate::rpc::router().registry;
+        let mut paths: Vec<&str> = registry.iter().map(|declared| declared.spec.path).collect();
+        let public: Vec<&str> = registry
+            .iter()
+            .filter(|declared| declared.spec.access == Access::Public)
+            .map(|declared| declared.spec.path)
+            .collect();
+        assert_eq!(public, ["system.health"]);
+        paths.sort_unstable();
+        let declared = paths.len();
+        paths.dedup();
+        assert_eq!(paths.len(), declared);
+        assert!(registry.iter().all(|declared| !declared.spec.docs.is_empty()));
+    }
+
+    #[test]
+    fn plain_http_has_one_place_for_each_procedure() {
+        let registry = crate::rpc::router().registry;
+        let mut places: Vec<_> =
+            registry.iter().map(|one| (one.spec.rest.path, one.spec.rest.method)).collect();
+        places.sort_unstable();
+        let declared = places.len();
+        places.dedup();
+        assert_eq!(places.len(), declared);
+    }
+}

@@ -1,0 +1,279 @@
+//! `pipelines.*`
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+use specta::Type;
+
+use crate::domain::ids::{PipelineId, RunId};
+use crate::domain::log::{LineId, LogLine};
+use crate::domain::pipeline::{Pipeline, Problem};
+use crate::domain::run::{Run, RunState};
+use crate::error::{Error, Result};
+use crate::rpc::Ctx;
+use crate::rpc::kit::{Api, Live, procedures};
+use crate::rpc::runs::run_id;
+use crate::rpc::schema::FREE_TEXT;
+use crate::services;
+use crate::services::logs::After;
+use crate::services::pipelines::{CreatePipeline, PipelineChange};
+use crate::services::runs::TriggerRun;
+use crate::store::page::{LIMIT_DEFAULT, Page, PageRequest};
+
+pub(super) fn declare(api: &mut Api) {
+    procedures! { api;
+        /// Makes a pipeline.
+        mutation pipelines.create = POST "/pipelines" -> 201, Admin, create;
+        /// Changes a pipeline. An absent field is left as it is, null clears it.
+        mutation pipelines.update = PATCH "/pipelines/{pipelineId}", Admin, update;
+        /// Returns a pipeline.
+        query pipelines.get = GET "/pipelines/{pipelineId}", Viewer, get;
+        /// Lists pipelines by name.
+        query pipelines.list = GET "/pipelines", Viewer, list;
+        /// Deletes a pipeline that has no live runs. Its past runs stay.
+        mutation pipelines.delete = DELETE "/pipelines/{pipelineId}", Admin, delete;
+        /// Says all that is wrong with a definition, without storing it. It changes nothing, but a definition is
+        /// too long for the address of a query.
+        mutation pipelines.validate = POST "/pipelines/validate", Viewer, validate;
+        /// Triggers a run. With an `idempotencyKey` that the pipeline has seen, returns the run that it made.
+        mutation pipelines.trigger = POST "/pipelines/{pipelineId}/runs" -> 201, Operator, trigger;
+        /// Streams a run's log: the lines that are there, then each new one, until the run has ended. Takes up
+        /// where it was cut off, without losing or repeating a line.
+        subscription pipelines.streamLogs = GET "/runs/{runId}/logs/stream", Viewer, stream_logs;
+        /// Streams a run's state: the present one, then each change, until the run has ended.
+        subscription pipelines.watchRun = GET "/runs/{runId}/watch", Viewer, watch_run;
+    }
+}
+
+/// A pipeline to be made.
+#[derive(Debug, Deserialize, Type, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct CreatePipelineInput {
+    /// Unique among the pipelines that are not deleted.
+    #[schemars(length(min = 1, max = 200), regex(pattern = FREE_TEXT))]
+    name: String,
+    /// What `git clone` takes; without it, steps run in an empty workspace.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 2000), regex(pattern = FREE_TEXT))]
+    repository: Option<String>,
+    /// The branch of a run that names none.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 255), regex(pattern = FREE_TEXT))]
+    default_branch: Option<String>,
+    /// YAML; without it, `.slipway.yml` of the repository is used.
+    #[serde(default)]
+    #[schemars(length(max = 1_000_000), regex(pattern = FREE_TEXT))]
+    definition: Option<String>,
+    #[serde(default)]
+    #[schemars(length(max = 2000), regex(pattern = FREE_TEXT))]
+    description: Option<String>,
+}
+
+async fn create(ctx: Ctx, input: CreatePipelineInput) -> Result<Pipeline> {
+    let CreatePipelineInput { name, repository, default_branch, definition, description } = input;
+    let request = CreatePipeline { name, repository, default_branch, definition, description };
+    services::pipelines::create(&ctx.app, ctx.actor()?, request).await
+}
+
+/// What changes: an absent field is left as it is, null clears it.
+#[derive(Debug, Deserialize, Type, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct UpdatePipelineInput {
+    /// Its id or name.
+    #[specta(type = PipelineId)]
+    #[schemars(length(min = 1, max = 200), regex(pattern = FREE_TEXT))]
+    pipeline_id: String,
+    /// Cannot be cleared: null leaves it as it is.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 200), regex(pattern = FREE_TEXT))]
+    name: Option<String>,
+    #[serde(deserialize_with = "given", default)]
+    #[schemars(length(min = 1, max = 2000), regex(pattern = FREE_TEXT))]
+    repository: Option<Option<String>>,
+    #[serde(deserialize_with = "given", default)]
+    #[schemars(length(min = 1, max = 255), regex(pattern = FREE_TEXT))]
+    default_branch: Option<Option<String>>,
+    #[serde(deserialize_with = "given", default)]
+    #[schemars(length(max = 1_000_000), regex(pattern = FREE_TEXT))]
+    definition: Option<Option<String>>,
+    #[serde(deserialize_with = "given", default)]
+    #[schemars(length(max = 2000), regex(pattern = FREE_TEXT))]
+    description: Option<Option<String>>,
+}
+
+/// Tells null from absent, which serde takes for the same.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+async fn update(ctx: Ctx, input: UpdatePipelineInput) -> Result<Pipeline> {
+    let UpdatePipelineInput { pipeline_id, name, repository, default_branch, definition, description } =
+        input;
+    let change = PipelineChange { name, description, repository, default_branch, definition };
+    services::pipelines::update(&ctx.app, ctx.actor()?, &pipeline_id, change).await
+}
+
+#[derive(Debug, Deserialize, Type, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct PipelineInput {
+    /// Its id or name.
+    #[specta(type = PipelineId)]
+    #[schemars(length(min = 1, max = 200), regex(pattern = FREE_TEXT))]
+    pipeline_id: String,
+}
+
+async fn get(ctx: Ctx, input: PipelineInput) -> Result<Pipeline> {
+    services::pipelines::get(&ctx.app, &input.pipeline_id).await
+}
+
+/// Which pipelines, and which part of their list.
+#[derive(Debug, Deserialize, Type, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct ListPipelinesInput {
+    /// `nextCursor` of the page before.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 500), regex(pattern = FREE_TEXT))]
+    cursor: Option<String>,
+    /// 20 if it is absent.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 100))]
+    limit: Option<u32>,
+    /// Part of the name, in upper or lower case.
+    #[serde(default)]
+    #[schemars(length(max = 200), regex(pattern = FREE_TEXT))]
+    search: Option<String>,
+}
+
+async fn list(ctx: Ctx, input: ListPipelinesInput) -> Result<Page<Pipeline>> {
+    let page = PageRequest { limit: input.limit.unwrap_or(LIMIT_DEFAULT), cursor: input.cursor };
+    services::pipelines::list(&ctx.app, input.search.as_deref(), page).await
+}
+
+#[derive(Debug, Serialize, Deserialize, Type, JsonSchema)]
+pub(super) struct DeletedPipeline {
+    deleted: bool,
+}
+
+async fn delete(ctx: Ctx, input: PipelineInput) -> Result<DeletedPipeline> {
+    services::pipelines::delete(&ctx.app, ctx.actor()?, &input.pipeline_id).await?;
+    Ok(DeletedPipeline { deleted: true })
+}
+
+#[derive(Debug, Deserialize, Type, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct ValidateInput {
+    /// YAML.
+    #[schemars(length(max = 1_000_000))]
+    definition: String,
+}
+
+/// What is wrong with a definition.
+#[derive(Debug, Serialize, Deserialize, Type, JsonSchema)]
+pub(super) struct Validation {
+    /// In the order of the text; empty: nothing is wrong.
+    problems: Vec<Problem>,
+}
+
+async fn validate(_: Ctx, input: ValidateInput) -> Result<Validation> {
+    let problems = services::pipelines::validate(&input.definition);
+    Ok(Validation { problems })
+}
+
+/// What to run.
+#[derive(Debug, Deserialize, Type, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct TriggerInput {
+    /// Its id or name.
+    #[specta(type = PipelineId)]
+    #[schemars(length(min = 1, max = 200), regex(pattern = FREE_TEXT))]
+    pipeline_id: String,
+    /// The pipeline's default branch if it is absent.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 255), regex(pattern = FREE_TEXT))]
+    branch: Option<String>,
+    /// Given to steps as `SLIPWAY_INPUT_<NAME>`.
+    #[serde(default)]
+    #[schemars(extend("maxProperties" = 100))]
+    inputs: Option<BTreeMap<String, String>>,
+    /// Two triggers of a pipeline with the same key make one run.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 200), regex(pattern = FREE_TEXT))]
+    idempotency_key: Option<String>,
+}
+
+async fn trigger(ctx: Ctx, input: TriggerInput) -> Result<Run> {
+    let TriggerInput { pipeline_id, branch, inputs, idempotency_key } = input;
+    let request =
+        TriggerRun { pipeline: pipeline_id, branch, inputs: inputs.unwrap_or_default(), idempotency_key };
+    services::runs::trigger(&ctx.app, ctx.actor()?, request).await
+}
+
+/// Whose log, and from where.
+#[derive(Debug, Deserialize, Type, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct StreamLogsInput {
+    #[specta(type = RunId)]
+    #[schemars(length(min = 1, max = 200), regex(pattern = FREE_TEXT))]
+    run_id: String,
+    /// Begin behind the line with this number; -1: with the lines that are still to come. The first line if it is
+    /// absent.
+    #[serde(default)]
+    #[specta(type = Option<f64>)]
+    #[schemars(range(min = -1))]
+    after: Option<i64>,
+    /// The `id` of the last line that was received. It goes before `after`.
+    #[serde(default)]
+    #[schemars(length(max = 200), regex(pattern = FREE_TEXT))]
+    last_event_id: Option<String>,
+}
+
+async fn stream_logs(ctx: Ctx, input: StreamLogsInput) -> Result<Live<LogLine>> {
+    let run_id = run_id(&input.run_id)?;
+    let after = after(input.last_event_id.as_deref(), input.after)?;
+    services::logs::stream(&ctx.app, &run_id, after).await.map(Live::new)
+}
+
+/// Where a stream begins. The schema keeps `number` at -1 or above.
+fn after(last_event_id: Option<&str>, number: Option<i64>) -> Result<After> {
+    match (last_event_id, number) {
+        (Some(text), _) => match text.parse::<LineId>() {
+            Ok(id) => Ok(After::Line(id.n)),
+            Err(error) => Err(Error::invalid("lastEventId", error.to_string())),
+        },
+        (None, None) => Ok(After::Line(0)),
+        (None, Some(number)) => Ok(u64::try_from(number).map_or(After::End, After::Line)),
+    }
+}
+
+#[derive(Debug, Deserialize, Type, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct WatchRunInput {
+    #[specta(type = RunId)]
+    #[schemars(length(min = 1, max = 200), regex(pattern = FREE_TEXT))]
+    run_id: String,
+    /// Accepted, since clients that come back send it. A watcher is always told the present state first.
+    #[serde(default)]
+    #[schemars(length(max = 200), regex(pattern = FREE_TEXT))]
+    last_event_id: Option<String>,
+}
+
+async fn watch_run(ctx: Ctx, input: WatchRunInput) -> Result<Live<RunState>> {
+    let run_id = run_id(&input.run_id)?;
+    services::runs::watch(&ctx.app, &run_id).await.map(Live::new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_event_id_goes_before_the_number() {
+        assert_eq!(after(None, None).unwrap(), After::Line(0));
+        assert_eq!(after(None, Some(-1)).unwrap(), After::End);
+        assert_eq!(after(None, Some(7)).unwrap(), After::Line(7));
+        assert_eq!(after(Some("3-17"), Some(7)).unwrap(), After::Line(17));
+        let error = after(Some("17"), None).unwrap_err();
+        assert!(matches!(error, Error::Invalid { field, .. } if field == "lastEventId"));
+    }
+}

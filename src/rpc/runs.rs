@@ -1,0 +1,142 @@
+//! `runs.*`
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use specta::Type;
+
+use crate::domain::ids::{PipelineId, RunId};
+use crate::domain::run::{Run, RunDetails, RunStatus};
+use crate::error::{Error, Result};
+use crate::rpc::Ctx;
+use crate::rpc::kit::{Api, procedures};
+use crate::rpc::schema::FREE_TEXT;
+use crate::services;
+use crate::services::logs::{LogPage, PAGE_LINES_DEFAULT, ReadLog};
+use crate::services::runs::RunFilter;
+use crate::store::page::{LIMIT_DEFAULT, Page, PageRequest};
+
+pub(super) fn declare(api: &mut Api) {
+    procedures! { api;
+        /// Returns a run with its steps.
+        query runs.get = GET "/runs/{runId}", Viewer, get;
+        /// Lists runs, newest first.
+        query runs.list = GET "/runs", Viewer, list;
+        /// Ends a run: at once where it is queued, otherwise as soon as its processes are gone. A run that has
+        /// ended is left as it is.
+        mutation runs.cancel = POST "/runs/{runId}/cancel", Operator, cancel;
+        /// Tries a run that has ended once more, as a new attempt of the same run.
+        mutation runs.retry = POST "/runs/{runId}/retry", Operator, retry;
+        /// Reads a run's log by line number, forwards or from its end.
+        query runs.logs = GET "/runs/{runId}/logs", Viewer, logs;
+    }
+}
+
+/// The run with this id. A text that is no id belongs to no run.
+pub(super) fn run_id(text: &str) -> Result<RunId> {
+    text.parse().map_err(|_| Error::not_found("run", text))
+}
+
+#[derive(Debug, Deserialize, Type, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct RunInput {
+    #[specta(type = RunId)]
+    #[schemars(length(min = 1, max = 200), regex(pattern = FREE_TEXT))]
+    run_id: String,
+}
+
+async fn get(ctx: Ctx, input: RunInput) -> Result<RunDetails> {
+    services::runs::get(&ctx.app, &run_id(&input.run_id)?).await
+}
+
+/// Which runs, and which part of their list.
+#[derive(Debug, Deserialize, Type, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct ListRunsInput {
+    /// Only of this pipeline: its id or name.
+    #[serde(default)]
+    #[specta(type = Option<PipelineId>)]
+    #[schemars(length(min = 1, max = 200), regex(pattern = FREE_TEXT))]
+    pipeline_id: Option<String>,
+    #[serde(default)]
+    status: Option<RunStatus>,
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 255), regex(pattern = FREE_TEXT))]
+    branch: Option<String>,
+    /// `nextCursor` of the page before.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 500), regex(pattern = FREE_TEXT))]
+    cursor: Option<String>,
+    /// 20 if it is absent.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 100))]
+    limit: Option<u32>,
+}
+
+async fn list(ctx: Ctx, input: ListRunsInput) -> Result<Page<Run>> {
+    let ListRunsInput { pipeline_id, status, branch, cursor, limit } = input;
+    let filter = RunFilter { pipeline_id: None, status, branch };
+    let page = PageRequest { limit: limit.unwrap_or(LIMIT_DEFAULT), cursor };
+    services::runs::list(&ctx.app, pipeline_id.as_deref(), filter, page).await
+}
+
+async fn cancel(ctx: Ctx, input: RunInput) -> Result<Run> {
+    services::runs::cancel(&ctx.app, ctx.actor()?, &run_id(&input.run_id)?).await
+}
+
+/// Where a retry begins.
+#[derive(Debug, Clone, Copy, Default, Deserialize, Type, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum RetryFrom {
+    /// With a new workspace, from the first step.
+    Start,
+    /// With the steps that did not succeed.
+    #[default]
+    Failed,
+}
+
+#[derive(Debug, Deserialize, Type, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct RetryRunInput {
+    #[specta(type = RunId)]
+    #[schemars(length(min = 1, max = 200), regex(pattern = FREE_TEXT))]
+    run_id: String,
+    /// `failed` if it is absent.
+    #[serde(default)]
+    from: Option<RetryFrom>,
+}
+
+async fn retry(ctx: Ctx, input: RetryRunInput) -> Result<Run> {
+    let from = match input.from.unwrap_or_default() {
+        RetryFrom::Start => services::runs::RetryFrom::Start,
+        RetryFrom::Failed => services::runs::RetryFrom::Failed,
+    };
+    services::runs::retry(&ctx.app, ctx.actor()?, &run_id(&input.run_id)?, from).await
+}
+
+/// Which lines.
+#[derive(Debug, Deserialize, Type, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct RunLogsInput {
+    #[specta(type = RunId)]
+    #[schemars(length(min = 1, max = 200), regex(pattern = FREE_TEXT))]
+    run_id: String,
+    /// The number of the first line; negative: counted from the end, -1 being the last. The first line if it is
+    /// absent.
+    #[serde(default)]
+    #[specta(type = Option<f64>)]
+    from: Option<i64>,
+    /// 100 if it is absent.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 1000))]
+    limit: Option<u32>,
+    /// Only lines of this step.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 200), regex(pattern = FREE_TEXT))]
+    step: Option<String>,
+}
+
+async fn logs(ctx: Ctx, input: RunLogsInput) -> Result<LogPage> {
+    let run_id = run_id(&input.run_id)?;
+    let limit = input.limit.unwrap_or(PAGE_LINES_DEFAULT);
+    services::logs::page(&ctx.app, ReadLog { run_id, from: input.from, limit, step: input.step }).await
+}

@@ -1,0 +1,316 @@
+//! Samples of every exported type as TypeScript literals: where serde and specta disagree, `tsc` finds it.
+//!
+//! The file is written beside the package's tests, which check it. Outputs are what serde writes and must be what
+//! the published schema says; inputs must be what the server takes.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::domain::log::LogLine;
+use crate::domain::pipeline::Pipeline;
+use crate::domain::run::{Run, RunDetails, RunState, RunStatus, Step, StepStatus};
+use crate::domain::token::{Role, Token, TokenKind};
+use crate::rpc::error::{ApiError, ApiErrorCode, ApiErrorData};
+use crate::rpc::input::{InputCheck, InputProblem};
+use crate::rpc::{bindings, pipelines, runs, schema, tokens};
+use crate::services::logs::LogPage;
+use crate::services::system::Health;
+use crate::store::page::Page;
+
+const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
+const AT: &str = "2026-11-23T23:20:00.123Z";
+
+/// Types that are checked as parts of others only, since a sample of them alone would say nothing more.
+const PARTS: [&str; 18] = [
+    "ApiErrorCode",
+    "ComponentHealth",
+    "HealthStatus",
+    "LineId",
+    "LogStream",
+    "Percent",
+    "PipelineId",
+    "Problem",
+    "QueueHealth",
+    "RetryFrom",
+    "Role",
+    "RunId",
+    "RunTrigger",
+    "Timestamp",
+    "TokenId",
+    "TokenKind",
+    "TriggerKind",
+    "ApiErrorData",
+];
+
+struct Samples {
+    text: String,
+    types: BTreeSet<&'static str>,
+    count: usize,
+}
+
+impl Samples {
+    /// A value that procedures answer with.
+    #[track_caller]
+    fn output<T: Serialize + JsonSchema>(&mut self, name: &'static str, value: &T) {
+        let written = serde_json::to_value(value).unwrap();
+        let schema = schema::of_outputs().into_root_schema_for::<T>();
+        let validator = jsonschema::validator_for(schema.as_value()).unwrap();
+        let complaints: Vec<String> =
+            validator.iter_errors(&written).map(|error| error.to_string()).collect();
+        assert!(complaints.is_empty(), "{name}: {written} is not what its schema says: {complaints:?}");
+        self.add(name, &written);
+    }
+
+    /// As `output`, of a value that is easier to write as JSON.
+    #[track_caller]
+    fn parsed<T: Serialize + DeserializeOwned + JsonSchema>(&mut self, name: &'static str, value: Value) {
+        self.output(name, &serde_json::from_value::<T>(value).unwrap());
+    }
+
+    /// A value that a procedure takes.
+    #[track_caller]
+    fn input<T: DeserializeOwned + JsonSchema>(&mut self, name: &'static str, value: Value) {
+        let problems = InputCheck::of::<T>().read::<T>(value.clone()).err();
+        assert!(problems.is_none(), "{name}: {value} is refused: {problems:?}");
+        self.add(name, &value);
+    }
+
+    fn add(&mut self, name: &'static str, value: &Value) {
+        self.types.insert(name.split('<').next().unwrap());
+        self.count += 1;
+        let name = name.replace('<', "<T.");
+        writeln!(self.text, "export const sample{}: T.{name} = {value};", self.count).unwrap();
+    }
+}
+
+fn step(status: StepStatus, begun: bool) -> Value {
+    let at = begun.then_some(AT);
+    json!({
+        "name": "build", "status": status, "exitCode": begun.then_some(137), "reason": null, "attempt": 1,
+        "needs": ["checkout"], "startedAt": at, "finishedAt": at,
+        "firstLine": begun.then_some(1), "lastLine": begun.then_some(9_007_199_254_740_991_u64),
+    })
+}
+
+fn run(status: RunStatus, progress: u8, full: bool) -> Value {
+    let at = full.then_some(AT);
+    json!({
+        "id": ID, "number": u32::MAX, "pipelineId": ID, "pipelineName": "build", "status": status,
+        "progress": progress, "attempt": 1, "attemptsMax": 3, "branch": full.then_some("main"),
+        "commit": full.then_some("0".repeat(40)), "inputs": if full { json!({ "target": "prod" }) } else { json!({}) },
+        "trigger": { "kind": if full { "api" } else { "queue" }, "by": "ci" }, "reason": full.then_some("canceled by ci"),
+        "error": full.then_some("step build failed"), "version": 7, "lines": 9_007_199_254_740_991_u64,
+        "lastLineAt": at, "nextAttemptAt": at, "createdAt": AT, "startedAt": at, "finishedAt": at,
+    })
+}
+
+fn with(mut value: Value, members: Value) -> Value {
+    let (Value::Object(into), Value::Object(members)) = (&mut value, members) else { unreachable!() };
+    into.extend(members);
+    value
+}
+
+fn state(status: RunStatus) -> Value {
+    json!({
+        "runId": ID, "number": 1, "status": status, "progress": 100, "attempt": 1, "version": 7, "lines": 3,
+        "lastLineAt": AT, "nextAttemptAt": null, "commit": null, "reason": null, "error": null,
+        "startedAt": AT, "finishedAt": null, "steps": [step(StepStatus::Running, true)],
+    })
+}
+
+fn pipeline(full: bool) -> Value {
+    let text = |text: &str| full.then(|| text.to_owned());
+    json!({
+        "id": ID, "name": "build", "description": text("builds it"), "repository": text("https://example.com/a.git"),
+        "defaultBranch": text("main"), "definition": text("steps: []"), "createdAt": AT, "updatedAt": AT,
+    })
+}
+
+fn line(stream: &str) -> Value {
+    json!({
+        "id": "3-17", "n": 17, "timestamp": AT, "step": "build", "attempt": 1, "stream": stream, "message": "say \"hi\"",
+    })
+}
+
+fn health(status: &str) -> Value {
+    let component = json!({ "status": status, "kind": "sqlite", "error": null });
+    json!({
+        "status": status, "version": "0.1.0", "uptimeSeconds": 5, "database": component, "redis": component,
+        "queue": { "waiting": 0, "active": 1, "delayed": 2, "failed": 3, "workers": 4 }, "lastFetchAt": null,
+    })
+}
+
+fn token(role: Role, kind: TokenKind) -> Value {
+    json!({
+        "id": ID, "name": "ci", "kind": kind, "role": role, "createdAt": AT, "expiresAt": AT, "lastUsedAt": null,
+    })
+}
+
+fn outputs(samples: &mut Samples) {
+    for status in RunStatus::ALL {
+        samples.parsed::<Run>("Run", run(status, 0, false));
+        samples.output("RunStatus", &status);
+        let details = json!({ "steps": [step(StepStatus::Pending, false)], "earlierSteps": [] });
+        samples.parsed::<RunDetails>("RunDetails", with(run(status, 100, true), details));
+        samples.parsed::<RunState>("RunState", state(status));
+    }
+    for status in StepStatus::ALL {
+        samples.parsed::<Step>("Step", step(status, true));
+        samples.output("StepStatus", &status);
+    }
+    let page = |item: Value| json!({ "items": [item], "nextCursor": "next" });
+    samples.parsed::<Page<Run>>("Page<Run>", page(run(RunStatus::Queued, 0, false)));
+    samples.parsed::<Page<Pipeline>>("Page<Pipeline>", page(pipeline(true)));
+    samples.parsed::<Page<Token>>("Page<Token>", json!({ "items": [], "nextCursor": null }));
+    for full in [true, false] {
+        samples.parsed::<Pipeline>("Pipeline", pipeline(full));
+    }
+    for stream in ["stdout", "stderr", "system"] {
+        samples.parsed::<LogLine>("LogLine", line(stream));
+    }
+    samples.parsed::<LogLine>(
+        "LogLine",
+        with(line("stdout"), json!({ "partial": true, "continued": true, "step": null })),
+    );
+    samples.parsed::<LogPage>("LogPage", json!({ "items": [line("stdout")], "total": 1, "nextFrom": 2 }));
+    samples.parsed::<LogPage>("LogPage", json!({ "items": [], "total": 0, "nextFrom": null }));
+    for status in ["ok", "degraded", "down"] {
+        samples.parsed::<Health>("Health", health(status));
+    }
+    for role in Role::ALL {
+        samples.parsed::<Token>("Token", token(role, TokenKind::Session));
+    }
+    let created = json!({ "token": token(Role::Admin, TokenKind::Api), "value": "secret" });
+    samples.parsed::<tokens::CreatedToken>("CreatedToken", created);
+    samples.parsed::<tokens::RevokedToken>("RevokedToken", json!({ "revoked": true }));
+    samples.parsed::<pipelines::DeletedPipeline>("DeletedPipeline", json!({ "deleted": true }));
+    let problem =
+        json!({ "line": 1, "column": 2, "path": "steps[0]", "message": "is no step", "expected": "a map" });
+    samples.parsed::<pipelines::Validation>("Validation", json!({ "problems": [problem] }));
+    errors(samples);
+}
+
+fn errors(samples: &mut Samples) {
+    let problem = InputProblem { field: "limit".to_owned(), message: "is too large".to_owned() };
+    samples.output("InputProblem", &problem);
+    let bare = ApiErrorData {
+        code: ApiErrorCode::NotFound,
+        http_status: 404,
+        path: None,
+        field: None,
+        problems: None,
+        request_id: None,
+    };
+    let full = ApiErrorData {
+        path: Some("runs.list".to_owned()),
+        field: Some("limit".to_owned()),
+        problems: Some(vec![problem]),
+        request_id: Some("request-1".to_owned()),
+        ..bare.clone()
+    };
+    for data in [bare, full] {
+        samples.output("ApiError", &ApiError { message: "no".to_owned(), code: -32004, data });
+    }
+}
+
+fn inputs(samples: &mut Samples) {
+    let run = json!({ "runId": ID });
+    let pipeline = json!({ "pipelineId": "build" });
+    samples.input::<runs::RunInput>("RunInput", run.clone());
+    samples.input::<pipelines::PipelineInput>("PipelineInput", pipeline.clone());
+
+    samples.input::<runs::ListRunsInput>("ListRunsInput", json!({}));
+    let all = json!({ "pipelineId": "build", "status": "timed_out", "branch": "main", "cursor": "c", "limit": 100 });
+    samples.input::<runs::ListRunsInput>("ListRunsInput", all);
+    samples.input::<runs::ListRunsInput>("ListRunsInput", json!({ "status": null, "limit": null }));
+
+    samples.input::<runs::RetryRunInput>("RetryRunInput", run.clone());
+    for from in ["start", "failed"] {
+        samples.input::<runs::RetryRunInput>("RetryRunInput", with(run.clone(), json!({ "from": from })));
+    }
+    samples.input::<runs::RunLogsInput>("RunLogsInput", run.clone());
+    let all = json!({ "from": -1, "limit": 1000, "step": "build" });
+    samples.input::<runs::RunLogsInput>("RunLogsInput", with(run.clone(), all));
+    samples.input::<pipelines::StreamLogsInput>("StreamLogsInput", run.clone());
+    let all = json!({ "after": -1, "lastEventId": "3-17" });
+    samples.input::<pipelines::StreamLogsInput>("StreamLogsInput", with(run.clone(), all));
+    samples.input::<pipelines::WatchRunInput>("WatchRunInput", with(run, json!({ "lastEventId": "7" })));
+
+    samples.input::<pipelines::TriggerInput>("TriggerInput", pipeline.clone());
+    let all = json!({ "branch": "main", "inputs": { "target": "prod" }, "idempotencyKey": "k" });
+    samples.input::<pipelines::TriggerInput>("TriggerInput", with(pipeline.clone(), all));
+    samples
+        .input::<pipelines::TriggerInput>("TriggerInput", with(pipeline.clone(), json!({ "inputs": null })));
+
+    let fields =
+        json!({ "repository": "r", "defaultBranch": "main", "definition": "steps: []", "description": "d" });
+    let cleared =
+        json!({ "repository": null, "defaultBranch": null, "definition": null, "description": null });
+    for fields in [json!({}), fields, cleared] {
+        let update = with(pipeline.clone(), fields.clone());
+        samples.input::<pipelines::UpdatePipelineInput>("UpdatePipelineInput", update);
+        let create = with(json!({ "name": "build" }), fields);
+        samples.input::<pipelines::CreatePipelineInput>("CreatePipelineInput", create);
+    }
+    samples
+        .input::<pipelines::ListPipelinesInput>("ListPipelinesInput", json!({ "search": "b", "limit": 1 }));
+    samples.input::<pipelines::ValidateInput>("ValidateInput", json!({ "definition": "steps: []" }));
+
+    for role in Role::ALL {
+        let create = json!({ "name": "ci", "role": role, "expiresInDays": 30 });
+        samples.input::<tokens::CreateTokenInput>("CreateTokenInput", create);
+    }
+    samples.input::<tokens::ListTokensInput>("ListTokensInput", json!({ "cursor": null }));
+    samples.input::<tokens::RevokeTokenInput>("RevokeTokenInput", json!({ "token": "ci" }));
+}
+
+fn samples() -> Samples {
+    let text = "\
+// Generated from Rust values by the test `samples` of the server. Changes made here are lost.
+
+import type * as T from '@slipway/client';
+
+"
+    .to_owned();
+    let mut samples = Samples { text, types: BTreeSet::new(), count: 0 };
+    outputs(&mut samples);
+    inputs(&mut samples);
+    samples
+}
+
+fn file() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("bindings/test/samples.ts")
+}
+
+#[test]
+fn the_samples_that_tsc_checks_are_those_of_the_types() {
+    let present = std::fs::read_to_string(file()).unwrap();
+    assert!(present == samples().text, "run `cargo test --lib write_the_samples -- --ignored`");
+}
+
+#[test]
+fn every_exported_type_has_a_sample() {
+    let exported = bindings::export().unwrap();
+    let sampled = samples().types;
+    for line in exported.lines() {
+        let Some(name) = line.strip_prefix("export type ") else { continue };
+        let name = name.split([' ', '<']).next().unwrap();
+        assert!(
+            name == "Procedures" || PARTS.contains(&name) || sampled.contains(name),
+            "{name} has no sample"
+        );
+    }
+}
+
+/// Not a check: writes the file.
+#[test]
+#[ignore = "writes the samples"]
+fn write_the_samples() {
+    std::fs::write(file(), samples().text).unwrap();
+}

@@ -1,0 +1,42 @@
+//! JSON Schemas of inputs and outputs: what is published is what is enforced.
+
+use schemars::generate::SchemaSettings;
+use schemars::transform::RecursiveTransform;
+use schemars::{Schema, SchemaGenerator};
+use serde_json::{Value, json};
+
+/// The largest whole number that every JSON reader keeps exact: 2^53 - 1.
+pub const INTEGER_MAX: i64 = 9_007_199_254_740_991;
+
+/// A pattern for free text: anything but NUL, which PostgreSQL refuses.
+pub const FREE_TEXT: &str = r"^[^\u0000]*$";
+
+/// For what a caller sends.
+pub fn of_inputs() -> SchemaGenerator {
+    settings().for_deserialize().into_generator()
+}
+
+/// For what a caller is given.
+pub fn of_outputs() -> SchemaGenerator {
+    settings().for_serialize().into_generator()
+}
+
+fn settings() -> SchemaSettings {
+    SchemaSettings::draft2020_12().with_transform(RecursiveTransform(bound_integers))
+}
+
+/// schemars states the width of an integer only as its `format`, which validators ignore.
+fn bound_integers(schema: &mut Schema) {
+    let bounds = match schema.get("format").and_then(Value::as_str) {
+        Some("uint32") => (0, i64::from(u32::MAX)),
+        Some("int32") => (i64::from(i32::MIN), i64::from(i32::MAX)),
+        Some("uint64" | "uint") => (0, INTEGER_MAX),
+        Some("int64" | "int") => (-INTEGER_MAX, INTEGER_MAX),
+        _ => return,
+    };
+    for (keyword, bound) in [("minimum", bounds.0), ("maximum", bounds.1)] {
+        if schema.get(keyword).is_none() {
+            schema.insert(keyword.to_owned(), json!(bound));
+        }
+    }
+}
