@@ -129,11 +129,15 @@ impl OpenResponse {
         read
     }
 
+    /// Reads to the end, which has to come.
     pub(super) async fn rest(&mut self) -> String {
-        let mut rest = String::new();
-        while let Some(chunk) = self.chunk().await {
-            rest.push_str(&chunk);
-        }
-        rest
+        let whole = async {
+            let mut rest = String::new();
+            while let Some(chunk) = self.chunk().await {
+                rest.push_str(&chunk);
+            }
+            rest
+        };
+        tokio::time::timeout(PATIENCE, whole).await.expect("the response ends")
     }
 }
