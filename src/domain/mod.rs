@@ -1,6 +1,8 @@
 //! What Slipway is about: runs, pipelines, steps, log lines. Pure: no async, no input or output, no SQL,
 //! no Redis, no HTTP.
 
+pub mod definition;
+pub mod duration;
 pub mod ids;
 pub mod log;
 pub mod mask;

@@ -1,1 +1,3 @@
+//! Slipway from outside: its parts with the real things that they work with.
 
+mod definition;
