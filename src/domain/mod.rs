@@ -3,6 +3,8 @@
 
 pub mod attempt;
 pub mod brand;
+pub mod definition;
+pub mod duration;
 pub mod ids;
 pub mod log;
 pub mod mask;

@@ -10,6 +10,8 @@ use specta::Type;
 use crate::domain::ids::PipelineId;
 use crate::domain::time::Timestamp;
 
+pub use crate::domain::definition::{BYTES_MAX as DEFINITION_BYTES_MAX, PROBLEMS_MAX};
+
 /// A pipeline, as everywhere it is given.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -92,8 +94,11 @@ pub struct Problem {
     pub expected: String,
 }
 
-/// Reads a definition; all its problems, in the order of the text, if it has any.
+/// Reads a definition, written as `docs/pipeline.schema.json` says.
+///
+/// # Errors
+///
+/// What is wrong with it, in the order of the text: at most [`PROBLEMS_MAX`] problems.
 pub fn parse(text: &str) -> Result<Definition, Vec<Problem>> {
-    let _ = text;
-    unimplemented!()
+    crate::domain::definition::read(text)
 }

@@ -1,4 +1,27 @@
 //! Text from outside: what every name, branch, address and message must pass before it is stored.
+//!
+//! A rule answers with the reason in words that go on from the name of the field: “branch” “has two dots in a
+//! row”.
+
+use std::collections::BTreeMap;
+
+/// What is wrong with a text, as the rest of a sentence about it.
+pub type Verdict = Result<(), String>;
+
+/// Of pipelines, steps and tokens, in characters: what a table shows without wrapping.
+pub const NAME_CHARS_MAX: usize = 100;
+/// What file systems take for one name, less what git adds to it.
+pub const BRANCH_BYTES_MAX: usize = 250;
+pub const REPOSITORY_BYTES_MAX: usize = 2_000;
+pub const DESCRIPTION_CHARS_MAX: usize = 2_000;
+pub const IDEMPOTENCY_KEY_CHARS_MAX: usize = 200;
+pub const INPUTS_MAX: usize = 100;
+/// Linux takes 128 KiB for one variable.
+pub const INPUT_BYTES_MAX: usize = 32 * 1024;
+/// Of all names and values of a run's inputs: with `env` they stay far below what a program can be given.
+pub const INPUTS_BYTES_MAX: usize = 256 * 1024;
+/// Begins the names of the variables that Slipway itself gives to steps.
+pub const ENV_RESERVED_PREFIX: &str = "SLIPWAY_";
 
 /// Makes any bytes storable text: bytes that are not UTF-8 and NUL become U+FFFD. PostgreSQL refuses NUL.
 pub fn storable(bytes: &[u8]) -> String {
@@ -6,24 +29,338 @@ pub fn storable(bytes: &[u8]) -> String {
     if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text.into_owned() }
 }
 
-pub fn check_pipeline_name(_: &str) -> Result<(), String> {
+/// A pipeline's name: it stands in addresses, tables and commands.
+pub fn pipeline_name(name: &str) -> Verdict {
+    plain_name(name)
+}
+
+/// A token's name: it stands in tables and as the author of runs.
+pub fn token_name(name: &str) -> Verdict {
+    plain_name(name)
+}
+
+pub fn step_name(name: &str) -> Verdict {
+    plain_name(name)
+}
+
+/// Letters of every script, digits, spaces, `.`, `_`, `-`, `/`: nothing that a shell, an address or a log line
+/// could take for something else.
+fn plain_name(name: &str) -> Verdict {
+    length(name.chars().count(), NAME_CHARS_MAX, "characters")?;
+    if !name.starts_with(char::is_alphanumeric) {
+        return Err("must begin with a letter or a digit".to_owned());
+    }
+    if name.ends_with(' ') {
+        return Err("must not end with a space".to_owned());
+    }
+    match name.chars().find(|character| !character.is_alphanumeric() && !" ._-/".contains(*character)) {
+        None => Ok(()),
+        Some(character) => Err(format!(
+            "has the character {}; letters, digits, spaces and . _ - / are allowed",
+            character.escape_debug()
+        )),
+    }
+}
+
+/// Git's own rules for the name of a branch or tag (`git check-ref-format --branch`), and a bound.
+pub fn branch(branch: &str) -> Verdict {
+    length(branch.len(), BRANCH_BYTES_MAX, "bytes")?;
+    let reason = if branch.starts_with('-') {
+        "must not begin with -"
+    } else if branch == "@" {
+        "must not be @ alone"
+    } else if branch.chars().any(|character| character.is_control() || " ~^:?*[\\".contains(character)) {
+        "must have no space, no control character and none of ~ ^ : ? * [ \\"
+    } else if branch.contains("..") {
+        "has two dots in a row"
+    } else if branch.contains("@{") {
+        "must not contain @{"
+    } else if branch.starts_with('/') || branch.ends_with('/') || branch.contains("//") {
+        "must have slashes only between its parts"
+    } else if branch.ends_with('.') {
+        "must not end with a dot"
+    } else if branch.split('/').any(|part| part.starts_with('.') || part.ends_with(".lock")) {
+        "must have no part that begins with a dot or ends with .lock"
+    } else {
+        return Ok(());
+    };
+    Err(reason.to_owned())
+}
+
+/// The address of a git repository, of the forms that reach a repository and nothing else: git also knows
+/// addresses that run a command (`ext::`).
+pub fn repository(repository: &str) -> Verdict {
+    length(repository.len(), REPOSITORY_BYTES_MAX, "bytes")?;
+    if repository.chars().any(|character| character.is_control() || character == ' ') {
+        return Err("must have no space and no control character".to_owned());
+    }
+    if repository.starts_with('/') {
+        return Ok(());
+    }
+    let forms = "must be an https://, http://, ssh://, git:// or file:// address, user@host:path or an \
+                 absolute path";
+    let Some((scheme, rest)) = repository.split_once("://") else {
+        return if is_scp_like(repository) { Ok(()) } else { Err(forms.to_owned()) };
+    };
+    if scheme == "file" {
+        return if rest.starts_with('/') && 1 < rest.len() {
+            Ok(())
+        } else {
+            Err("must have an absolute path after file://".to_owned())
+        };
+    }
+    if !["https", "http", "ssh", "git"].contains(&scheme) {
+        return Err(forms.to_owned());
+    }
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let (user, host) =
+        authority.rsplit_once('@').map_or((None, authority), |(user, host)| (Some(user), host));
+    if user.is_some_and(|user| user.contains(':')) {
+        return Err("must not hold a password: it would stand in logs and pages. Give it to one of git's \
+                    credential helpers on the machine that runs the steps"
+            .to_owned());
+    }
+    // A host that begins with a dash reaches ssh as an option.
+    if host.is_empty() || host.starts_with('-') || user.is_some_and(|user| user.starts_with('-')) {
+        return Err("must name a host".to_owned());
+    }
     Ok(())
 }
-pub fn check_description(_: &str) -> Result<(), String> {
+
+/// `user@host:path`.
+fn is_scp_like(text: &str) -> bool {
+    let Some((user, rest)) = text.split_once('@') else { return false };
+    let Some((host, path)) = rest.split_once(':') else { return false };
+    let is_word = |word: &str| {
+        !word.is_empty()
+            && !word.starts_with('-')
+            && word.chars().all(|character| character.is_ascii_alphanumeric() || "._-".contains(character))
+    };
+    // `host::path` is how git names a remote helper.
+    is_word(user) && is_word(host) && !path.is_empty() && !path.starts_with([':', '-'])
+}
+
+/// A variable that a definition may set for its steps.
+pub fn env_name(name: &str) -> Verdict {
+    identifier(name)?;
+    if name.to_ascii_uppercase().starts_with(ENV_RESERVED_PREFIX) {
+        return Err(format!("begins with {ENV_RESERVED_PREFIX}, which Slipway keeps for itself"));
+    }
     Ok(())
 }
-pub fn check_repository(_: &str) -> Result<(), String> {
+
+/// An input's name: steps see it as `SLIPWAY_INPUT_` and the name in upper case.
+pub fn input_name(name: &str) -> Verdict {
+    identifier(name)
+}
+
+fn identifier(name: &str) -> Verdict {
+    length(name.len(), NAME_CHARS_MAX, "characters")?;
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    if name.starts_with(|first: char| first.is_ascii_digit()) || !name.bytes().all(is_allowed) {
+        return Err("must be letters, digits and _, not beginning with a digit".to_owned());
+    }
     Ok(())
 }
-pub fn check_branch(_: &str) -> Result<(), String> {
+
+/// A run's inputs: names, values and their number.
+///
+/// # Errors
+///
+/// The name of the input that breaks a rule, empty where all together do, and the reason.
+pub fn inputs(inputs: &BTreeMap<String, String>) -> Result<(), (String, String)> {
+    let whole = |reason: String| (String::new(), reason);
+    if INPUTS_MAX < inputs.len() {
+        return Err(whole(format!("has {} inputs; at most {INPUTS_MAX} are allowed", inputs.len())));
+    }
+    let mut bytes = 0;
+    let mut names: BTreeMap<String, &str> = BTreeMap::new();
+    for (name, value) in inputs {
+        let at_name = |reason: String| (name.clone(), reason);
+        input_name(name).map_err(at_name)?;
+        if let Some(other) = names.insert(name.to_ascii_uppercase(), name) {
+            return Err(at_name(format!(
+                "differs from {other} in case alone, and steps see both in upper case"
+            )));
+        }
+        if INPUT_BYTES_MAX < value.len() {
+            return Err(at_name(format!("has {} bytes; at most {INPUT_BYTES_MAX} are allowed", value.len())));
+        }
+        if value.contains('\0') {
+            return Err(at_name("has a NUL character".to_owned()));
+        }
+        bytes += name.len() + value.len();
+    }
+    if INPUTS_BYTES_MAX < bytes {
+        return Err(whole(format!("has {bytes} bytes in all; at most {INPUTS_BYTES_MAX} are allowed")));
+    }
     Ok(())
 }
-pub fn check_inputs(_: &std::collections::BTreeMap<String, String>) -> Result<(), String> {
+
+/// Visible ASCII, so that a header can carry it.
+pub fn idempotency_key(key: &str) -> Verdict {
+    length(key.chars().count(), IDEMPOTENCY_KEY_CHARS_MAX, "characters")?;
+    if key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        Ok(())
+    } else {
+        Err("must be visible ASCII characters without spaces".to_owned())
+    }
+}
+
+/// Any text, over several lines; empty too.
+pub fn description(description: &str) -> Verdict {
+    let chars = description.chars().count();
+    if DESCRIPTION_CHARS_MAX < chars {
+        return Err(format!("has {chars} characters; at most {DESCRIPTION_CHARS_MAX} are allowed"));
+    }
+    if description.chars().any(|character| character.is_control() && !"\n\r\t".contains(character)) {
+        return Err("must have no control characters but line breaks and tabs".to_owned());
+    }
     Ok(())
 }
-pub fn check_idempotency_key(_: &str) -> Result<(), String> {
-    Ok(())
+
+fn length(count: usize, max: usize, unit: &str) -> Verdict {
+    match count {
+        0 => Err("must not be empty".to_owned()),
+        _ if max < count => Err(format!("has {count} {unit}; at most {max} are allowed")),
+        _ => Ok(()),
+    }
 }
-pub fn check_token_name(_: &str) -> Result<(), String> {
-    Ok(())
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(rule: fn(&str) -> Verdict, good: &[&str], bad: &[&str]) {
+        for text in good {
+            assert_eq!(rule(text), Ok(()), "{text:?}");
+        }
+        for text in bad {
+            assert!(rule(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn names_are_what_every_place_can_show() {
+        let good = ["a", "1", "build main", "Über/été.v2_x-y", "日本語", &"é".repeat(100)];
+        let bad =
+            ["", " a", "a ", "-a", "/a", ".a", "a\nb", "a\0", "a:b", "a<b", "a\u{202e}b", &"a".repeat(101)];
+        check(pipeline_name, &good, &bad);
+        check(step_name, &good, &bad);
+        check(token_name, &good, &bad);
+    }
+
+    #[test]
+    fn branches_are_what_git_takes() {
+        let good = ["main", "feature/x", "v1.2", "a@b", "@/a", "a-", "été", "a.lock.b", &"a".repeat(250)];
+        let bad = [
+            "",
+            "-a",
+            "--upload-pack=x",
+            "a..b",
+            "a b",
+            "a~1",
+            "a^",
+            "a:b",
+            "a?",
+            "*",
+            "a[",
+            "a\\b",
+            "a\tb",
+            "a\0",
+            "a@{1}",
+            "@",
+            "/a",
+            "a/",
+            "a//b",
+            "a.lock",
+            "a.lock/b",
+            "a.",
+            ".a",
+            "a/.b",
+            &"a".repeat(251),
+        ];
+        check(branch, &good, &bad);
+    }
+
+    #[test]
+    fn repositories_are_addresses_that_only_reach_a_repository() {
+        let good = [
+            "https://example.com/a.git",
+            "https://me@example.com/a",
+            "http://[::1]:8080/a?b@c:d",
+            "ssh://git@example.com:22/a",
+            "git://example.com/a",
+            "file:///srv/a.git",
+            "git@example.com:group/a.git",
+            "/srv/a.git",
+        ];
+        let bad = [
+            "",
+            "a",
+            "./a",
+            "../a",
+            "-a",
+            "--upload-pack=x",
+            "ext::sh -c x",
+            "ext::sh",
+            "fd::7",
+            "file://a",
+            "file://",
+            "ftp://example.com/a",
+            "HTTPS://example.com/a",
+            "https://",
+            "https:///a",
+            "ssh://-oProxyCommand=x/a",
+            "ssh://-ox@example.com/a",
+            "git@-oProxyCommand=x:a",
+            "git@host:",
+            "git@host::a",
+            "-x@host:a",
+            "host:a",
+            "https://me:secret@example.com/a",
+            "https://exa mple.com/a",
+            "https://a\nb",
+            "/a\0",
+        ];
+        check(repository, &good, &bad);
+        let reason = repository("https://me:secret@example.com/a").unwrap_err();
+        assert!(reason.contains("credential helpers") && !reason.contains("secret"), "{reason}");
+    }
+
+    #[test]
+    fn keys_and_descriptions_have_their_rules() {
+        check(
+            idempotency_key,
+            &["a", "2026-01-01/deploy#1", &"k".repeat(200)],
+            &["", "a b", "é", "a\n", &"k".repeat(201)],
+        );
+        check(
+            description,
+            &["", "two\nlines\t", &"é".repeat(2_000)],
+            &["\u{1b}[31m", "\0", &"a".repeat(2_001)],
+        );
+        check(env_name, &["A", "_a1"], &["", "1A", "A-B", "SLIPWAY_X", "slipway_x", "Ä"]);
+        check(input_name, &["target", "SLIPWAY_X"], &["", "1a", "a b"]);
+    }
+
+    #[test]
+    fn inputs_are_bounded_and_cannot_hide_each_other() {
+        let of = |entries: &[(&str, &str)]| {
+            inputs(&entries.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+        };
+        assert_eq!(of(&[("target", "prod"), ("note", "")]), Ok(()));
+        assert_eq!(of(&[("a b", "")]).unwrap_err().0, "a b");
+        assert_eq!(of(&[("a", "x\0")]).unwrap_err().0, "a");
+        assert_eq!(of(&[("A", ""), ("a", "")]).unwrap_err().0, "a");
+        assert_eq!(of(&[("a", &"x".repeat(INPUT_BYTES_MAX + 1))]).unwrap_err().0, "a");
+
+        let value = "x".repeat(INPUT_BYTES_MAX);
+        let names: Vec<String> = (0..9).map(|index| format!("v{index}")).collect();
+        let large: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), value.as_str())).collect();
+        assert_eq!(of(&large).unwrap_err().0, "");
+        let many: BTreeMap<String, String> =
+            (0..=INPUTS_MAX).map(|index| (format!("v{index}"), String::new())).collect();
+        assert_eq!(inputs(&many).unwrap_err().0, "");
+    }
 }

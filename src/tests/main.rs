@@ -3,3 +3,6 @@
 mod bindings;
 mod config;
 mod wire;
+//! Slipway from outside: its parts with the real things that they work with.
+
+mod definition;
