@@ -347,8 +347,7 @@ mod tests {
                     xyzxyzxyz xyzxyzxyzxyz efghij secret\nover\n secret";
         let whole = masker.mask(text);
         assert_eq!(
-            whole,
-            "1 *** 2 *** 3 ***b ***= abcdefg*** *** *** efghij secret\nover\n secret",
+            whole, "1 *** 2 *** 3 ***b ***= abcdefg*** *** *** efghij secret\nover\n secret",
             "all at once"
         );
         let bytes = text.as_bytes();

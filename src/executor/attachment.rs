@@ -49,8 +49,7 @@ impl Attachment {
             .write(true)
             .open(&path)
             .map_err(ExecutorError::io("opening", &path))?;
-        let workspace =
-            std::path::absolute(workspace).map_err(ExecutorError::io("resolving", workspace))?;
+        let workspace = std::path::absolute(workspace).map_err(ExecutorError::io("resolving", workspace))?;
         let watch = Watch::new(&path);
         Ok(Self { file: Arc::new(file), path, workspace, offset, watch, quick_looks: 0, last: None })
     }
@@ -116,10 +115,16 @@ impl Attachment {
             let offset = self.offset;
             let next_offset = offset + (HEADER_BYTES + header.payload_len) as u64;
             match header.kind {
-                Kind::Start => self.offset = next_offset,
+                Kind::Start | Kind::Ready => self.offset = next_offset,
                 Kind::Lines(source) => {
                     self.offset = next_offset;
-                    return Ok(Some(Output::Block(Block { offset, next_offset, at: header.at, source, lines })));
+                    return Ok(Some(Output::Block(Block {
+                        offset,
+                        next_offset,
+                        at: header.at,
+                        source,
+                        lines,
+                    })));
                 }
                 Kind::Exit => {
                     let exit: Exit = serde_json::from_slice(&payload)
@@ -153,8 +158,9 @@ impl Attachment {
         if let Some(start) = start {
             let workspace = self.workspace.clone();
             let cleaning = tokio::task::spawn_blocking(move || orphans::end(&start, &workspace));
-            let is_clean =
-                cleaning.await.map_err(|error| ExecutorError::io("cleaning up after", &self.path)(error.into()))?;
+            let is_clean = cleaning
+                .await
+                .map_err(|error| ExecutorError::io("cleaning up after", &self.path)(error.into()))?;
             if !is_clean {
                 tracing::error!(path = %self.path.display(), "some processes of a lost step could not be ended");
             }

@@ -41,9 +41,10 @@ impl Outputs {
     /// nothing about whose it is.
     pub(super) fn pipe_names(&self) -> io::Result<Vec<String>> {
         match self {
-            Self::Pipes { stdout, stderr } => {
-                [&stdout.1, &stderr.1].into_iter().map(|fd| Ok(format!("pipe:[{}]", rustix::fs::fstat(fd)?.st_ino))).collect()
-            }
+            Self::Pipes { stdout, stderr } => [&stdout.1, &stderr.1]
+                .into_iter()
+                .map(|fd| Ok(format!("pipe:[{}]", rustix::fs::fstat(fd)?.st_ino)))
+                .collect(),
             Self::Terminal(..) => Ok(Vec::new()),
         }
     }

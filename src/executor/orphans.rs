@@ -45,7 +45,9 @@ pub(super) fn end(start: &Start, workspace: &Path) -> bool {
             own_orphans(start, &all, own)
         } else {
             let marks = Marks { start, workspace: workspace.as_deref(), own, all: &all };
-            marks.with_descendants(all.values().filter(|stat| marks.are_on(stat)).map(|stat| stat.pid).collect())
+            marks.with_descendants(
+                all.values().filter(|stat| marks.are_on(stat)).map(|stat| stat.pid).collect(),
+            )
         };
         let mut is_empty = true;
         for stat in orphans.iter().filter_map(|pid| all.get(pid)) {

@@ -57,7 +57,8 @@ impl SpoolWriter {
             return false;
         };
         // What is on the disk, holes excluded.
-        let blocks = rustix::fs::fstat(&self.file).map_or(0, |stat| u64::try_from(stat.st_blocks).unwrap_or(0));
+        let blocks =
+            rustix::fs::fstat(&self.file).map_or(0, |stat| u64::try_from(stat.st_blocks).unwrap_or(0));
         blocks.saturating_mul(512) > backlog_bytes_max
     }
 
@@ -96,6 +97,10 @@ impl SpoolWriter {
         let payload = serde_json::to_vec(start)?;
         self.record(Kind::Start, Joints::default(), &payload, 0);
         Ok(())
+    }
+
+    pub(super) fn ready(&mut self) {
+        self.record(Kind::Ready, Joints::default(), &[], 0);
     }
 
     pub(super) fn exit(&mut self, ending: Ending) -> io::Result<()> {
