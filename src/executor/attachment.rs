@@ -105,7 +105,7 @@ impl Attachment {
             let offset = self.offset;
             let next_offset = offset + (HEADER_BYTES + header.payload_len) as u64;
             match header.kind {
-                Kind::Start => self.offset = next_offset,
+                Kind::Start | Kind::Ready => self.offset = next_offset,
                 Kind::Lines(source) => {
                     self.offset = next_offset;
                     return Ok(Some(Output::Block(Block {

@@ -110,12 +110,12 @@ fn signal_supervisor(dir: &Path, signal: Signal) -> Result<(), ExecutorError> {
     if spool::is_abandoned(&file).map_err(ExecutorError::io("locking", &path))? {
         return Ok(());
     }
-    // Before the start is looked for: a supervisor that has not recorded it yet looks for the mark after it
-    // has, so one of the two always sees the other.
+    // Before it is asked whether the supervisor hears: one that does not yet looks for the mark after it has
+    // recorded that it does, so one of the two always sees the other.
     let cancel_path = spool::cancel_path(dir);
     File::create(&cancel_path).map_err(ExecutorError::io("creating", &cancel_path))?;
-    if let Some(start) = spool::read_start(&file).map_err(ExecutorError::io("reading", &path))? {
-        start.supervisor.signal(signal);
+    if let Some(supervisor) = spool::read_hearing(&file).map_err(ExecutorError::io("reading", &path))? {
+        supervisor.signal(signal);
     }
     Ok(())
 }

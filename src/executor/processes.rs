@@ -147,17 +147,14 @@ fn descends_now(pid: i32, ancestor: i32) -> bool {
 /// How deep a descendant is followed up. A deeper one is reached once those above it are gone.
 const DEPTH_MAX: usize = 4_096;
 
-/// Signals a process that is not a direct child, if it still descends from this process.
-pub(super) fn signal_descendant(pid: i32, signals: &[Signal]) {
+/// Signals a process that is not a direct child, if it descends from this process. `false`: it could not be
+/// shown to, which is also so for a moment while its parent ends.
+pub(super) fn signal_descendant(pid: i32, signals: &[Signal]) -> bool {
     let Some(Ok(pidfd)) = Pid::from_raw(pid).map(|pid| pidfd_open(pid, PidfdFlags::empty())) else {
-        return;
+        return false;
     };
     // Checked with the handle open: whoever has the number at this point is ours.
-    if descends_now(pid, own_pid()) {
-        for signal in signals {
-            let _ = pidfd_send_signal(&pidfd, *signal);
-        }
-    }
+    descends_now(pid, own_pid()) && signals.iter().all(|signal| pidfd_send_signal(&pidfd, *signal).is_ok())
 }
 
 #[cfg(test)]

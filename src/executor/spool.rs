@@ -22,14 +22,14 @@ pub(super) const HEADER_BYTES: usize = 40;
 const MAGIC: [u8; 4] = *b"SLP1";
 /// A longer payload is not a record but damage. The supervisor's blocks stay far below.
 pub(super) const PAYLOAD_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// The first record stays whatever is punched: killing and cleaning up need it.
+/// The first two records stay whatever is punched: killing and cleaning up need it.
 const KEPT_BYTES: u64 = 4096;
 
 pub(super) fn path(dir: &Path) -> PathBuf {
     dir.join("spool")
 }
 
-/// Its presence asks a supervisor that has not recorded its start yet to end the step.
+/// Its presence asks a supervisor that does not hear signals yet to end the step.
 pub(super) fn cancel_path(dir: &Path) -> PathBuf {
     dir.join("cancel")
 }
@@ -38,6 +38,8 @@ pub(super) fn cancel_path(dir: &Path) -> PathBuf {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Start,
+    /// The supervisor hears signals from here on.
+    Ready,
     Lines(Source),
     Exit,
 }
@@ -50,6 +52,7 @@ impl Kind {
             Self::Lines(Source::Stderr) => 3,
             Self::Lines(Source::Note) => 4,
             Self::Exit => 5,
+            Self::Ready => 6,
         }
     }
 
@@ -60,6 +63,7 @@ impl Kind {
             3 => Self::Lines(Source::Stderr),
             4 => Self::Lines(Source::Note),
             5 => Self::Exit,
+            6 => Self::Ready,
             _ => return None,
         })
     }
@@ -232,6 +236,20 @@ pub(super) fn read_start(file: &File) -> io::Result<Option<Start>> {
     }
 }
 
+/// The supervisor, once it hears signals. One that arrives before would end it instead of its step.
+pub(super) fn read_hearing(file: &File) -> io::Result<Option<Identity>> {
+    let Some(start) = read_start(file)? else {
+        return Ok(None);
+    };
+    let Some(len) = peek(file, 0)? else {
+        return Ok(None);
+    };
+    match read(file, len as u64)? {
+        Found::Record { header: Header { kind: Kind::Ready, .. }, .. } => Ok(Some(start.supervisor)),
+        _ => Ok(None),
+    }
+}
+
 /// Takes the lock for writing. `false`: somebody holds it.
 pub(super) fn lock(file: &File) -> io::Result<bool> {
     try_lock(file, FlockOperation::NonBlockingLockExclusive)
@@ -254,7 +272,7 @@ fn try_lock(file: &File, operation: FlockOperation) -> io::Result<bool> {
     }
 }
 
-/// Gives back the disk before `offset`, all but the first record. Offsets stay as they are.
+/// Gives back the disk before `offset`, all but the first two records. Offsets stay as they are.
 pub(super) fn punch(file: &File, offset: u64) -> rustix::io::Result<()> {
     if offset <= KEPT_BYTES {
         return Ok(());

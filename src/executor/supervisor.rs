@@ -77,7 +77,6 @@ pub fn supervise() -> ExitCode {
 struct Prepared {
     spec: WireSpec,
     writer: SpoolWriter,
-    signals: SignalFd,
 }
 
 fn prepare() -> io::Result<Prepared> {
@@ -97,7 +96,15 @@ fn prepare() -> io::Result<Prepared> {
     rustix::stdio::dup2_stdin(&null)?;
     rustix::stdio::dup2_stdout(&null)?;
 
-    // Before the first record, which says whom to signal.
+    // The command inherits the mask, so nothing is blocked until it has been spawned.
+    SigSet::empty().thread_set_mask()?;
+    let writer = SpoolWriter::new(spool, spec.log_bytes_max, spec.backlog_bytes_max);
+    Ok(Prepared { spec, writer })
+}
+
+/// From here on signals are read, not suffered. What arrived before is ignored, as a child's end is, or has
+/// ended this process, and the step counts as lost.
+fn hear_signals() -> io::Result<SignalFd> {
     let mut heard = SigSet::empty();
     for signal in
         [Signal::SIGTERM, Signal::SIGQUIT, Signal::SIGCHLD, Signal::SIGINT, Signal::SIGHUP, Signal::SIGTTOU]
@@ -105,9 +112,7 @@ fn prepare() -> io::Result<Prepared> {
         heard.add(signal);
     }
     heard.thread_block()?;
-    let signals = SignalFd::with_flags(&heard, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
-    let writer = SpoolWriter::new(spool, spec.log_bytes_max, spec.backlog_bytes_max);
-    Ok(Prepared { spec, writer, signals })
+    Ok(SignalFd::with_flags(&heard, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?)
 }
 
 /// Why a step is being ended.
@@ -141,7 +146,7 @@ struct Supervisor {
 
 impl Supervisor {
     fn run(prepared: Prepared) -> io::Result<()> {
-        let Prepared { spec, mut writer, signals } = prepared;
+        let Prepared { spec, mut writer } = prepared;
         let outputs = Outputs::open(spec.tty)?;
         writer.start(&spool::Start {
             supervisor: Identity::own()?,
@@ -152,7 +157,6 @@ impl Supervisor {
             reaper: spec.reaper,
         })?;
         wait_until_written(&mut writer);
-        // Whoever wanted to end the step before the record was there has left a mark instead.
         if spool::cancel_path(&spec.dir).exists() {
             return end(writer, Ending::Killed);
         }
@@ -164,6 +168,11 @@ impl Supervisor {
             }
         };
         let started_at = Instant::now();
+        let signals = hear_signals()?;
+        writer.ready();
+        wait_until_written(&mut writer);
+        // Whoever wanted to end the step before that record was there has left a mark instead.
+        let is_cancelled = spool::cancel_path(&spec.dir).exists();
         // The command runs while the matcher is built; nothing is read before it is there.
         let secrets: Vec<Secret<String>> = spec.secrets.iter().cloned().map(Secret::new).collect();
         let masker = match Masker::new(&secrets) {
@@ -181,7 +190,11 @@ impl Supervisor {
             .collect();
         let phase =
             Phase::Running { timeout_at: spec.timeout.and_then(|timeout| started_at.checked_add(timeout)) };
-        Self::new(writer, signals, streams, &spec, phase, main).until_gone(terminal)
+        let mut supervisor = Self::new(writer, signals, streams, &spec, phase, main);
+        if is_cancelled {
+            supervisor.terminate(Cause::Cancelled);
+        }
+        supervisor.until_gone(terminal)
     }
 
     fn new(

@@ -62,19 +62,21 @@ impl Terminator {
         let signals = [Signal::TERM, Signal::CONT];
         let (direct, deep) = descendants();
         for pid in direct {
-            if self.is_new(pid) {
-                signal_child(pid, &signals);
-            }
+            self.tell_once(pid, |pid| signal_child(pid, &signals));
         }
         for pid in deep {
-            if self.is_new(pid) {
-                processes::signal_descendant(pid, &signals);
-            }
+            self.tell_once(pid, |pid| processes::signal_descendant(pid, &signals));
         }
     }
 
-    fn is_new(&mut self, pid: i32) -> bool {
-        processes::stat(pid).is_ok_and(|stat| !stat.is_zombie() && self.told.insert(stat.identity()))
+    /// Who could not be told is told the next time.
+    fn tell_once(&mut self, pid: i32, tell: impl FnOnce(i32) -> bool) {
+        let Ok(stat) = processes::stat(pid) else {
+            return;
+        };
+        if !stat.is_zombie() && !self.told.contains(&stat.identity()) && tell(pid) {
+            self.told.insert(stat.identity());
+        }
     }
 }
 
@@ -97,12 +99,9 @@ pub(super) fn kill_all() {
 }
 
 /// By number: a direct child keeps its number until this process, single-threaded, has reaped it.
-fn signal_child(pid: i32, signals: &[Signal]) {
-    if let Some(pid) = Pid::from_raw(pid) {
-        for signal in signals {
-            let _ = rustix::process::kill_process(pid, *signal);
-        }
-    }
+fn signal_child(pid: i32, signals: &[Signal]) -> bool {
+    Pid::from_raw(pid)
+        .is_some_and(|pid| signals.iter().all(|signal| rustix::process::kill_process(pid, *signal).is_ok()))
 }
 
 /// The direct children and those below them.

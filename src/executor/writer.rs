@@ -99,6 +99,10 @@ impl SpoolWriter {
         Ok(())
     }
 
+    pub(super) fn ready(&mut self) {
+        self.record(Kind::Ready, Joints::default(), &[], 0);
+    }
+
     pub(super) fn exit(&mut self, ending: Ending) -> io::Result<()> {
         let payload = serde_json::to_vec(&spool::Exit { ending })?;
         self.record(Kind::Exit, Joints::default(), &payload, 0);

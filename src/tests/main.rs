@@ -1,8 +1,9 @@
+//! Slipway from outside: its parts with the real things that they work with.
+
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on is to fail")]
 
 mod bindings;
 mod config;
-mod wire;
-//! Slipway from outside: its parts with the real things that they work with.
-
 mod definition;
+mod executor;
+mod wire;
