@@ -93,16 +93,16 @@ fn check(change: &PipelineChange) -> Result<()> {
     let rule =
         |field: &str, outcome: Result<(), String>| outcome.map_err(|reason| Error::invalid(field, reason));
     if let Some(name) = &change.name {
-        rule("name", text::check_pipeline_name(name))?;
+        rule("name", text::pipeline_name(name))?;
     }
     if let Some(Some(description)) = &change.description {
-        rule("description", text::check_description(description))?;
+        rule("description", text::description(description))?;
     }
     if let Some(Some(repository)) = &change.repository {
-        rule("repository", text::check_repository(repository))?;
+        rule("repository", text::repository(repository))?;
     }
     if let Some(Some(branch)) = &change.default_branch {
-        rule("defaultBranch", text::check_branch(branch))?;
+        rule("defaultBranch", text::branch(branch))?;
     }
     if let Some(Some(definition)) = &change.definition {
         runs::parse(definition)?;

@@ -330,11 +330,14 @@ fn check_trigger(
     idempotency_key: Option<&str>,
 ) -> Result<()> {
     if let Some(branch) = branch {
-        text::check_branch(branch).map_err(|reason| Error::invalid("branch", reason))?;
+        text::branch(branch).map_err(|reason| Error::invalid("branch", reason))?;
     }
-    text::check_inputs(inputs).map_err(|reason| Error::invalid("inputs", reason))?;
+    text::inputs(inputs).map_err(|(name, reason)| {
+        let field = if name.is_empty() { "inputs".to_owned() } else { format!("inputs.{name}") };
+        Error::invalid(field, reason)
+    })?;
     if let Some(key) = idempotency_key {
-        text::check_idempotency_key(key).map_err(|reason| Error::invalid("idempotencyKey", reason))?;
+        text::idempotency_key(key).map_err(|reason| Error::invalid("idempotencyKey", reason))?;
     }
     Ok(())
 }

@@ -41,7 +41,7 @@ pub struct CreateToken {
 /// - `Conflict` if the name is taken.
 pub async fn create(app: &App, _actor: &Actor, request: CreateToken) -> Result<(Token, Secret<String>)> {
     let CreateToken { name, role, expires_in } = request;
-    text::check_token_name(&name).map_err(|reason| Error::invalid("name", reason))?;
+    text::token_name(&name).map_err(|reason| Error::invalid("name", reason))?;
     if expires_in.is_some_and(|lifetime| LIFETIME_MAX < lifetime) {
         return Err(Error::invalid("expiresInDays", "expected at most ten years"));
     }

@@ -1,16 +1,46 @@
 //! The truth: SQL by SeaORM, on SQLite and on PostgreSQL alike. The only place that knows SeaORM.
+//!
+//! What must not be seen half done is one transaction, and a decision that others may make at the same time is one
+//! compare-and-set statement or is taken while the row that it rests on is locked. SQLite has one writer at a time:
+//! all writes share one connection, so that they queue up here rather than time out there, and reads have their own.
 
+use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, TransactionOptions,
+    TransactionTrait,
+};
 
 use crate::config::DatabaseConfig;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::store::connection::Target;
+use crate::store::error::DbResult as _;
 
+mod column;
+mod connection;
+mod entities;
+mod error;
+mod migrate;
+#[path = "../../migrations/mod.rs"]
+mod migrations;
 pub mod page;
 pub mod pipelines;
+
+mod run_rows;
 pub mod runs;
 pub mod segments;
+mod steps;
 pub mod tokens;
 pub mod workers;
+
+/// How long a health check waits for its round trip.
+const PING_MAX: Duration = Duration::from_secs(5);
+
+/// The most rows that one call gives, where the caller says how many.
+const SLICE_ROWS_MAX: u32 = 1000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Engine {
@@ -19,48 +49,118 @@ pub enum Engine {
 }
 
 /// One migration, as `migrate status` shows it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MigrationState {
     pub name: String,
     pub applied: bool,
 }
 
 /// The database. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Store {}
+#[derive(Clone)]
+pub struct Store {
+    target: Arc<Target>,
+    writer: DatabaseConnection,
+    /// On PostgreSQL the same pool as `writer`.
+    reader: DatabaseConnection,
+}
+
+/// By hand: the address holds a password.
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("engine", &self.engine()).finish_non_exhaustive()
+    }
+}
 
 impl Store {
     /// Opens the database, and brings it up to date if the configuration says so. A database that is newer
     /// than this program is refused (`Error::Conflict`, saying what to do), and so is one that is older while
     /// `migrate_at_start` is off.
     pub async fn connect(config: &DatabaseConfig, data_dir: &Path) -> Result<Self> {
-        let _ = (config, data_dir);
-        unimplemented!()
+        let store = Self::open(config, data_dir).await?;
+        let missing: Vec<String> = store
+            .migrations()
+            .await?
+            .into_iter()
+            .filter(|migration| !migration.applied)
+            .map(|migration| migration.name)
+            .collect();
+        if missing.is_empty() {
+            return Ok(store);
+        }
+        if !config.migrate_at_start {
+            return Err(Error::Conflict(format!(
+                "the database is older than this program: it lacks {}; run `slipway migrate`, or let the server do \
+                 it at its start",
+                missing.join(", ")
+            )));
+        }
+        store.migrate().await?;
+        Ok(store)
     }
 
     /// Opens the database as it is, for `slipway migrate`.
+    ///
+    /// # Errors
+    ///
+    /// - `Invalid` if the address is none of SQLite's or PostgreSQL's.
+    /// - `Unavailable` if the database cannot be reached, or its file not be opened, within five seconds.
     pub async fn open(config: &DatabaseConfig, data_dir: &Path) -> Result<Self> {
-        let _ = (config, data_dir);
-        unimplemented!()
+        let target = Target::of(config, data_dir)?;
+        let (writer, reader) = target.connect(config.connections_max).await?;
+        Ok(Self { target: Arc::new(target), writer, reader })
     }
 
+    /// All migrations of this program, in order.
+    ///
+    /// # Errors
+    ///
+    /// `Conflict` if the database has one that this program does not know.
     pub async fn migrations(&self) -> Result<Vec<MigrationState>> {
-        unimplemented!()
+        migrate::states(&self.writer).await
     }
 
     /// Applies what is missing; PostgreSQL: under an advisory lock, so that several servers may start at once.
     pub async fn migrate(&self) -> Result<()> {
-        unimplemented!()
+        migrate::apply(self, None).await
+    }
+
+    /// Applies the next `count` migrations of those that are missing.
+    pub async fn migrate_next(&self, count: u32) -> Result<()> {
+        migrate::apply(self, Some(count)).await
     }
 
     /// A round trip.
     pub async fn ping(&self) -> Result<()> {
-        unimplemented!()
+        let round_trip = self.reader.execute_unprepared("SELECT 1");
+        match tokio::time::timeout(PING_MAX, round_trip).await {
+            Ok(answer) => answer.doing("asking the database for a sign of life").map(drop),
+            Err(elapsed) => Err(Error::unavailable(error::DEPENDENCY, elapsed)),
+        }
     }
 
     pub fn engine(&self) -> Engine {
-        unimplemented!()
+        match &*self.target {
+            Target::Sqlite(_) => Engine::Sqlite,
+            Target::Postgres(_) => Engine::Postgres,
+        }
     }
 
-    pub async fn close(self) {}
+    /// Waits for what is under way, then closes all connections.
+    pub async fn close(self) {
+        for pool in [self.reader, self.writer] {
+            if let Err(error) = pool.close().await {
+                tracing::warn!(%error, "A connection to the database did not close in order");
+            }
+        }
+    }
+
+    /// Begins a transaction that writes. On SQLite it has the write lock from its first statement on: one that
+    /// began by reading could not get it later without the risk of being refused at once.
+    async fn begin(&self, doing: &'static str) -> Result<DatabaseTransaction> {
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        self.writer.begin_with_options(options).await.doing(doing)
+    }
 }

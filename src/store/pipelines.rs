@@ -1,10 +1,20 @@
 //! Queries on pipelines.
 
+use sea_orm::sea_query::{Expr, ExprTrait as _, LikeExpr, Query, SimpleExpr, UpdateStatement};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, FromQueryResult as _,
+    PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select,
+};
+
 use crate::domain::ids::PipelineId;
 use crate::domain::pipeline::Pipeline;
+use crate::domain::run::RunStatus;
 use crate::domain::time::Timestamp;
 use crate::error::Result;
 use crate::store::Store;
+use crate::store::column::Reader;
+use crate::store::entities::{pipeline, run};
+use crate::store::error::DbResult as _;
 use crate::store::page::{Page, PageRequest};
 
 /// What `update` changes; none: left as it is, `Some(None)`: cleared.
@@ -28,14 +38,36 @@ pub enum Deletion {
 
 /// Adds a pipeline. `Conflict` if the name is taken.
 pub async fn insert(store: &Store, pipeline: &Pipeline) -> Result<()> {
-    let _ = (store, pipeline);
-    unimplemented!()
+    let row = pipeline::ActiveModel {
+        id: Set(pipeline.id.to_string()),
+        name: Set(pipeline.name.clone()),
+        name_folded: Set(pipeline.name.to_lowercase()),
+        description: Set(pipeline.description.clone()),
+        repository: Set(pipeline.repository.clone()),
+        default_branch: Set(pipeline.default_branch.clone()),
+        next_run_number: Set(1),
+        created_at: Set(pipeline.created_at.as_millis()),
+        updated_at: Set(pipeline.updated_at.as_millis()),
+        deleted_at: Set(None),
+        definition: Set(pipeline.definition.clone()),
+    };
+    pipeline::Entity::insert(row)
+        .exec_without_returning(&store.writer)
+        .await
+        .doing_unless("adding a pipeline", || taken(&pipeline.name))?;
+    Ok(())
 }
 
 /// By id, or else by name; deleted ones are not found.
 pub async fn find(store: &Store, id_or_name: &str) -> Result<Option<Pipeline>> {
-    let _ = (store, id_or_name);
-    unimplemented!()
+    const DOING: &str = "looking up a pipeline";
+    if let Ok(id) = id_or_name.parse::<PipelineId>()
+        && let Some(row) = live().filter(is(&id)).one(&store.reader).await.doing(DOING)?
+    {
+        return read(row).map(Some);
+    }
+    let row = by_name(id_or_name).one(&store.reader).await.doing(DOING)?;
+    row.map(read).transpose()
 }
 
 /// The pipeline after the change; none if there is none. `Conflict` if the new name is taken.
@@ -45,19 +77,125 @@ pub async fn update(
     change: PipelineChange,
     now: Timestamp,
 ) -> Result<Option<Pipeline>> {
-    let _ = (store, id, change, now);
-    unimplemented!()
+    const DOING: &str = "changing a pipeline";
+    use pipeline::Column;
+
+    let name = change.name.clone().unwrap_or_default();
+    let mut update = update_live(id);
+    update.value(Column::UpdatedAt, now.as_millis());
+    if let Some(name) = change.name {
+        update.value(Column::NameFolded, name.to_lowercase()).value(Column::Name, name);
+    }
+    let texts = [
+        (Column::Description, change.description),
+        (Column::Repository, change.repository),
+        (Column::DefaultBranch, change.default_branch),
+        (Column::Definition, change.definition),
+    ];
+    for (column, text) in texts {
+        if let Some(text) = text {
+            update.value(column, text);
+        }
+    }
+    let row = store.writer.query_one(update.returning_all()).await.doing_unless(DOING, || taken(&name))?;
+    row.map(|row| read(pipeline::Model::from_query_result(&row, "").doing(DOING)?)).transpose()
 }
 
 /// By name, ascending; `search` is part of the name, in either case.
 pub async fn list(store: &Store, search: Option<&str>, page: PageRequest) -> Result<Page<Pipeline>> {
-    let _ = (store, search, page);
-    unimplemented!()
+    let rows =
+        list_query(search, page.after()?, page.rows()).all(&store.reader).await.doing("listing pipelines")?;
+    let pipelines = rows.into_iter().map(read).collect::<Result<Vec<_>>>()?;
+    Ok(page.page(pipelines, |pipeline| &pipeline.name))
 }
 
 /// Deletes a pipeline that has no live runs; its past runs stay, and its name is free again. In one
 /// transaction, so that no run is triggered in between.
 pub async fn delete(store: &Store, id: &PipelineId, now: Timestamp) -> Result<Deletion> {
-    let _ = (store, id, now);
-    unimplemented!()
+    const DOING: &str = "deleting a pipeline";
+    let tx = store.begin(DOING).await?;
+    // The row first, then the runs: a trigger takes its number from the row, so that from here on none comes to be,
+    // and whatever was triggered before is seen by the count.
+    let mut update = update_live(id);
+    update
+        .value(pipeline::Column::DeletedAt, now.as_millis())
+        .value(pipeline::Column::UpdatedAt, now.as_millis());
+    if tx.execute(&update).await.doing(DOING)?.rows_affected() == 0 {
+        tx.rollback().await.doing(DOING)?;
+        return Ok(Deletion::NotFound);
+    }
+    let live = live_runs(id).count(&tx).await.doing(DOING)?;
+    if 0 < live {
+        tx.rollback().await.doing(DOING)?;
+        return Ok(Deletion::Live(live));
+    }
+    tx.commit().await.doing(DOING)?;
+    Ok(Deletion::Deleted)
+}
+
+pub(super) fn live_runs(id: &PipelineId) -> Select<run::Entity> {
+    run::Entity::find()
+        .filter(run::Column::PipelineId.eq(id.as_str()))
+        .filter(run::Column::Status.is_in(RunStatus::LIVE.map(RunStatus::as_str)))
+}
+
+pub(super) fn by_name(name: &str) -> Select<pipeline::Entity> {
+    live().filter(pipeline::Column::Name.eq(name))
+}
+
+pub(super) fn list_query(search: Option<&str>, after: Option<String>, rows: u64) -> Select<pipeline::Entity> {
+    let mut query = live().order_by_asc(pipeline::Column::Name).limit(rows);
+    if let Some(name) = after {
+        query = query.filter(pipeline::Column::Name.gt(name));
+    }
+    if let Some(search) = search {
+        query = query.filter(Expr::col(pipeline::Column::NameFolded).like(containing(search)));
+    }
+    query
+}
+
+/// Pipelines that are not deleted.
+fn live() -> Select<pipeline::Entity> {
+    pipeline::Entity::find().filter(pipeline::Column::DeletedAt.is_null())
+}
+
+pub(super) fn update_live(id: &PipelineId) -> UpdateStatement {
+    let mut update = Query::update();
+    update.table(pipeline::Entity).and_where(is(id)).and_where(pipeline::Column::DeletedAt.is_null());
+    update
+}
+
+fn is(id: &PipelineId) -> SimpleExpr {
+    pipeline::Column::Id.eq(id.as_str())
+}
+
+/// The pattern of a text that has `search` somewhere in it, whose characters stand for themselves.
+fn containing(search: &str) -> LikeExpr {
+    let mut pattern = String::from("%");
+    for character in search.to_lowercase().chars() {
+        if matches!(character, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(character);
+    }
+    pattern.push('%');
+    LikeExpr::new(pattern).escape('\\')
+}
+
+fn taken(name: &str) -> String {
+    format!("there is a pipeline named {name} already")
+}
+
+fn read(row: pipeline::Model) -> Result<Pipeline> {
+    const READER: Reader = Reader("reading a row of pipelines");
+    Ok(Pipeline {
+        id: READER.id("id", &row.id)?,
+        name: row.name,
+        description: row.description,
+        repository: row.repository,
+        default_branch: row.default_branch,
+        definition: row.definition,
+        created_at: Timestamp::from_millis(row.created_at),
+        updated_at: Timestamp::from_millis(row.updated_at),
+    })
 }

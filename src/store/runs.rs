@@ -2,12 +2,27 @@
 
 use std::collections::BTreeMap;
 
+use sea_orm::sea_query::{Expr, ExprTrait as _, Query, SimpleExpr, UpdateStatement};
+use sea_orm::{
+    ColumnTrait as _, ConnectionTrait, EntityTrait as _, FromQueryResult, Iterable as _, JoinType,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _, Select,
+};
+
 use crate::domain::ids::{HostId, PipelineId, RunId, WorkerId};
 use crate::domain::run::{Percent, Run, RunRecord, RunStatus, RunTrigger, StepRecord};
 use crate::domain::time::Timestamp;
 use crate::error::Result;
-use crate::store::Store;
+use crate::store::column::{Reader, count, millis};
+use crate::store::entities::{pipeline, run, worker};
+use crate::store::error::DbResult as _;
 use crate::store::page::{Page, PageRequest};
+use crate::store::{SLICE_ROWS_MAX, Store, pipelines, run_rows, steps};
+
+/// The predicates of the partial indexes, word for word: SQLite knows an index by its predicate's text, and neither
+/// engine can tell that a bound parameter satisfies one.
+const ENDED: &str = "status IN ('succeeded', 'failed', 'canceled', 'timed_out')";
+const HELD: &str = "status IN ('running', 'canceling')";
+const UNFINISHED: &str = "(NOT archived OR NOT settled)";
 
 /// A run to be made.
 #[derive(Debug, Clone)]
@@ -49,7 +64,7 @@ pub struct RunFilter {
 #[derive(Debug, Clone)]
 pub struct RunChange {
     pub id: RunId,
-    /// The run must have one of these statuses; empty: any.
+    /// The run must have one of these statuses; empty: any, or, if the change has a status, any that may become it.
     pub from: Vec<RunStatus>,
     /// The run must be at this epoch.
     pub epoch: Option<u64>,
@@ -117,41 +132,245 @@ impl RunChange {
 
 /// Makes a run and its steps, with the pipeline's next number, in one transaction.
 pub async fn insert(store: &Store, run: NewRun) -> Result<Insertion> {
-    let _ = (store, run);
-    unimplemented!()
+    const DOING: &str = "adding a run";
+    let tx = store.begin(DOING).await?;
+    // Taking the number locks the pipeline's row until the end of the transaction. So the triggers of a pipeline come
+    // one after the other, and none comes while the pipeline is being deleted.
+    let Some((number, pipeline_name)) = take_number(&tx, &run.pipeline_id).await? else {
+        tx.rollback().await.doing(DOING)?;
+        return Ok(Insertion::NoPipeline);
+    };
+    if let Some(key) = &run.idempotency_key
+        && let Some(existing) = by_key(&run.pipeline_id, key).one(&tx).await.doing(DOING)?
+    {
+        // The number goes back with the transaction, so that numbers have no gap.
+        tx.rollback().await.doing(DOING)?;
+        return run_rows::run(existing).map(Insertion::Existing);
+    }
+    let row = run_rows::new(&run, number, &pipeline_name);
+    run::Entity::insert(row).exec_without_returning(&tx).await.doing(DOING)?;
+    steps::write(&tx, &run.id, &run.steps).await?;
+    tx.commit().await.doing(DOING)?;
+    Ok(Insertion::Inserted(run_rows::inserted(run, number, pipeline_name)))
+}
+
+/// The pipeline's next number and its name; none if the pipeline is gone.
+async fn take_number(db: &impl ConnectionTrait, id: &PipelineId) -> Result<Option<(u32, String)>> {
+    const DOING: &str = "numbering a run";
+    use pipeline::Column;
+
+    let mut update = pipelines::update_live(id);
+    update.value(Column::NextRunNumber, Expr::col(Column::NextRunNumber).add(1));
+    update.returning(Query::returning().columns([Column::NextRunNumber, Column::Name]));
+    let Some(row) = db.query_one(&update).await.doing(DOING)? else { return Ok(None) };
+    let (next, name): (i64, String) =
+        row.try_get_many("", &["next_run_number", "name"].map(str::to_owned)).doing(DOING)?;
+    Ok(Some((Reader(DOING).number("next_run_number", next - 1)?, name)))
+}
+
+pub(super) fn by_key(pipeline_id: &PipelineId, key: &str) -> Select<run::Entity> {
+    run::Entity::find()
+        .filter(run::Column::PipelineId.eq(pipeline_id.as_str()))
+        .filter(run::Column::IdempotencyKey.eq(key))
 }
 
 pub async fn find(store: &Store, id: &RunId) -> Result<Option<RunRecord>> {
-    let _ = (store, id);
-    unimplemented!()
+    const DOING: &str = "looking up a run";
+    let Some(row) = run::Entity::find_by_id(id.as_str()).one(&store.reader).await.doing(DOING)? else {
+        return Ok(None);
+    };
+    let mut steps = steps::of_runs(&store.reader, &[id.as_str()]).await?;
+    run_rows::record(row, &mut steps).map(Some)
 }
 
 /// Without the steps, for what is asked often.
 pub async fn find_run(store: &Store, id: &RunId) -> Result<Option<Run>> {
-    let _ = (store, id);
-    unimplemented!()
+    let row = light()
+        .filter(run::Column::Id.eq(id.as_str()))
+        .one(&store.reader)
+        .await
+        .doing("looking up a run without its steps")?;
+    row.map(run_rows::run).transpose()
 }
 
 /// Newest first.
 pub async fn list(store: &Store, filter: &RunFilter, page: PageRequest) -> Result<Page<Run>> {
-    let _ = (store, filter, page);
-    unimplemented!()
+    let query = list_query(filter, page.after_id()?.as_ref(), page.rows());
+    let runs = read_all(store, query, "listing runs").await?;
+    Ok(page.page(runs, |run| run.id.as_str()))
+}
+
+pub(super) fn list_query(filter: &RunFilter, before: Option<&RunId>, rows: u64) -> Select<run::Entity> {
+    let mut query = light().order_by_desc(run::Column::Id).limit(rows);
+    if let Some(id) = &filter.pipeline_id {
+        query = query.filter(run::Column::PipelineId.eq(id.as_str()));
+    }
+    if let Some(status) = filter.status {
+        query = query.filter(is_status(status));
+        if status.is_ended() {
+            query = query.filter(Expr::cust(ENDED));
+        }
+    }
+    if let Some(branch) = &filter.branch {
+        query = query.filter(run::Column::Branch.eq(branch.as_str()));
+    }
+    if let Some(id) = before {
+        query = query.filter(run::Column::Id.lt(id.as_str()));
+    }
+    query
+}
+
+/// The status as a literal rather than a parameter, so that partial indexes can be used.
+fn is_status(status: RunStatus) -> SimpleExpr {
+    Expr::col(run::Column::Status).eq(Expr::cust(format!("'{}'", status.as_str())))
+}
+
+/// Runs without their definitions, which may be long and which lists do not show.
+fn light() -> Select<run::Entity> {
+    run::Entity::find()
+        .select_only()
+        .columns(run::Column::iter().filter(|column| !matches!(column, run::Column::Definition)))
+        .expr_as(Expr::cust("NULL"), "definition")
+}
+
+async fn read_all(store: &Store, query: Select<run::Entity>, doing: &'static str) -> Result<Vec<Run>> {
+    let rows = query.all(&store.reader).await.doing(doing)?;
+    rows.into_iter().map(run_rows::run).collect()
 }
 
 /// Applies the change if its guards hold: the run's new version, or none if they do not.
 ///
 /// # Panics
 ///
-/// If the change has a status and one of `from` may not become it (`RunStatus::can_become`): a bug.
+/// If the change has a status and one of `from` may not become it (`RunStatus::can_become`), or if it both claims
+/// and releases: a bug.
 pub async fn change(store: &Store, change: RunChange) -> Result<Option<u64>> {
-    let _ = (store, change);
-    unimplemented!()
+    const DOING: &str = "changing a run";
+    let update = change_query(&change);
+    // One statement is its own transaction, and spares the round trips of another.
+    if change.steps.is_empty() {
+        return new_version(&store.writer, &update).await;
+    }
+    let tx = store.begin(DOING).await?;
+    let Some(version) = new_version(&tx, &update).await? else {
+        tx.rollback().await.doing(DOING)?;
+        return Ok(None);
+    };
+    steps::write(&tx, &change.id, &change.steps).await?;
+    tx.commit().await.doing(DOING)?;
+    Ok(Some(version))
+}
+
+async fn new_version(db: &impl ConnectionTrait, update: &UpdateStatement) -> Result<Option<u64>> {
+    const DOING: &str = "changing a run's row";
+    let Some(row) = db.query_one(update).await.doing(DOING)? else { return Ok(None) };
+    let version: i64 = row.try_get("", "version").doing(DOING)?;
+    Reader(DOING).number("version", version).map(Some)
+}
+
+fn change_query(change: &RunChange) -> UpdateStatement {
+    use run::Column;
+
+    assert!(change.claim.is_none() || !change.release, "a change either claims a run or releases it");
+    let mut update = Query::update();
+    update.table(run::Entity).and_where(Column::Id.eq(change.id.as_str()));
+    if let Some(from) = allowed_from(change) {
+        update.and_where(Column::Status.is_in(from.into_iter().map(RunStatus::as_str)));
+    }
+    if let Some(epoch) = change.epoch {
+        update.and_where(Column::Epoch.eq(count(epoch)));
+    }
+
+    update.value(Column::Version, Expr::col(Column::Version).add(1)).returning_col(Column::Version);
+    if change.claim.is_some() || change.release {
+        update.value(Column::Epoch, Expr::col(Column::Epoch).add(1));
+        update.value(Column::WorkerId, change.claim.as_ref().map(ToString::to_string));
+    }
+    if let Some(status) = change.status {
+        update.value(Column::Status, status.as_str());
+    }
+    set_values(&mut update, change);
+    update
+}
+
+/// The statuses that the run may have; none: any.
+fn allowed_from(change: &RunChange) -> Option<Vec<RunStatus>> {
+    let Some(to) = change.status else { return (!change.from.is_empty()).then(|| change.from.clone()) };
+    for from in &change.from {
+        assert!(from.can_become(to), "there is no edge from {from:?} to {to:?} in domain::run");
+    }
+    if change.from.is_empty() {
+        return Some(RunStatus::ALL.into_iter().filter(|from| from.can_become(to)).collect());
+    }
+    Some(change.from.clone())
+}
+
+fn set_values(update: &mut UpdateStatement, change: &RunChange) {
+    use run::Column;
+
+    let numbers = [
+        (Column::Progress, change.progress.map(|percent| i64::from(percent.get()))),
+        (Column::Attempt, change.attempt.map(i64::from)),
+        (Column::AttemptsMax, change.attempts_max.map(i64::from)),
+        (Column::Losses, change.losses.map(i64::from)),
+        (Column::Lines, change.lines.map(count)),
+        (Column::LastLineAt, millis(change.last_line_at)),
+        (Column::StartedAt, millis(change.started_at)),
+    ];
+    for (column, number) in numbers {
+        if let Some(number) = number {
+            update.value(column, number);
+        }
+    }
+    let instants = [
+        (Column::NextAttemptAt, change.next_attempt_at),
+        (Column::FinishedAt, change.finished_at),
+        (Column::Deadline, change.deadline),
+    ];
+    for (column, at) in instants {
+        if let Some(at) = at {
+            update.value(column, millis(at));
+        }
+    }
+    let texts = [
+        (Column::CommitId, change.commit.clone().map(Some)),
+        (Column::Definition, change.definition.clone().map(Some)),
+        (Column::Reason, change.reason.clone()),
+        (Column::Error, change.error.clone()),
+    ];
+    for (column, text) in texts {
+        if let Some(text) = text {
+            update.value(column, text);
+        }
+    }
+    let flags = [
+        (Column::CancelRequested, change.cancel_requested),
+        (Column::Settled, change.settled),
+        (Column::Archived, change.archived),
+    ];
+    for (column, flag) in flags {
+        if let Some(flag) = flag {
+            update.value(column, flag);
+        }
+    }
 }
 
 /// Queued runs, oldest first, after `after` in order of id; for the reconciler, in slices.
 pub async fn queued(store: &Store, after: Option<&RunId>, limit: u32) -> Result<Vec<Run>> {
-    let _ = (store, after, limit);
-    unimplemented!()
+    read_all(store, queued_query(after, limit), "listing queued runs").await
+}
+
+pub(super) fn queued_query(after: Option<&RunId>, limit: u32) -> Select<run::Entity> {
+    let query = light().filter(is_status(RunStatus::Queued));
+    slice(query, after, limit)
+}
+
+fn slice(query: Select<run::Entity>, after: Option<&RunId>, limit: u32) -> Select<run::Entity> {
+    let query = query.order_by_asc(run::Column::Id).limit(u64::from(limit.clamp(1, SLICE_ROWS_MAX)));
+    match after {
+        Some(id) => query.filter(run::Column::Id.gt(id.as_str())),
+        None => query,
+    }
 }
 
 /// A run that a worker has.
@@ -165,12 +384,71 @@ pub struct HeldRun {
 
 /// Runs that are `running` or `canceling`, with their workers' hosts, after `after` in order of id.
 pub async fn held(store: &Store, after: Option<&RunId>, limit: u32) -> Result<Vec<HeldRun>> {
-    let _ = (store, after, limit);
-    unimplemented!()
+    const READER: Reader = Reader("listing the runs that workers have");
+    #[derive(FromQueryResult)]
+    struct Row {
+        id: String,
+        epoch: i64,
+        worker_id: Option<String>,
+        host: Option<String>,
+    }
+    let rows = held_query(after, limit).into_model::<Row>().all(&store.reader).await.doing(READER.0)?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(HeldRun {
+                id: READER.id("id", &row.id)?,
+                epoch: READER.number("epoch", row.epoch)?,
+                worker: row.worker_id.map(|id| READER.id("worker_id", &id)).transpose()?,
+                host: row.host.map(|host| READER.id("host", &host)).transpose()?,
+            })
+        })
+        .collect()
 }
 
-/// Runs that have ended but are not archived, or not settled, and whose end is before `before`.
+pub(super) fn held_query(after: Option<&RunId>, limit: u32) -> Select<run::Entity> {
+    // A worker's row may be gone while its runs are not, so that a foreign key would be wrong.
+    let of_worker =
+        run::Entity::belongs_to(worker::Entity).from(run::Column::WorkerId).to(worker::Column::Id).into();
+    let query = run::Entity::find()
+        .select_only()
+        .columns([run::Column::Id, run::Column::Epoch, run::Column::WorkerId])
+        .column(worker::Column::Host)
+        .join(JoinType::LeftJoin, of_worker)
+        .filter(Expr::cust(HELD));
+    slice(query, after, limit)
+}
+
+/// Runs that have ended but are not archived, or not settled, and whose end is before `before`. Longest ended first.
 pub async fn unfinished_business(store: &Store, before: Timestamp, limit: u32) -> Result<Vec<RunRecord>> {
-    let _ = (store, before, limit);
-    unimplemented!()
+    const DOING: &str = "listing ended runs that are not archived or not settled";
+    let rows = unfinished_query(before, limit).all(&store.reader).await.doing(DOING)?;
+    let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+    let mut steps = steps::of_runs(&store.reader, &ids).await?;
+    rows.into_iter().map(|row| run_rows::record(row, &mut steps)).collect()
+}
+
+pub(super) fn unfinished_query(before: Timestamp, limit: u32) -> Select<run::Entity> {
+    run::Entity::find()
+        .filter(Expr::cust(ENDED))
+        .filter(Expr::cust(UNFINISHED))
+        .filter(run::Column::FinishedAt.is_not_null())
+        .filter(run::Column::FinishedAt.lt(before.as_millis()))
+        .order_by_asc(run::Column::FinishedAt)
+        .order_by_asc(run::Column::Id)
+        .limit(u64::from(limit.clamp(1, SLICE_ROWS_MAX)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_predicates_of_the_indexes_name_the_statuses_that_they_mean() {
+        for status in RunStatus::ALL {
+            let quoted = format!("'{}'", status.as_str());
+            assert_eq!(ENDED.contains(&quoted), status.is_ended(), "{status:?}");
+            let is_held = matches!(status, RunStatus::Running | RunStatus::Canceling);
+            assert_eq!(HELD.contains(&quoted), is_held, "{status:?}");
+        }
+    }
 }

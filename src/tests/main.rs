@@ -6,4 +6,6 @@ mod bindings;
 mod config;
 mod definition;
 mod executor;
+mod store;
+mod support;
 mod wire;

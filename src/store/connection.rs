@@ -1,0 +1,185 @@
+//! Where the database is, and how connections to it are set up.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sea_orm::DatabaseConnection;
+use sea_orm::sqlx::ConnectOptions as _;
+use sea_orm::sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+
+use crate::config::DatabaseConfig;
+use crate::error::{Error, Result};
+use crate::store::error::DEPENDENCY;
+
+/// The database where no address is given.
+const SQLITE_FILE: &str = "slipway.db";
+
+/// How long a request waits for a connection, or the start for the first one.
+const ACQUIRE_MAX: Duration = Duration::from_secs(5);
+
+/// How long SQLite waits for another process that writes.
+const BUSY_MAX: Duration = Duration::from_secs(5);
+
+/// Each connection to SQLite is a thread with a cache: beyond a few they only compete for the processor.
+const SQLITE_READERS_MAX: u32 = 8;
+
+/// A connection that was used just now is taken to be alive; one that rested longer is asked first. Asking each
+/// time would double the round trips of the shortest queries.
+const PING_AFTER_IDLE: Duration = Duration::from_secs(10);
+
+/// Holds the password, so it has no `Debug`.
+pub(super) enum Target {
+    Sqlite(PathBuf),
+    Postgres(Box<PgConnectOptions>),
+}
+
+impl Target {
+    pub(super) fn of(config: &DatabaseConfig, data_dir: &Path) -> Result<Self> {
+        let Some(url) = &config.url else { return Ok(Self::Sqlite(data_dir.join(SQLITE_FILE))) };
+        Self::parse(url.reveal())
+    }
+
+    /// The text is never part of an error: it may hold a password.
+    fn parse(url: &str) -> Result<Self> {
+        if let Some(path) = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")) {
+            if path.is_empty() || path.contains(['?', '\0']) || path.starts_with(":memory:") {
+                let reason = "expected a file after `sqlite:`, without parameters; a database in memory would be \
+                              another one for each connection";
+                return Err(Error::invalid("database.url", reason));
+            }
+            return Ok(Self::Sqlite(PathBuf::from(path)));
+        }
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            // The cause is left out, since it quotes parts of the address.
+            let options = url.parse::<PgConnectOptions>().map_err(|_| {
+                let reason = "expected `postgres://user:password@host:port/database`, with `%`-escapes where a \
+                              part has `:`, `/`, `@` or `%`";
+                Error::invalid("database.url", reason)
+            })?;
+            let options = options.application_name("slipway").disable_statement_logging();
+            return Ok(Self::Postgres(Box::new(options)));
+        }
+        Err(Error::invalid("database.url", "expected `sqlite:<file>` or `postgres://…`"))
+    }
+
+    /// Connections that write, and connections that read; PostgreSQL has one pool for both.
+    pub(super) async fn connect(
+        &self,
+        connections_max: u32,
+    ) -> Result<(DatabaseConnection, DatabaseConnection)> {
+        match self {
+            Self::Sqlite(path) => connect_sqlite(path, connections_max).await,
+            Self::Postgres(options) => {
+                let pool = connect_postgres(options, connections_max.max(1)).await?;
+                Ok((pool.clone(), pool))
+            }
+        }
+    }
+}
+
+async fn connect_sqlite(
+    path: &Path,
+    connections_max: u32,
+) -> Result<(DatabaseConnection, DatabaseConnection)> {
+    create_private(path).await.map_err(|error| Error::unavailable(DEPENDENCY, error))?;
+    // FULL: a commit is on the disk when it returns, so that a trigger that was confirmed outlives the loss of
+    // power. NORMAL would outlive a crash of the process, but could lose the last commits with the machine; it saves
+    // one sync a commit, and all that a run writes is a handful of commits.
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(BUSY_MAX)
+        .foreign_keys(true)
+        .disable_statement_logging();
+    let pool = || {
+        // A connection is a file that stays open: it can neither go away nor grow stale.
+        SqlitePoolOptions::new()
+            .acquire_timeout(ACQUIRE_MAX)
+            .test_before_acquire(false)
+            .idle_timeout(None)
+            .max_lifetime(None)
+    };
+    // The mode stays in the file, so only the writer sets it, and before anybody reads.
+    let writer = pool()
+        .max_connections(1)
+        .connect_with(options.clone().journal_mode(SqliteJournalMode::Wal))
+        .await
+        .map_err(|error| Error::unavailable(DEPENDENCY, error))?;
+    let reader = pool()
+        .max_connections(connections_max.clamp(1, SQLITE_READERS_MAX))
+        .connect_with(options.pragma("query_only", "ON"))
+        .await
+        .map_err(|error| Error::unavailable(DEPENDENCY, error))?;
+    Ok((writer.into(), reader.into()))
+}
+
+/// Makes the file, for its owner alone: it holds the hashes of tokens. SQLite gives the files beside it the same
+/// permissions.
+async fn create_private(path: &Path) -> std::io::Result<()> {
+    if let Some(directory) = path.parent() {
+        tokio::fs::create_dir_all(directory).await?;
+    }
+    tokio::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path).await.map(drop)
+}
+
+/// Also for a connection apart from the pool.
+pub(super) async fn connect_postgres(
+    options: &PgConnectOptions,
+    connections_max: u32,
+) -> Result<DatabaseConnection> {
+    let pool = PgPoolOptions::new()
+        .max_connections(connections_max)
+        .acquire_timeout(ACQUIRE_MAX)
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                if PING_AFTER_IDLE <= meta.idle_for {
+                    sea_orm::sqlx::Connection::ping(connection).await?;
+                }
+                Ok(true)
+            })
+        })
+        .connect_with(options.clone())
+        .await
+        .map_err(|error| Error::unavailable(DEPENDENCY, error))?;
+    Ok(pool.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_a_file_or_a_postgresql_server() {
+        for (url, path) in
+            [("sqlite://a/b.db", "a/b.db"), ("sqlite:/a b.db", "/a b.db"), ("sqlite:///a", "/a")]
+        {
+            assert!(
+                matches!(Target::parse(url), Ok(Target::Sqlite(file)) if file == Path::new(path)),
+                "{url}"
+            );
+        }
+        for url in ["postgres://u:p@h:1/d", "postgresql://h/d"] {
+            assert!(matches!(Target::parse(url), Ok(Target::Postgres(_))), "{url}");
+        }
+    }
+
+    #[test]
+    fn an_address_of_another_kind_is_refused_without_being_repeated() {
+        let bad = [
+            "",
+            "mysql://u:hunter2@h/d",
+            "sqlite:",
+            "sqlite::memory:",
+            "sqlite:a?mode=hunter2",
+            "postgres://u:hunter2@h:port/d",
+            "/var/hunter2.db",
+        ];
+        for url in bad {
+            let Err(error) = Target::parse(url) else { panic!("{url} was taken") };
+            assert!(matches!(&error, Error::Invalid { field, .. } if field == "database.url"), "{url}");
+            assert!(!error.chain().contains("hunter2"), "{}", error.chain());
+        }
+    }
+}

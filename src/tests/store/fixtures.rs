@@ -1,0 +1,73 @@
+//! Rows as a server of each migration's time would have written them. They are raw SQL, since what wrote them may be
+//! long gone. A table's rows are never changed here; a later migration must cope with them.
+
+/// Ids of the rows, so that the store can be asked for them at the end.
+pub(crate) const PIPELINE: &str = "01890a5d-ac96-774b-bcce-b302099a8001";
+pub(crate) const RUN: &str = "01890a5d-ac96-774b-bcce-b302099a8002";
+pub(crate) const TOKEN: &str = "01890a5d-ac96-774b-bcce-b302099a8003";
+pub(crate) const WORKER: &str = "01890a5d-ac96-774b-bcce-b302099a8004";
+pub(crate) const HOST: &str = "01890a5d-ac96-774b-bcce-b302099a8005";
+
+/// The table that a migration made, and rows for it.
+pub(crate) struct Fixture {
+    pub(crate) migration: &'static str,
+    pub(crate) table: &'static str,
+    pub(crate) rows: Vec<String>,
+}
+
+/// In the order of the migrations; `bytes` writes a literal of bytes from hexadecimal digits.
+pub(crate) fn all(bytes: fn(&str) -> String) -> Vec<Fixture> {
+    let fixture = |migration, table, rows| Fixture { migration, table, rows };
+    vec![
+        fixture(
+            "m0001_pipelines",
+            "pipelines",
+            vec![format!(
+                "INSERT INTO pipelines (id, name, name_folded, description, next_run_number, created_at, updated_at) \
+                 VALUES ('{PIPELINE}', 'Bau', 'bau', 'größe', 2, 5, 6)"
+            )],
+        ),
+        fixture(
+            "m0002_runs",
+            "runs",
+            vec![format!(
+                "INSERT INTO runs (id, number, pipeline_id, pipeline_name, status, progress, attempt, attempts_max, \
+                 branch, trigger_kind, trigger_by, version, epoch, lines, created_at, finished_at, cancel_requested, \
+                 losses, settled, archived, inputs) VALUES ('{RUN}', 1, '{PIPELINE}', 'Bau', 'succeeded', 100, 1, 3, \
+                 'main', 'api', 'admin', 4, 1, 2, 7, 8, FALSE, 0, TRUE, TRUE, '{{\"a\":\"b\"}}')"
+            )],
+        ),
+        fixture(
+            "m0002_runs",
+            "steps",
+            vec![format!(
+                "INSERT INTO steps (run_id, position, attempt, name, status, exit_code, needs) \
+                 VALUES ('{RUN}', 0, 1, 'test', 'succeeded', 0, '[\"x\"]')"
+            )],
+        ),
+        fixture(
+            "m0003_segments",
+            "segments",
+            vec![format!(
+                "INSERT INTO segments (run_id, first_n, last_n, object, frames) VALUES ('{RUN}', 1, 2, 'o', {})",
+                bytes("00ff")
+            )],
+        ),
+        fixture(
+            "m0004_tokens",
+            "tokens",
+            vec![format!(
+                "INSERT INTO tokens (id, hash, name, kind, role, created_at) \
+                 VALUES ('{TOKEN}', {}, 'ci', 'api', 'admin', 9)",
+                bytes(&"07".repeat(32))
+            )],
+        ),
+        fixture(
+            "m0005_workers",
+            "workers",
+            vec![format!(
+                "INSERT INTO workers (id, host, name, started_at, seen_at) VALUES ('{WORKER}', '{HOST}', 'w', 1, 2)"
+            )],
+        ),
+    ]
+}

@@ -1,0 +1,4 @@
+//! What integration tests share: real components, one of each per test.
+
+pub(crate) mod database;
+pub(crate) mod postgres;
