@@ -44,6 +44,7 @@ fn runs(types: &Types) -> String {
             losses BIGINT NOT NULL,
             settled BOOLEAN NOT NULL,
             archived BOOLEAN NOT NULL,
+            restart BOOLEAN NOT NULL,
             idempotency_key {text},
             repository {text},
             reason {text},

@@ -41,6 +41,7 @@ pub(super) fn new(run: &NewRun, number: u32, pipeline_name: &str) -> run::Active
         losses: Set(0),
         settled: Set(false),
         archived: Set(false),
+        restart: Set(false),
         idempotency_key: Set(run.idempotency_key.clone()),
         repository: Set(run.repository.clone()),
         reason: Set(None),
@@ -123,6 +124,7 @@ pub(super) fn record(mut row: run::Model, steps: &mut StepsByRun) -> Result<RunR
         losses: READER.number("losses", row.losses)?,
         settled: row.settled,
         archived: row.archived,
+        restart: row.restart,
         steps: steps.remove(&row.id).unwrap_or_default(),
         run: run(row)?,
     })

@@ -334,6 +334,7 @@ fn set_values(update: &mut UpdateStatement, change: &RunChange) {
     }
     let texts = [
         (Column::CommitId, change.commit.clone().map(Some)),
+        (Column::Branch, change.branch.clone().map(Some)),
         (Column::Definition, change.definition.clone().map(Some)),
         (Column::Reason, change.reason.clone()),
         (Column::Error, change.error.clone()),
@@ -347,6 +348,7 @@ fn set_values(update: &mut UpdateStatement, change: &RunChange) {
         (Column::CancelRequested, change.cancel_requested),
         (Column::Settled, change.settled),
         (Column::Archived, change.archived),
+        (Column::Restart, change.restart),
     ];
     for (column, flag) in flags {
         if let Some(flag) = flag {

@@ -33,6 +33,7 @@ pub struct Model {
     pub losses: i64,
     pub settled: bool,
     pub archived: bool,
+    pub restart: bool,
     pub idempotency_key: Option<String>,
     pub repository: Option<String>,
     pub reason: Option<String>,

@@ -1,0 +1,232 @@
+//! The whole program, put together: the API, the worker, or both in one process.
+
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::config::Config;
+use crate::domain::secret::Secret;
+use crate::error::{Error, Result};
+use crate::executor;
+use crate::http::sign_in::SignIn;
+use crate::http::{Http, server};
+use crate::jobs::server::PrivateServer;
+use crate::services::tokens;
+use crate::worker::{self, upkeep};
+
+/// How long a private Redis may take to load what it has.
+const REDIS_START_TIMEOUT: Duration = Duration::from_secs(30);
+/// What runs beside requests and jobs has so long to end once those have.
+const TASKS_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Whether the process that serves also works on runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WithWorker {
+    Yes,
+    No,
+}
+
+/// Serves the API until TERM or INT, then drains.
+pub async fn serve(config: Config, with_worker: WithWorker) -> Result<()> {
+    let started = start(config).await?;
+    let app = &started.app;
+    let listener = TcpListener::bind(app.config.http.listen).await.map_err(|error| {
+        let reason = format!("{} cannot be listened on: {error}", app.config.http.listen);
+        Error::Invalid { field: "http.listen".to_owned(), reason }
+    })?;
+    let sign_in = SignIn::default();
+    let http = Http::new(app.clone(), sign_in.clone())?;
+    let background = app.tasks.clone();
+    background.spawn(upkeep::reconcile(app.clone(), app.shutdown.clone()));
+    let work = async {
+        match with_worker {
+            WithWorker::Yes => worker::run(app.clone(), name(), app.shutdown.clone()).await,
+            WithWorker::No => Ok(()),
+        }
+    };
+    print_welcome(&started, &listener, &sign_in, with_worker)?;
+    let serving = async {
+        server::serve(listener, http.router(), app.shutdown.clone(), app.config.http.drain).await;
+        http.drained().await;
+        Ok(())
+    };
+    let outcome = tokio::try_join!(serving, stop_if_failed(app, work)).map(|_| ());
+    started.stop().await;
+    outcome
+}
+
+/// Works on runs until TERM or INT.
+pub async fn worker(config: Config) -> Result<()> {
+    let started = start(config).await?;
+    let app = &started.app;
+    app.tasks.spawn(upkeep::reconcile(app.clone(), app.shutdown.clone()));
+    tracing::info!(data_dir = %app.config.data_dir.display(), concurrency = app.config.worker.concurrency, "Working on runs");
+    let outcome = worker::run(app.clone(), name(), app.shutdown.clone()).await;
+    started.stop().await;
+    outcome
+}
+
+/// A process whose parts are connected.
+struct Started {
+    app: App,
+    redis: Option<PrivateServer>,
+}
+
+async fn start(config: Config) -> Result<Started> {
+    executor::become_subreaper();
+    let unusable = |error: io::Error| Error::Invalid {
+        field: "data_dir".to_owned(),
+        reason: format!("{} cannot be used: {error}", config.data_dir.display()),
+    };
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(&config.data_dir).map_err(unusable)?;
+    let mut config = config;
+    config.data_dir = config.data_dir.canonicalize().map_err(unusable)?;
+    let admin_token = match &config.auth.admin_token {
+        Some(token) => token.clone(),
+        None => stored_admin_token(&config.data_dir.join("admin-token"))?,
+    };
+    let shutdown = CancellationToken::new();
+    stop_on_signals(shutdown.clone())?;
+    let (redis, redis_url) = match &config.redis.url {
+        Some(url) => (None, url.clone()),
+        None => {
+            let server =
+                PrivateServer::start(&config.data_dir, config.redis.server.as_deref(), &config.worker.path)?;
+            server.wait_ready(REDIS_START_TIMEOUT).await?;
+            let url = Secret::new(server.url().to_owned());
+            (Some(server), url)
+        }
+    };
+    let app = App::connect(config, &redis_url, admin_token, shutdown).await?;
+    Ok(Started { app, redis })
+}
+
+impl Started {
+    async fn stop(self) {
+        self.app.shutdown.cancel();
+        self.app.tasks.close();
+        if tokio::time::timeout(TASKS_TIMEOUT, self.app.tasks.wait()).await.is_err() {
+            tracing::warn!(tasks = self.app.tasks.len(), "Some tasks did not end in time");
+        }
+        if let Some(redis) = self.redis {
+            redis.stop().await;
+        }
+    }
+}
+
+/// A worker that cannot work takes the whole process down, rather than leaving runs waiting unseen.
+async fn stop_if_failed(app: &App, work: impl Future<Output = Result<()>>) -> Result<()> {
+    let outcome = work.await;
+    if outcome.is_err() {
+        app.shutdown.cancel();
+    }
+    outcome
+}
+
+fn stop_on_signals(shutdown: CancellationToken) -> Result<()> {
+    let deaf = |error: io::Error| Error::internal("listening for signals", error);
+    let mut term = signal(SignalKind::terminate()).map_err(deaf)?;
+    let mut int = signal(SignalKind::interrupt()).map_err(deaf)?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+        }
+        tracing::info!("Stopping");
+        shutdown.cancel();
+    });
+    Ok(())
+}
+
+/// What people call this worker: its machine and process.
+fn name() -> String {
+    let host = rustix::system::uname();
+    format!("{}:{}", host.nodename().to_string_lossy(), std::process::id())
+}
+
+/// The token that was made at the first start, or a new one.
+fn stored_admin_token(path: &Path) -> Result<Secret<String>> {
+    let unusable = |error: io::Error| Error::Invalid {
+        field: "auth.admin_token".to_owned(),
+        reason: format!("{} cannot be used: {error}", path.display()),
+    };
+    match fs::read_to_string(path) {
+        Ok(text) if !text.trim().is_empty() => return Ok(Secret::new(text.trim().to_owned())),
+        Ok(_) => fs::remove_file(path).map_err(unusable)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(unusable(error)),
+    }
+    let token = format!("slw_{}", tokens::random_value()?);
+    // Whole before it has its name, so that two processes that start at once agree.
+    let draft = path.with_extension(std::process::id().to_string());
+    let written = fs::OpenOptions::new()
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .mode(0o600)
+        .open(&draft)
+        .and_then(|mut file| writeln!(file, "{token}"));
+    written.map_err(unusable)?;
+    let linked = fs::hard_link(&draft, path);
+    fs::remove_file(&draft).map_err(unusable)?;
+    match linked {
+        Ok(()) => Ok(Secret::new(token)),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let text = fs::read_to_string(path).map_err(unusable)?;
+            Ok(Secret::new(text.trim().to_owned()))
+        }
+        Err(error) => Err(unusable(error)),
+    }
+}
+
+/// A few lines for whoever started the server.
+fn print_welcome(
+    started: &Started,
+    listener: &TcpListener,
+    sign_in: &SignIn,
+    with_worker: WithWorker,
+) -> Result<()> {
+    let config = &started.app.config;
+    let unknown = |error: io::Error| Error::internal("reading the address that is listened on", error);
+    let address = listener.local_addr().map_err(unknown)?;
+    let url = config.http.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    let url = url.trim_end_matches('/');
+    let database = match (&config.database.url, started.app.store.engine()) {
+        (None, _) => "SQLite in the data directory",
+        (Some(_), crate::store::Engine::Sqlite) => "SQLite",
+        (Some(_), crate::store::Engine::Postgres) => "PostgreSQL",
+    };
+    let redis = if config.redis.url.is_some() { "as configured" } else { "a private server on a socket" };
+    let worker = match with_worker {
+        WithWorker::Yes => format!("in this process, {} runs side by side", config.worker.concurrency),
+        WithWorker::No => "none in this process (slipway worker)".to_owned(),
+    };
+    let token = match &config.auth.admin_token {
+        Some(_) => "as configured".to_owned(),
+        None => config.data_dir.join("admin-token").display().to_string(),
+    };
+    let text = format!(
+        "Slipway {} is listening on {url}\n\
+         \n\
+         \x20 sign in    {url}/sign-in/{}   (once, within the hour)\n\
+         \x20 token      {token}\n\
+         \x20 data       {}\n\
+         \x20 database   {database}\n\
+         \x20 redis      {redis}\n\
+         \x20 worker     {worker}\n\n",
+        env!("CARGO_PKG_VERSION"),
+        sign_in.issue()?,
+        config.data_dir.display(),
+    );
+    let mut out = io::stdout().lock();
+    // Whoever started the server may have closed its output; it serves all the same.
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    Ok(())
+}
