@@ -1,10 +1,12 @@
 //! Slipway: trigger a run of a pipeline, stream its log, watch it to the end.
 
 pub mod app;
+pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod error;
 pub mod executor;
+pub mod serve;
 pub mod services;
 pub mod store;
 pub mod telemetry;
