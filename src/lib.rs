@@ -1,6 +1,7 @@
 //! Slipway: trigger a run of a pipeline, stream its log, watch it to the end.
 
 pub mod app;
+pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod error;
@@ -10,6 +11,7 @@ pub mod jobs;
 pub mod logs;
 pub mod redis;
 pub mod rpc;
+pub mod serve;
 pub mod services;
 pub mod store;
 pub mod telemetry;

@@ -1,11 +1,13 @@
+//! The program: a supervisor of one step if it was started as such, else the command line.
+
 use std::process::ExitCode;
 
-use slipway::executor::supervisor;
-
 fn main() -> ExitCode {
-    // A supervisor is a process of its own kind: it must not get the threads and handlers of a server.
-    if std::env::args_os().nth(1).is_some_and(|argument| argument == supervisor::SUPERVISE_ARGUMENT) {
-        return supervisor::supervise();
+    // Before all else: a supervisor is single-threaded, small, and reads neither arguments nor settings.
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == "__supervise") {
+        return slipway::executor::supervisor::supervise();
     }
-    ExitCode::SUCCESS
+    // Fails only if there is a provider already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    slipway::cli::main()
 }

@@ -80,6 +80,11 @@ impl Loaded {
         Ok(Self { config, settings, environment })
     }
 
+    /// Where the system wants temporary files to be.
+    pub fn temporary_dir(&self) -> PathBuf {
+        PathBuf::from(self.environment.get("TMPDIR").unwrap_or("/tmp"))
+    }
+
     /// # Errors
     ///
     /// The address or the token file is none.

@@ -12,6 +12,7 @@ pub mod pipeline;
 pub mod plan;
 pub mod run;
 pub mod secret;
+pub mod step_env;
 pub mod text;
 pub mod time;
 pub mod token;

@@ -1,0 +1,207 @@
+//! `slipway pipeline`: pipelines and their definitions.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use crate::cli::client::{Client, PipelineFields};
+use crate::cli::failure::{Exit, Failure};
+use crate::cli::output::{Output, STRONG};
+use crate::domain::pipeline::{self, Pipeline, Problem};
+
+/// The largest definition that is read.
+pub(super) const DEFINITION_BYTES_MAX: u64 = 256 << 10;
+/// Lists are read whole, but not for ever.
+const PAGES_MAX: usize = 1_000;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PipelineCommand {
+    /// Make a pipeline.
+    Create {
+        name: String,
+        #[command(flatten)]
+        fields: Fields,
+    },
+    /// List pipelines.
+    List {
+        /// Only those with this in their names.
+        #[arg(long, value_name = "TEXT")]
+        search: Option<String>,
+    },
+    /// Show a pipeline.
+    Get {
+        /// Its id or name.
+        pipeline: String,
+    },
+    /// Change a pipeline; what is not named is left as it is.
+    Update {
+        /// Its id or name.
+        pipeline: String,
+        /// The name that it is to have.
+        #[arg(long)]
+        name: Option<String>,
+        #[command(flatten)]
+        fields: Fields,
+    },
+    /// Delete a pipeline; its past runs stay.
+    Delete {
+        /// Its id or name.
+        pipeline: String,
+    },
+    /// Check a definition, and say all that is wrong with it.
+    Validate {
+        /// The file with the definition; `-`: stdin.
+        #[arg(default_value = ".slipway.yml")]
+        file: PathBuf,
+        /// Ask the server, which may be of another version.
+        #[arg(long)]
+        remote: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Fields {
+    /// What `git clone` takes.
+    #[arg(long, value_name = "URL")]
+    repository: Option<String>,
+    /// The branch of a run that names none.
+    #[arg(long, value_name = "BRANCH")]
+    default_branch: Option<String>,
+    /// The file with the definition; `-`: stdin. Without it, `.slipway.yml` of the repository is used.
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
+}
+
+impl Fields {
+    fn read(self, name: Option<String>) -> Result<PipelineFields, Failure> {
+        let Self { repository, default_branch, file, description } = self;
+        let definition = file.as_deref().map(read_definition).transpose()?;
+        Ok(PipelineFields { name, repository, default_branch, definition, description })
+    }
+}
+
+pub(super) async fn run(
+    output: Output,
+    client: impl Fn() -> Result<Client, Failure>,
+    command: PipelineCommand,
+) -> Result<Exit, Failure> {
+    match command {
+        PipelineCommand::Create { name, fields } => {
+            let pipeline = client()?.create_pipeline(&fields.read(Some(name))?).await?;
+            output.either(&pipeline, || format!("Created {} ({})", pipeline.name, pipeline.id))?;
+        }
+        PipelineCommand::List { search } => list(output, &client()?, search.as_deref()).await?,
+        PipelineCommand::Get { pipeline } => {
+            let pipeline = client()?.pipeline(&pipeline).await?;
+            output.either(&pipeline, || description(output, &pipeline))?;
+        }
+        PipelineCommand::Update { pipeline, name, fields } => {
+            let pipeline = client()?.update_pipeline(&pipeline, &fields.read(name)?).await?;
+            output.either(&pipeline, || format!("Changed {}", pipeline.name))?;
+        }
+        PipelineCommand::Delete { pipeline } => {
+            client()?.delete_pipeline(&pipeline).await?;
+            output.either(&json!({ "deleted": pipeline }), || format!("Deleted {pipeline}"))?;
+        }
+        PipelineCommand::Validate { file, remote } => {
+            let text = read_definition(&file)?;
+            let problems = match remote {
+                true => client()?.validate(&text).await?,
+                false => pipeline::parse(&text).err().unwrap_or_default(),
+            };
+            return report(output, &file, &problems);
+        }
+    }
+    Ok(Exit::Success)
+}
+
+fn report(output: Output, file: &Path, problems: &[Problem]) -> Result<Exit, Failure> {
+    if output.is_json() {
+        output.json(&json!({ "problems": problems }))?;
+    } else if problems.is_empty() {
+        output.line(&format!("{}: nothing is wrong", shown(file)))?;
+    } else {
+        output.line(&problem_lines(file, problems))?;
+    }
+    Ok(if problems.is_empty() { Exit::Success } else { Exit::Failed })
+}
+
+/// As compilers print them, so that editors find the place.
+pub(super) fn problem_lines(file: &Path, problems: &[Problem]) -> String {
+    let line = |problem: &Problem| {
+        let Problem { line, column, path, message, expected } = problem;
+        let mut text = format!("{}:{line}:{column}: ", shown(file));
+        if !path.is_empty() {
+            text.push_str(&format!("{path}: "));
+        }
+        text.push_str(message);
+        if !expected.is_empty() {
+            text.push_str(&format!("; expected {expected}"));
+        }
+        text
+    };
+    problems.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn shown(file: &Path) -> String {
+    if file == Path::new("-") { "stdin".to_owned() } else { file.display().to_string() }
+}
+
+/// The text of a definition, from a file or, for `-`, from stdin.
+pub(super) fn read_definition(file: &Path) -> Result<String, Failure> {
+    let name = shown(file);
+    let cannot = |error: std::io::Error| Failure::usage(format!("cannot read {name}: {error}"));
+    let mut bytes = Vec::new();
+    let limit = DEFINITION_BYTES_MAX + 1;
+    match file == Path::new("-") {
+        true => std::io::stdin().take(limit).read_to_end(&mut bytes).map_err(cannot)?,
+        false => {
+            let opened = std::fs::File::open(file).map_err(cannot)?;
+            opened.take(limit).read_to_end(&mut bytes).map_err(cannot)?
+        }
+    };
+    if DEFINITION_BYTES_MAX < bytes.len() as u64 {
+        return Err(Failure::usage(format!("{name} is larger than {} KiB", DEFINITION_BYTES_MAX >> 10)));
+    }
+    String::from_utf8(bytes).map_err(|_| Failure::usage(format!("{name} is not UTF-8 text")))
+}
+
+async fn list(output: Output, client: &Client, search: Option<&str>) -> Result<(), Failure> {
+    let mut pipelines: Vec<Pipeline> = Vec::new();
+    let mut cursor = None;
+    for _ in 0..PAGES_MAX {
+        let page = client.pipelines(search, cursor.as_deref()).await?;
+        pipelines.extend(page.items);
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    if output.is_json() {
+        return Ok(output.json(&pipelines)?);
+    }
+    let row = |pipeline: Pipeline| {
+        let repository = pipeline.repository.unwrap_or_default();
+        [pipeline.name, pipeline.id.to_string(), repository, pipeline.default_branch.unwrap_or_default()]
+    };
+    let rows: Vec<_> = pipelines.into_iter().map(row).collect();
+    Ok(output.table(["NAME", "ID", "REPOSITORY", "BRANCH"], &rows)?)
+}
+
+fn description(output: Output, pipeline: &Pipeline) -> String {
+    let mut text = format!("{}  {}", output.paint(STRONG, &pipeline.name), pipeline.id);
+    let mut add = |name: &str, value: &Option<String>| {
+        if let Some(value) = value {
+            text.push_str(&format!("\n{name}: {value}"));
+        }
+    };
+    add("description", &pipeline.description);
+    add("repository", &pipeline.repository);
+    add("default branch", &pipeline.default_branch);
+    add("definition", &pipeline.definition.as_ref().map(|definition| format!("\n{definition}")));
+    text
+}
