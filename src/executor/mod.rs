@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
 
+pub mod checkout;
 pub mod supervisor;
 
 /// One attempt of a step, ready to be started.
