@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -79,15 +79,11 @@ struct Started {
     redis: Option<PrivateServer>,
 }
 
-async fn start(config: Config) -> Result<Started> {
-    executor::become_subreaper();
-    let unusable = |error: io::Error| Error::Invalid {
-        field: "data_dir".to_owned(),
-        reason: format!("{} cannot be used: {error}", config.data_dir.display()),
-    };
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(&config.data_dir).map_err(unusable)?;
-    let mut config = config;
-    config.data_dir = config.data_dir.canonicalize().map_err(unusable)?;
+async fn start(mut config: Config) -> Result<Started> {
+    if let Err(error) = executor::become_subreaper() {
+        tracing::warn!(%error, "What a killed supervisor leaves behind will be found more slowly");
+    }
+    config.data_dir = make_data_dir(&config.data_dir)?;
     let admin_token = match &config.auth.admin_token {
         Some(token) => token.clone(),
         None => stored_admin_token(&config.data_dir.join("admin-token"))?,
@@ -119,6 +115,14 @@ impl Started {
             redis.stop().await;
         }
     }
+}
+
+/// The data directory, made if it is not there, without links in its path.
+fn make_data_dir(path: &Path) -> Result<PathBuf> {
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.and_then(|()| path.canonicalize()).map_err(|error| {
+        Error::invalid("data_dir", format!("{} cannot be used: {error}", path.display()))
+    })
 }
 
 /// A worker that cannot work takes the whole process down, rather than leaving runs waiting unseen.

@@ -13,22 +13,22 @@ pub(super) struct BindingsArguments {
     /// Write nothing; fail if what is there is not what would be written.
     #[arg(long)]
     check: bool,
-    /// The package's directory of sources.
-    #[arg(long, value_name = "DIR", default_value = "bindings/src")]
+    /// The file to write.
+    #[arg(long, value_name = "FILE", default_value = bindings::PATH)]
     out: PathBuf,
 }
 
 pub(super) fn run(output: Output, arguments: &BindingsArguments) -> Result<Exit, Failure> {
-    let dir = &arguments.out;
+    let file = &arguments.out;
     if arguments.check {
-        bindings::check(dir).map_err(|reason| {
-            Failure::failed(reason).advise("Run `make bindings`, and look at what changed")
+        bindings::check(file).map_err(|reason| {
+            Failure::failed(reason.to_string()).advise("Run `make bindings`, and look at what changed")
         })?;
         output
             .either(&serde_json::json!({ "upToDate": true }), || "The bindings are up to date".to_owned())?;
     } else {
-        bindings::write(dir).map_err(|error| Failure::failed(format!("cannot write {}: {error}", dir.display())))?;
-        output.either(&serde_json::json!({ "written": dir }), || format!("Wrote {}", dir.display()))?;
+        bindings::write(file).map_err(|error| Failure::failed(error.to_string()))?;
+        output.either(&serde_json::json!({ "written": file }), || format!("Wrote {}", file.display()))?;
     }
     Ok(Exit::Success)
 }

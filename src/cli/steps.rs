@@ -85,7 +85,7 @@ async fn attend(
                 let next_offset = block.next_offset;
                 // If nobody prints it, nobody needs it.
                 let _ = events.send(StepEvent::Printed { index, block }).await;
-                attachment.punch(next_offset);
+                executor::punch(&spec.dir, next_offset);
             }
             Output::Ended { ending, .. } => return Ok(StepEnd::of(ending)),
             Output::Lost => {

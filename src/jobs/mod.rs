@@ -20,6 +20,7 @@ use crate::redis::Redis;
 
 pub mod consumer;
 pub mod kinds;
+pub mod server;
 
 /// The queue of runs.
 pub const QUEUE: &str = "pipelines";

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on is to fail")]
 
 mod bindings;
+mod checkout;
 mod config;
 mod definition;
 mod executor;

@@ -2,10 +2,9 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::app::App;
 use crate::domain::run::RunRecord;
@@ -111,7 +110,7 @@ pub fn checkout_step(app: &App, record: &RunRecord, dir: &RunDir, name: &str, re
     let spec = CheckoutSpec {
         repository: repository.to_owned(),
         branch: record.run.branch.clone(),
-        mirror_dir: mirror_dir(&app.config.data_dir, repository),
+        mirror_dir: app.config.data_dir.join("mirrors"),
         workspace: dir.workspace.clone(),
         result_file: dir.root.join(format!("{name}.result")),
     };
@@ -136,16 +135,10 @@ pub fn checkout_step(app: &App, record: &RunRecord, dir: &RunDir, name: &str, re
 pub fn checkout_result(dir: &RunDir, name: &str, attempt: u32) -> Result<Ready, String> {
     let found = checkout::read_result(&dir.root.join(format!("{name}.result")))
         .map_err(|error| format!("the checkout left no result: {error}"))?;
-    Ok(Ready { attempt, commit: Some(found.commit), branch: found.branch })
+    Ok(Ready { attempt, commit: Some(found.commit), branch: Some(found.branch) })
 }
 
 /// Whether a checkout of that name was started already.
 pub fn is_started(dir: &RunDir, name: &str) -> bool {
     executor::presence(&dir.root.join(name)) == executor::Presence::Started
-}
-
-fn mirror_dir(data_dir: &Path, repository: &str) -> PathBuf {
-    let digest = Sha256::digest(repository.as_bytes());
-    let name: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    data_dir.join("mirrors").join(format!("{name}.git"))
 }
