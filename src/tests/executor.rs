@@ -202,7 +202,7 @@ async fn the_last_line_needs_no_end() {
 
 #[tokio::test]
 async fn a_long_line_is_split_and_can_be_joined_again() {
-    let mut step = Step::new("echo before; head -c 2500 /dev/zero | tr '\\0' x; echo; echo after");
+    let mut step = Step::new("echo before; echo $(head -c 2500 /dev/zero | tr '\\0' x); echo after");
     step.spec.line_bytes_max = 1_000;
     let lines = step.run().await.lines(Source::Stdout);
     let shape: Vec<_> = lines.iter().map(|line| (line.text.len(), line.partial, line.continued)).collect();
@@ -511,8 +511,8 @@ async fn cleaning_up_after_one_step_leaves_another_alone() {
 #[tokio::test]
 async fn secrets_never_reach_the_spool() {
     let step = Step::new(
-        "printf hunter; sleep 0.05; echo 2-hunter2; printf %s hunter2-hunter2 | od -An -tx1 | tr -d ' \\n'; \
-         echo; echo hunter2-hunter2 >&2; echo plain",
+        "printf hunter; sleep 0.05; echo 2-hunter2; echo $(printf %s hunter2-hunter2 | od -An -tx1 | tr -d ' \\n'); \
+         echo hunter2-hunter2 >&2; echo plain",
     )
     .secret("hunter2-hunter2");
     let told = step.run().await;
@@ -624,4 +624,49 @@ async fn a_step_with_a_terminal_can_be_killed() {
     executor::kill(&step.spec.dir).unwrap();
     assert_eq!(read_to_end(&mut attachment).await.ending(), Ending::Killed);
     assert_eq!(step.processes(), [""; 0]);
+}
+
+#[test]
+fn a_step_outlives_the_runtime_that_started_it() {
+    let step = Step::new("echo one; until [ -e go ]; do sleep 0.01; done; echo two");
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let offset = runtime().block_on(async {
+        step.start().await;
+        match next(&mut step.attach(0).await).await {
+            Output::Block(block) => block.next_offset,
+            other => panic!("no line: {other:?}"),
+        }
+    });
+    fs::write(step.spec.workspace.join("go"), "").unwrap();
+    let told = runtime().block_on(async { read_to_end(&mut step.attach(offset).await).await });
+    assert_eq!(told.texts(Source::Stdout), ["two"]);
+    assert_eq!(told.ending(), Ending::Exited(0));
+}
+
+#[tokio::test]
+async fn a_step_starts_with_no_signal_blocked() {
+    let told = Step::new("grep SigBlk /proc/self/status").run().await;
+    assert_eq!(told.texts(Source::Stdout), ["SigBlk:\t0000000000000000"]);
+}
+
+#[tokio::test]
+async fn a_spool_that_ends_in_a_torn_record_is_read_up_to_there() {
+    let step = Step::new("echo one; sleep 0.01; echo two");
+    let whole = step.run().await;
+    let path = step.spec.dir.join("spool");
+    let len = fs::metadata(&path).unwrap().len();
+    fs::File::options().write(true).open(&path).unwrap().set_len(len - 5).unwrap();
+    let told = read_to_end(&mut step.attach(0).await).await;
+    assert!(matches!(told.last, Output::Lost), "{:?}", told.last);
+    assert_eq!(told.texts(Source::Stdout), whole.texts(Source::Stdout));
+}
+
+#[tokio::test]
+async fn a_server_that_died_before_it_started_its_step_leaves_a_step_that_can_be_started() {
+    let step = Step::new("echo one");
+    fs::create_dir(&step.spec.dir).unwrap();
+    fs::write(step.spec.dir.join("spool"), "").unwrap();
+    fs::write(step.spec.dir.join("cancel"), "").unwrap();
+    assert_eq!(executor::presence(&step.spec.dir), Presence::Absent);
+    assert_eq!(step.run().await.ending(), Ending::Exited(0));
 }
