@@ -7,6 +7,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -64,6 +65,22 @@ pub(super) fn end(start: &Start, workspace: &Path) -> bool {
         }
     }
     true
+}
+
+/// Reaps what fell to this process and has ended: nobody else waits for it. Children in this process's own
+/// session may be waited for by whoever started them, and are left alone.
+pub(super) fn reap_strays() {
+    let Ok(own) = processes::stat(processes::own_pid()) else {
+        return;
+    };
+    let children: Vec<Stat> =
+        processes::children(own.pid).into_iter().filter_map(|pid| processes::stat(pid).ok()).collect();
+    let supervisors = process::supervisors().clone().unwrap_or_default();
+    for child in children {
+        if child.is_zombie() && child.session != own.session && !supervisors.contains(&child.pid) {
+            reap(&child, own.identity());
+        }
+    }
 }
 
 /// What fell to this process when the supervisor died, and all below it.
@@ -180,7 +197,6 @@ fn reap(stat: &Stat, own: Identity) {
         && let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty())
         && processes::stat(stat.pid).is_ok_and(|current| current.identity() == stat.identity())
     {
-        use std::os::fd::AsFd;
         let _ = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
     }
 }

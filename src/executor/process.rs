@@ -17,7 +17,7 @@ use tokio::process::{Child, Command};
 
 use super::processes::Identity;
 use super::supervisor::{SUPERVISE_ARGUMENT, WireSpec};
-use super::{ExecutorError, Presence, StepSpec, spool};
+use super::{ExecutorError, Presence, StepSpec, orphans, spool};
 
 static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
 static IS_SUBREAPER: AtomicBool = AtomicBool::new(false);
@@ -66,6 +66,10 @@ async fn reap(mut child: Child) {
     let _ = child.wait().await;
     if let Some(pid) = pid.and_then(|pid| i32::try_from(pid).ok()) {
         supervisors().get_or_insert_default().remove(&pid);
+    }
+    if IS_SUBREAPER.load(Ordering::Relaxed) {
+        // What else falls to a sub-reaper, a `git gc` that went its own way, comes and goes with steps.
+        let _ = tokio::task::spawn_blocking(orphans::reap_strays).await;
     }
 }
 
