@@ -7,6 +7,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -64,6 +65,22 @@ pub(super) fn end(start: &Start, workspace: &Path) -> bool {
         }
     }
     true
+}
+
+/// Reaps what fell to this process and has ended: nobody else waits for it. Children in this process's own
+/// session may be waited for by whoever started them, and are left alone.
+pub(super) fn reap_strays() {
+    let Ok(own) = processes::stat(processes::own_pid()) else {
+        return;
+    };
+    let children: Vec<Stat> =
+        processes::children(own.pid).into_iter().filter_map(|pid| processes::stat(pid).ok()).collect();
+    let supervisors = process::supervisors().clone().unwrap_or_default();
+    for child in children {
+        if child.is_zombie() && child.session != own.session && !supervisors.contains(&child.pid) {
+            reap(&child, own.identity());
+        }
+    }
 }
 
 /// What fell to this process when the supervisor died, and all below it.
@@ -180,7 +197,70 @@ fn reap(stat: &Stat, own: Identity) {
         && let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty())
         && processes::stat(stat.pid).is_ok_and(|current| current.identity() == stat.identity())
     {
-        use std::os::fd::AsFd;
         let _ = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    #[test]
+    fn a_sub_reaper_ends_orphans_that_carry_no_mark() {
+        process::become_subreaper();
+        let script = "cd /; sleep 1000 & env -i setsid sh -c 'setsid sleep 1000 & sleep 1000' >/dev/null 2>&1 & \
+                      echo ready; sleep 1000";
+        let bystander = Command::new("sleep").arg("1000").spawn().unwrap();
+        let mut lost =
+            Command::new("setsid").args(["sh", "-c", script]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(lost.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let pid = i32::try_from(lost.id()).unwrap();
+        let start = Start {
+            supervisor: processes::stat(pid).unwrap().identity(),
+            boot: supervisor::boot().unwrap(),
+            pid_namespace: supervisor::pid_namespace().unwrap(),
+            step_id: "none".to_owned(),
+            pipes: Vec::new(),
+            reaper: Some(Identity::own().unwrap()),
+        };
+        lost.kill().unwrap();
+        lost.wait().unwrap();
+
+        assert!(end(&start, Path::new("/nowhere")));
+
+        let all = processes::all();
+        let left = own_orphans(&start, &all, Identity::own().unwrap());
+        assert!(left.is_empty(), "{left:?}");
+        let mut bystander = bystander;
+        assert!(bystander.try_wait().unwrap().is_none(), "a child of this process was taken for an orphan");
+        bystander.kill().unwrap();
+        bystander.wait().unwrap();
+    }
+
+    #[test]
+    fn another_life_of_the_machine_is_left_alone() {
+        let mut bystander = Command::new("sleep").arg("1000").spawn().unwrap();
+        let start = Start {
+            supervisor: processes::stat(i32::try_from(bystander.id()).unwrap()).unwrap().identity(),
+            boot: "another".to_owned(),
+            pid_namespace: supervisor::pid_namespace().unwrap(),
+            step_id: "none".to_owned(),
+            pipes: Vec::new(),
+            reaper: None,
+        };
+        assert!(end(&start, Path::new("/")));
+        assert!(bystander.try_wait().unwrap().is_none());
+        bystander.kill().unwrap();
+        bystander.wait().unwrap();
+    }
+
+    #[test]
+    fn a_step_id_is_the_whole_value_of_the_very_variable() {
+        assert_eq!(step_id_of(b"A=1\0SLIPWAY_STEP_ID=abc\0B=2\0"), Some(&b"abc"[..]));
+        assert_eq!(step_id_of(b"XSLIPWAY_STEP_ID=abc\0A=SLIPWAY_STEP_ID=abc\0"), None);
     }
 }

@@ -16,8 +16,8 @@ use rustix::process::Signal;
 use tokio::process::{Child, Command};
 
 use super::processes::Identity;
-use super::supervisor::{SUPERVISE_ARGUMENT, WireSpec};
-use super::{ExecutorError, Presence, StepSpec, spool};
+use super::supervisor::{self, SUPERVISE_ARGUMENT, WireSpec};
+use super::{ExecutorError, Presence, StepSpec, orphans, spool};
 
 static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
 static IS_SUBREAPER: AtomicBool = AtomicBool::new(false);
@@ -34,13 +34,12 @@ pub fn set_program(program: impl Into<PathBuf>) {
 /// Makes orphans of this process's descendants its own children, so that what a killed supervisor leaves
 /// behind can be found and ended without doubt. To be called once, before the first step is started.
 ///
-/// # Errors
-///
-/// The system refused.
-pub fn become_subreaper() -> io::Result<()> {
-    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
-    IS_SUBREAPER.store(true, Ordering::Relaxed);
-    Ok(())
+/// Where the system refuses, such orphans are looked for by what they carry, as after a restart.
+pub fn become_subreaper() {
+    match rustix::process::set_child_subreaper(Some(rustix::process::getpid())) {
+        Ok(()) => IS_SUBREAPER.store(true, Ordering::Relaxed),
+        Err(error) => tracing::warn!(%error, "could not become a sub-reaper"),
+    }
 }
 
 /// Starts a step under a supervisor of its own. Returns once the supervisor has been spawned; how the
@@ -66,6 +65,10 @@ async fn reap(mut child: Child) {
     let _ = child.wait().await;
     if let Some(pid) = pid.and_then(|pid| i32::try_from(pid).ok()) {
         supervisors().get_or_insert_default().remove(&pid);
+    }
+    if IS_SUBREAPER.load(Ordering::Relaxed) {
+        // What else falls to a sub-reaper, a `git gc` that went its own way, comes and goes with steps.
+        let _ = tokio::task::spawn_blocking(orphans::reap_strays).await;
     }
 }
 
@@ -114,8 +117,11 @@ fn signal_supervisor(dir: &Path, signal: Signal) -> Result<(), ExecutorError> {
     // recorded that it does, so one of the two always sees the other.
     let cancel_path = spool::cancel_path(dir);
     File::create(&cancel_path).map_err(ExecutorError::io("creating", &cancel_path))?;
-    if let Some(supervisor) = spool::read_hearing(&file).map_err(ExecutorError::io("reading", &path))? {
-        supervisor.signal(signal);
+    // In another container the same number is somebody else's.
+    if let Some(start) = spool::read_hearing(&file).map_err(ExecutorError::io("reading", &path))?
+        && supervisor::is_of_this_boot(&start)
+    {
+        start.supervisor.signal(signal);
     }
     Ok(())
 }

@@ -236,8 +236,9 @@ pub(super) fn read_start(file: &File) -> io::Result<Option<Start>> {
     }
 }
 
-/// The supervisor, once it hears signals. One that arrives before would end it instead of its step.
-pub(super) fn read_hearing(file: &File) -> io::Result<Option<Identity>> {
+/// The first record, once the supervisor hears signals. One that arrives before would end it instead of its
+/// step.
+pub(super) fn read_hearing(file: &File) -> io::Result<Option<Start>> {
     let Some(start) = read_start(file)? else {
         return Ok(None);
     };
@@ -245,7 +246,7 @@ pub(super) fn read_hearing(file: &File) -> io::Result<Option<Identity>> {
         return Ok(None);
     };
     match read(file, len as u64)? {
-        Found::Record { header: Header { kind: Kind::Ready, .. }, .. } => Ok(Some(start.supervisor)),
+        Found::Record { header: Header { kind: Kind::Ready, .. }, .. } => Ok(Some(start)),
         _ => Ok(None),
     }
 }

@@ -322,7 +322,7 @@ impl Supervisor {
     /// Sleeps until a signal, output or the next thing that is due, and takes in the first two.
     fn wait_for_something(&mut self) -> io::Result<()> {
         // A command that is ahead of the disk is held back by its pipe, and everything else goes on.
-        let is_full = self.streams.iter().any(|stream| stream.fd().is_some()) && self.writer.is_full();
+        let is_full = self.writer.is_full();
         let timeout = self.timeout(is_full);
         let mut fds = vec![PollFd::from_borrowed_fd(self.signals.as_fd(), PollFlags::IN)];
         let mut readable = Vec::new();

@@ -132,3 +132,52 @@ impl SpoolWriter {
         header.append(payload, &mut self.pending);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(bytes: &[u8]) -> Lines<'_> {
+        let count = memchr::memchr_iter(b'\n', bytes).count() as u32;
+        Lines { bytes, joints: Joints::default(), count }
+    }
+
+    #[test]
+    fn a_full_disk_loses_nothing() {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let mut writer = SpoolWriter::new(full, 1_000, 1 << 30);
+        writer.lines(Source::Stdout, &lines(b"one\n"));
+        assert!(writer.is_full());
+        writer.lines(Source::Stdout, &lines(b"two\n"));
+        assert!(writer.is_full());
+
+        writer.file = tempfile::tempfile().unwrap();
+        assert!(!writer.is_full());
+        let file = writer.file.try_clone().unwrap();
+        let mut offset = 0;
+        for (number, text) in [(1, "one\n"), (2, "two\n")] {
+            let spool::Found::Record { header, payload } = spool::read(&file, offset).unwrap() else {
+                panic!("no record at {offset}");
+            };
+            assert_eq!((header.first_line, payload.as_slice()), (number, text.as_bytes()));
+            offset += (spool::HEADER_BYTES + header.payload_len) as u64;
+        }
+    }
+
+    #[test]
+    fn a_log_ends_with_the_last_line_that_fits_and_a_note() {
+        let mut writer = SpoolWriter::new(tempfile::tempfile().unwrap(), 9, 1 << 30);
+        writer.lines(Source::Stdout, &lines(b"one\ntwo\nthree\n"));
+        writer.lines(Source::Stdout, &lines(b"a\n"));
+        assert!(writer.is_dropping() && !writer.is_full());
+        let spool::Found::Record { header, payload } = spool::read(&writer.file, 0).unwrap() else {
+            panic!("no record");
+        };
+        assert_eq!((header.lines, payload.as_slice()), (2, &b"one\ntwo\n"[..]));
+        let offset = (spool::HEADER_BYTES + header.payload_len) as u64;
+        let spool::Found::Record { header, .. } = spool::read(&writer.file, offset).unwrap() else {
+            panic!("no note");
+        };
+        assert_eq!((header.kind, header.first_line), (Kind::Lines(Source::Note), 3));
+    }
+}
