@@ -170,6 +170,8 @@ pub(super) fn by_key(pipeline_id: &PipelineId, key: &str) -> Select<run::Entity>
         .filter(run::Column::IdempotencyKey.eq(key))
 }
 
+/// With its steps. They are read after the run: they may be newer than its version says, never older, so that whoever
+/// waits for the next version misses nothing.
 pub async fn find(store: &Store, id: &RunId) -> Result<Option<RunRecord>> {
     const DOING: &str = "looking up a run";
     let Some(row) = run::Entity::find_by_id(id.as_str()).one(&store.reader).await.doing(DOING)? else {
