@@ -28,6 +28,8 @@ mod migrate;
 mod migrations;
 pub mod page;
 pub mod pipelines;
+#[cfg(test)]
+mod plans;
 
 mod run_rows;
 pub mod runs;

@@ -15,8 +15,7 @@ impl PostgresDatabase {
     pub(crate) async fn create() -> Self {
         let name = format!("test_{}", Uuid::new_v4().simple());
         let server = server().await;
-        // Copied as files: quicker than through the log, and nothing else is being written to the template.
-        let sql = format!("CREATE DATABASE {name} STRATEGY file_copy");
+        let sql = format!("CREATE DATABASE {name}");
         server.execute_unprepared(&sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
         server.close().await.unwrap();
         let mut url = url::Url::parse(&server_url()).unwrap();

@@ -1,0 +1,194 @@
+//! How the engines carry out the store's queries: by an index, and in its order. What this checks is why a page
+//! costs the same in a large table as in a small one.
+
+use std::collections::BTreeMap;
+
+use sea_orm::sqlx::{self, Row as _};
+use sea_orm::{ConnectionTrait as _, DbBackend, EntityTrait, Select, Statement};
+
+use super::{Store, pipelines, runs, segments, steps, tokens, workers};
+use crate::config::DatabaseConfig;
+use crate::domain::ids::{PipelineId, RunId, TokenId};
+use crate::domain::run::RunStatus;
+use crate::domain::secret::Secret;
+use crate::domain::time::Timestamp;
+use crate::domain::token::TokenKind;
+use crate::store::runs::RunFilter;
+
+#[path = "../tests/support/postgres.rs"]
+mod postgres;
+
+/// A query, the index that it must use, and whether the engine may sort what it found there: only where that is
+/// bounded by something other than the table's size.
+struct Case {
+    what: String,
+    index: &'static str,
+    may_sort: bool,
+    query: Box<dyn Build>,
+}
+
+trait Build {
+    fn build(&self, backend: DbBackend) -> Statement;
+}
+
+impl<E: EntityTrait> Build for Select<E> {
+    fn build(&self, backend: DbBackend) -> Statement {
+        sea_orm::QueryTrait::build(self, backend)
+    }
+}
+
+fn case<E: EntityTrait>(what: impl Into<String>, index: &'static str, query: Select<E>) -> Case {
+    Case { what: what.into(), index, may_sort: false, query: Box::new(query) }
+}
+
+fn cases() -> Vec<Case> {
+    let pipeline_id = PipelineId::generate();
+    let run_id = RunId::generate();
+    let mut cases = run_lists(&pipeline_id, &run_id);
+    cases.extend([
+        case("queued runs", "runs_status", runs::queued_query(None, 100)),
+        case("queued runs after one", "runs_status", runs::queued_query(Some(&run_id), 100)),
+        case(
+            "unfinished business",
+            "runs_unfinished",
+            runs::unfinished_query(Timestamp::from_millis(9), 100),
+        ),
+        case("a run by key", "runs_idempotency_key", runs::by_key(&pipeline_id, "k")),
+        case("a run's steps", "steps_pkey", steps::of_runs_query(&[run_id.as_str()])),
+        case("a pipeline by name", "pipelines_name", pipelines::by_name("n")),
+        case("pipelines", "pipelines_name", pipelines::list_query(None, None, 21)),
+        case("pipelines after one", "pipelines_name", pipelines::list_query(None, Some("n".to_owned()), 21)),
+        case("segments", "segments_pkey", segments::list_query(&run_id)),
+        case("a token by hash", "tokens_hash", tokens::by_hash(&[0; 32])),
+        case("tokens", "tokens_kind", tokens::list_query(TokenKind::Session, None, 21)),
+        case(
+            "tokens after one",
+            "tokens_kind",
+            tokens::list_query(TokenKind::Session, Some(&TokenId::generate()), 21),
+        ),
+        case("workers", "workers_seen", workers::list_query(100)),
+    ]);
+    let bounded = [
+        case("held runs", "runs_held", runs::held_query(None, 100)),
+        case("held runs after one", "runs_held", runs::held_query(Some(&run_id), 100)),
+        case("live runs of a pipeline", "runs_pipeline_status_branch", pipelines::live_runs(&pipeline_id)),
+        case("the steps of runs", "steps_pkey", steps::of_runs_query(&[run_id.as_str(), "x"])),
+    ];
+    cases.extend(bounded.map(|case| Case { may_sort: true, ..case }));
+    cases
+}
+
+/// Each combination of filters, from the beginning and after a run, of a status that is common and of one that is
+/// rare.
+fn run_lists(pipeline_id: &PipelineId, run_id: &RunId) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for status in [None, Some(RunStatus::Succeeded), Some(RunStatus::TimedOut), Some(RunStatus::Running)] {
+        for pipeline_id in [None, Some(pipeline_id.clone())] {
+            for branch in [None, Some("main".to_owned())] {
+                let index = match (&pipeline_id, status, &branch) {
+                    (None, None, None) => "runs_pkey",
+                    (None, None, Some(_)) => "runs_branch",
+                    (None, Some(_), None) => "runs_status",
+                    (None, Some(_), Some(_)) => "runs_status_branch",
+                    (Some(_), None, None) => "runs_pipeline",
+                    (Some(_), None, Some(_)) => "runs_pipeline_branch",
+                    (Some(_), Some(_), None) => "runs_pipeline_status",
+                    (Some(_), Some(_), Some(_)) => "runs_pipeline_status_branch",
+                };
+                let filter = RunFilter { pipeline_id: pipeline_id.clone(), status, branch };
+                for before in [None, Some(run_id)] {
+                    let what = format!("runs, {filter:?}, before {before:?}");
+                    cases.push(case(what, index, runs::list_query(&filter, before, 21)));
+                }
+            }
+        }
+    }
+    cases
+}
+
+async fn store(url: Option<String>, data_dir: &std::path::Path) -> Store {
+    let config = DatabaseConfig { url: url.map(Secret::new), connections_max: 2, migrate_at_start: true };
+    Store::connect(&config, data_dir).await.unwrap()
+}
+
+#[tokio::test]
+async fn sqlite_answers_each_query_from_an_index() {
+    let data_dir = tempfile::tempdir().unwrap();
+    let store = store(None, data_dir.path()).await;
+    // What SQLite calls the indexes of primary keys.
+    let names = ["runs", "steps", "segments"]
+        .map(|table| (format!("{table}_pkey"), format!("sqlite_autoindex_{table}_1")));
+    let names = BTreeMap::from(names);
+    for case in cases() {
+        let mut statement = case.query.build(DbBackend::Sqlite);
+        statement.sql.insert_str(0, "EXPLAIN QUERY PLAN ");
+        let rows = store.reader.query_all_raw(statement).await.unwrap();
+        let plan: Vec<String> = rows.iter().map(|row| row.try_get("", "detail").unwrap()).collect();
+        let index = names.get(case.index).map_or(case.index, String::as_str);
+        assert!(
+            plan[0].ends_with(&format!("INDEX {index}")) || plan[0].contains(&format!("INDEX {index} ")),
+            "{}: {plan:?}",
+            case.what
+        );
+        assert!(
+            case.may_sort || !plan.iter().any(|line| line.contains("TEMP B-TREE")),
+            "{}: {plan:?}",
+            case.what
+        );
+    }
+    store.close().await;
+}
+
+/// In tables of some size with statistics, as they are in use; small ones PostgreSQL prefers to read whole.
+#[tokio::test]
+async fn postgresql_answers_each_query_from_an_index() {
+    let database = postgres::PostgresDatabase::create().await;
+    let store = store(Some(database.url.clone()), std::path::Path::new("unused")).await;
+    store.writer.execute_unprepared(ROWS).await.unwrap();
+    store.writer.execute_unprepared("ANALYZE").await.unwrap();
+    let pool = store.reader.get_postgres_connection_pool();
+    for case in cases() {
+        let statement = case.query.build(DbBackend::Postgres);
+        let explain = sqlx::AssertSqlSafe(format!("EXPLAIN (ANALYZE) {statement}"));
+        let rows = sqlx::raw_sql(explain).fetch_all(pool).await.unwrap();
+        let plan: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+        // The workers beside held runs are few, and may be read whole.
+        let scan = plan.iter().find(|line| line.contains("Seq Scan") && !line.contains(" on workers"));
+        assert_eq!(scan, None, "{}: {plan:#?}", case.what);
+        assert!(case.may_sort || !plan.iter().any(|line| line.contains("Sort")), "{}: {plan:#?}", case.what);
+        // Of several indexes in the right order PostgreSQL may well take one that leaves a little to be filtered,
+        // where it knows from its statistics that it will be little.
+        let removed = plan.iter().filter_map(|line| line.split_once("Rows Removed by Filter: "));
+        let removed: u64 = removed.map(|(_, count)| count.parse::<u64>().unwrap()).sum();
+        assert!(removed <= REMOVED_MAX, "{}: {plan:#?}", case.what);
+    }
+    store.close().await;
+    database.remove().await;
+}
+
+/// How many rows a query may look at in vain, of the 10,000 that there are.
+const REMOVED_MAX: u64 = 500;
+
+/// Twenty pipelines, ten branches, 10,000 runs of which most have succeeded, in the order of their ids.
+const ROWS: &str = "
+    INSERT INTO pipelines (id, name, name_folded, next_run_number, created_at, updated_at)
+    SELECT 'p' || n, 'name ' || n, 'name ' || n, 1, 0, 0 FROM generate_series(0, 2000) n;
+    INSERT INTO runs (id, number, pipeline_id, pipeline_name, status, progress, attempt, attempts_max, branch,
+        trigger_kind, trigger_by, version, epoch, lines, created_at, finished_at, cancel_requested, losses, settled,
+        archived, idempotency_key, inputs)
+    SELECT '01890a5d-ac96-774b-bcce-' || lpad(n::text, 12, '0'), n, 'p' || n % 20, 'name',
+        CASE WHEN n % 100 = 0 THEN 'running' WHEN n % 100 = 1 THEN 'timed_out' WHEN n % 100 = 2 THEN 'queued'
+            ELSE 'succeeded' END,
+        0, 1, 1, CASE WHEN n % 10 < 5 THEN 'main' ELSE 'b' || n % 10 END, 'api', 'a', 1, 1, 0, 0,
+        CASE WHEN n % 100 IN (0, 2) THEN NULL ELSE n END, FALSE, 0, n % 200 <> 7, n % 200 <> 7, 'k' || n, '{}'
+    FROM generate_series(1, 10000) n;
+    INSERT INTO steps (run_id, position, attempt, name, status, needs)
+    SELECT id, position, 1, 'step', 'succeeded', '[]' FROM runs, generate_series(0, 1) position;
+    INSERT INTO segments (run_id, first_n, last_n, object, frames)
+    SELECT id, 1, 2, 'o', '' FROM runs;
+    INSERT INTO tokens (id, hash, name, kind, role, created_at)
+    SELECT 't' || n, sha256(n::text::bytea), 'n' || n, CASE WHEN n % 2 = 0 THEN 'api' ELSE 'session' END, 'admin', 0
+    FROM generate_series(1, 3000) n;
+    INSERT INTO workers (id, host, name, started_at, seen_at)
+    SELECT 'w' || n, 'h', 'n', 0, n FROM generate_series(1, 3000) n;
+";
