@@ -7,6 +7,7 @@ mod checkout;
 mod config;
 mod definition;
 mod executor;
+mod rpc;
 mod store;
 mod support;
 mod wire;

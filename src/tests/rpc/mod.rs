@@ -1,0 +1,8 @@
+//! The procedures over HTTP: roles, inputs, errors, and what each answers. Redis is away in all of it: what is
+//! asked here must work without.
+
+mod access;
+mod inputs;
+mod pipelines;
+mod runs;
+mod server;
