@@ -1,6 +1,5 @@
 //! `slipway exec`: runs a pipeline file here and now, by the rules and with the supervisors of a worker.
 
-use std::collections::BTreeMap;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -20,13 +19,13 @@ use crate::cli::steps::{StepEnd, StepEvent, run_step};
 use crate::cli::view::{Standing, View, duration_text};
 use crate::config::{Config, Loaded};
 use crate::domain::attempt::{Action, Attempt, Chance, Outcome, StepSoFar, StopReason, delay_after};
-use crate::domain::ids::RunId;
+use crate::domain::ids::{PipelineId, RunId};
 use crate::domain::log::{LineId, LogLine, LogStream};
 use crate::domain::pipeline::{self, Definition, When};
-use crate::domain::run::{Percent, RunStatus, Step, StepStatus};
-use crate::domain::step_env::{HostEnv, StepIdentity, step_env};
+use crate::domain::run::{Percent, Run, RunStatus, RunTrigger, Step, StepStatus, TriggerKind};
 use crate::domain::time::{self, Timestamp};
-use crate::executor::{Block, Source, StepSpec};
+use crate::executor::{self, Block, Source, StepSpec};
+use crate::worker::environment;
 
 /// Blocks of lines that wait to be printed; then the steps are held back.
 const EVENTS_WAITING_MAX: usize = 256;
@@ -57,12 +56,15 @@ pub(super) async fn run(output: Output, loaded: &Loaded, arguments: ExecArgument
     if !workspace.is_dir() {
         return Err(Failure::usage(format!("{} is no directory", workspace.display())));
     }
-    let run_id = RunId::generate();
-    let dir = loaded.temporary_dir().join(format!("slipway-exec-{run_id}"));
-    std::fs::DirBuilder::new()
-        .mode(0o700)
-        .create(&dir)
-        .map_err(|error| Failure::failed(format!("cannot make {}: {error}", dir.display())))?;
+    let run = new_run(&arguments, definition.retry.attempts);
+    let dir = loaded.temporary_dir().join(format!("slipway-exec-{}", run.id));
+    for dir in [&dir, &dir.join("tmp")] {
+        std::fs::DirBuilder::new()
+            .mode(0o700)
+            .create(dir)
+            .map_err(|error| Failure::failed(format!("cannot make {}: {error}", dir.display())))?;
+    }
+    executor::become_subreaper()?;
     let (sender, events) = mpsc::channel(EVENTS_WAITING_MAX);
     let config = &loaded.config;
     let mut execution = Execution {
@@ -74,14 +76,9 @@ pub(super) async fn run(output: Output, loaded: &Loaded, arguments: ExecArgument
         definition,
         workspace,
         dir: dir.clone(),
-        inputs: arguments.inputs.into_iter().collect(),
-        branch: arguments.branch,
-        run_id,
-        run_attempt: 1,
-        started_at: time::now(),
+        run,
         stopped: None,
         is_abandoned: false,
-        lines: 0,
         sender,
         events,
     };
@@ -89,6 +86,34 @@ pub(super) async fn run(output: Output, loaded: &Loaded, arguments: ExecArgument
     // What is left there is of no use to anybody, and the system clears up its temporary files.
     let _ = std::fs::remove_dir_all(&dir);
     result
+}
+
+/// A run of no pipeline that anybody knows of.
+fn new_run(arguments: &ExecArguments, attempts_max: u32) -> Run {
+    let now = time::now();
+    Run {
+        id: RunId::generate(),
+        number: 1,
+        pipeline_id: PipelineId::generate(),
+        pipeline_name: arguments.file.display().to_string(),
+        status: RunStatus::Running,
+        progress: Percent::ZERO,
+        attempt: 1,
+        attempts_max,
+        branch: arguments.branch.clone(),
+        commit: None,
+        inputs: arguments.inputs.iter().cloned().collect(),
+        trigger: RunTrigger { kind: TriggerKind::Api, by: "slipway exec".to_owned() },
+        reason: None,
+        error: None,
+        version: 1,
+        lines: 0,
+        last_line_at: None,
+        next_attempt_at: None,
+        created_at: now,
+        started_at: Some(now),
+        finished_at: None,
+    }
 }
 
 fn pending(name: &str, needs: &[String]) -> Step {
@@ -118,15 +143,11 @@ struct Execution<'a> {
     workspace: PathBuf,
     /// For the spools.
     dir: PathBuf,
-    inputs: BTreeMap<String, String>,
-    branch: Option<String>,
-    run_id: RunId,
-    run_attempt: u32,
-    started_at: Timestamp,
+    /// As a worker would have it.
+    run: Run,
     stopped: Option<StopReason>,
     /// Canceled twice: nothing is to run any more, not even what clears up.
     is_abandoned: bool,
-    lines: u64,
     sender: mpsc::Sender<StepEvent>,
     events: mpsc::Receiver<StepEvent>,
 }
@@ -137,7 +158,7 @@ impl Execution<'_> {
         let mut terminations = signal(SignalKind::terminate())?;
         let mut so_far = vec![StepSoFar::NEW; self.steps.len()];
         loop {
-            let chance = match self.run_attempt < self.definition.retry.attempts {
+            let chance = match self.run.attempt < self.definition.retry.attempts {
                 true => Chance::Another,
                 false => Chance::Last,
             };
@@ -151,11 +172,11 @@ impl Execution<'_> {
                 so_far[index] =
                     StepSoFar { status: attempt.status(index), attempt: step.attempt, tries: 0 }.again();
             }
-            let delay = delay_after(self.definition.retry, self.run_attempt);
-            self.run_attempt += 1;
+            let delay = delay_after(self.definition.retry, self.run.attempt);
+            self.run.attempt += 1;
             self.system(
                 None,
-                &format!("tried again in {}, attempt {}", duration_text(delay), self.run_attempt),
+                &format!("tried again in {}, attempt {}", duration_text(delay), self.run.attempt),
             )?;
             self.stand(RunStatus::Queued, Percent::ZERO)?;
             tokio::select! {
@@ -244,32 +265,14 @@ impl Execution<'_> {
     fn spec(&self, index: usize, attempt: u32, is_stopped: bool) -> StepSpec {
         let (worker, logs) = (&self.config.worker, &self.config.logs);
         let step = &self.definition.steps[index];
-        let host = HostEnv {
-            path: &worker.path,
-            home: worker.home.as_deref(),
-            user: worker.user.as_deref(),
-            lang: worker.lang.as_deref(),
-            timezone: worker.timezone.as_deref(),
-            passed: &worker.passed_env,
-        };
-        let identity = StepIdentity {
-            run_id: &self.run_id,
-            run_number: None,
-            run_attempt: self.run_attempt,
-            pipeline: None,
-            branch: self.branch.as_deref(),
-            commit: None,
-            inputs: &self.inputs,
-            step: &step.name,
-            step_attempt: attempt,
-        };
+        let base = environment::base(worker, &self.dir.join("tmp"));
         // What clears up after a cancel must not go on for ever.
         let bound = is_stopped.then_some(worker.always_timeout);
         StepSpec {
             dir: self.dir.join(format!("{index}-{attempt}")),
             workspace: self.workspace.clone(),
             script: step.run.clone(),
-            env: step_env(host, &self.definition.env, &step.env, identity),
+            env: environment::of_step(base, &self.run, &self.definition, step, attempt),
             secrets: Vec::new(),
             timeout: step.timeout.into_iter().chain(bound).min(),
             grace: worker.grace,
@@ -331,9 +334,9 @@ impl Execution<'_> {
                 partial: line.partial,
                 continued: line.continued,
             };
-            self.lines += 1;
+            self.run.lines += 1;
             if self.output.is_json() {
-                let line = log_line(self.lines, piece, self.steps[index].attempt, block.at);
+                let line = log_line(self.run.lines, piece, self.steps[index].attempt, block.at);
                 self.output.json(&json!({ "log": line }))?;
             } else {
                 self.view.log(piece);
@@ -347,9 +350,9 @@ impl Execution<'_> {
         let step = index.map(|index| self.steps[index].name.as_str());
         let attempt = index.map_or(0, |index| self.steps[index].attempt);
         let piece = Piece { step, stream: LogStream::System, text, partial: false, continued: false };
-        self.lines += 1;
+        self.run.lines += 1;
         if self.output.is_json() {
-            self.output.json(&json!({ "log": log_line(self.lines, piece, attempt, time::now()) }))?;
+            self.output.json(&json!({ "log": log_line(self.run.lines, piece, attempt, time::now()) }))?;
         } else {
             self.view.log(piece);
         }
@@ -360,10 +363,10 @@ impl Execution<'_> {
         let standing = Standing {
             status,
             progress,
-            attempt: self.run_attempt,
+            attempt: self.run.attempt,
             reason: None,
             next_attempt_at: None,
-            started_at: Some(self.started_at),
+            started_at: self.run.started_at,
             finished_at: status.is_ended().then(time::now),
             steps: self.steps.clone(),
         };

@@ -111,7 +111,7 @@ fn add_file(layers: &mut Layers, flags: &Flags, environment: &Environment, data_
     };
     match read_file(&path) {
         Ok(text) => layers.add_file(&path, &text),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && named_by.is_none() => return,
+        Err(error) if is_missing(&error) && named_by.is_none() => return,
         Err(error) => {
             let origin = named_by.clone().unwrap_or(Origin::File { path: path.clone(), line: 1 });
             layers.problem(Some(origin), format!("cannot read {}: {error}", path.display()));
@@ -121,6 +121,11 @@ fn add_file(layers: &mut Layers, flags: &Flags, environment: &Environment, data_
     if let (None, Some(origin @ Origin::File { .. })) = (named_by, moves) {
         layers.problem(Some(origin), "data_dir: a file in the data directory cannot say where that is");
     }
+}
+
+/// Also where the data directory is none, which is not for the settings to report.
+fn is_missing(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
 }
 
 fn read_file(path: &Path) -> std::io::Result<String> {

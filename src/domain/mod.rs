@@ -12,7 +12,6 @@ pub mod pipeline;
 pub mod plan;
 pub mod run;
 pub mod secret;
-pub mod step_env;
 pub mod text;
 pub mod time;
 pub mod token;

@@ -4,6 +4,7 @@
 
 mod bindings;
 mod checkout;
+mod cli;
 mod config;
 mod definition;
 mod executor;

@@ -1,0 +1,237 @@
+//! Single commands: what they send, what they print, how they exit.
+
+use axum::http::{Method, StatusCode};
+use serde_json::json;
+
+use super::server::{RUN, Reply, Server, details, line, pipeline, run};
+use super::slipway;
+
+#[tokio::test]
+async fn wrong_usage_exits_with_2_and_says_what_was_expected() {
+    let uses: [(&[&str], &str); 6] = [
+        (&["fly"], "unrecognized subcommand"),
+        (&["watch", "12"], "expected the id of a run"),
+        (&["trigger", "nightly", "--input", "novalue"], "expected NAME=VALUE"),
+        (&["logs", RUN, "--follow", "--limit", "3"], "cannot be used with"),
+        // A flag's value can be read by everybody on the machine.
+        (&["trigger", "nightly", "--token", "hunter2"], "unexpected argument"),
+        (&["exec", "no-such-file.yml"], "cannot read no-such-file.yml"),
+    ];
+    for (arguments, expected) in uses {
+        let told = slipway(arguments).told().await;
+        assert_eq!(told.code, 2, "{arguments:?}: {}", told.stderr);
+        assert!(told.stderr.contains(expected), "{arguments:?}: {}", told.stderr);
+        assert_eq!(told.stdout, "");
+    }
+    let told = slipway(&["config"]).env("SLIPWAY_LISTN", "x").told().await;
+    assert_eq!(told.code, 2);
+    assert!(
+        told.stderr.starts_with("slipway: SLIPWAY_LISTN: no such setting; the nearest is SLIPWAY_LISTEN")
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_be_reached_exits_with_5_and_says_what_to_do() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let uses: [&[&str]; 5] = [
+        &["trigger", "nightly", "--follow"],
+        &["logs", RUN, "--follow"],
+        &["watch", RUN],
+        &["pipeline", "list"],
+        &["token", "list"],
+    ];
+    for arguments in uses {
+        let told = slipway(arguments).env("SLIPWAY_URL", &url).told().await;
+        assert_eq!(told.code, 5, "{arguments:?}: {}", told.stderr);
+        assert!(told.stderr.contains(&format!("cannot reach the server at {url}")), "{}", told.stderr);
+        assert!(told.stderr.contains("slipway serve"));
+    }
+
+    let server = Server::start().await;
+    server.on("pipelines.list", [Reply::Page(StatusCode::BAD_GATEWAY, "<h1>Bad gateway</h1>")]);
+    let told = slipway(&["pipeline", "list", "--url", &server.url]).told().await;
+    assert_eq!(told.code, 5, "a proxy without a server behind it");
+}
+
+#[tokio::test]
+async fn what_the_server_refuses_is_said_in_its_words() {
+    let server = Server::start().await;
+    server
+        .on("pipelines.get", [Reply::Error("NOT_FOUND", "pipeline nightly not found")])
+        .on("pipelines.list", [Reply::Error("UNAUTHORIZED", "a token is needed")])
+        .on("tokens.list", [Reply::Page(StatusCode::OK, "<h1>Welcome</h1>")]);
+    let told = slipway(&["pipeline", "get", "nightly", "--url", &server.url]).told().await;
+    assert_eq!((told.code, told.stderr.as_str()), (1, "slipway: pipeline nightly not found\n"));
+    let told = slipway(&["pipeline", "list", "--url", &server.url]).told().await;
+    assert_eq!(told.code, 1);
+    assert!(told.stderr.contains("SLIPWAY_TOKEN"), "{}", told.stderr);
+    let told = slipway(&["token", "list", "--url", &server.url]).told().await;
+    assert_eq!(told.code, 1);
+    assert!(told.stderr.contains("does not answer as a Slipway server does"), "{}", told.stderr);
+}
+
+#[tokio::test]
+async fn a_trigger_sends_what_it_was_given_and_nothing_else() {
+    let server = Server::start().await;
+    server.on("pipelines.trigger", [Reply::Data(run())]);
+    let arguments = ["trigger", "nightly", "--branch", "main", "--input", "a=b=c", "--idempotency-key", "k"];
+    let told = slipway(&arguments).env("SLIPWAY_URL", &server.url).env("SLIPWAY_TOKEN", "t0ken").told().await;
+    assert_eq!(told.stdout, format!("Triggered nightly #12 ({RUN})\n"));
+    let told = slipway(&["trigger", "nightly", "--json"]).env("SLIPWAY_URL", &server.url).told().await;
+    assert_eq!(told.json(), [run()]);
+
+    let calls = server.calls("pipelines.trigger");
+    assert_eq!(calls[0].method, Method::POST);
+    let input =
+        json!({ "pipelineId": "nightly", "branch": "main", "inputs": { "a": "b=c" }, "idempotencyKey": "k" });
+    assert_eq!(calls[0].input, input);
+    assert_eq!(calls[0].authorization.as_deref(), Some("Bearer t0ken"));
+    assert_eq!(calls[1].input, json!({ "pipelineId": "nightly" }));
+    assert_eq!(calls[1].authorization, None);
+}
+
+#[tokio::test]
+async fn a_log_is_read_page_by_page_until_there_is_no_more() {
+    let page = |from: u64, next: Option<u64>| {
+        let items = [line(from, &format!("line {from}")), line(from + 1, &format!("line {}", from + 1))];
+        Reply::Data(json!({ "items": items, "total": 4, "nextFrom": next }))
+    };
+    let server = Server::start().await;
+    server.on("runs.logs", [page(1, Some(3)), page(3, None)]);
+    let told = slipway(&["logs", RUN, "--url", &server.url]).told().await;
+    assert_eq!(told.lines(), ["[build] line 1", "[build] line 2", "[build] line 3", "[build] line 4"]);
+    assert_eq!(told.code, 0);
+    let calls = server.calls("runs.logs");
+    assert_eq!(calls[0].method, Method::GET);
+    assert_eq!(calls[0].input, json!({ "runId": RUN, "limit": 1000 }));
+    assert_eq!(calls[1].input["from"], 3);
+
+    server.on("runs.logs", [page(1, Some(3))]);
+    let told = slipway(&["logs", RUN, "--limit", "2", "--json", "--url", &server.url]).told().await;
+    assert_eq!(told.json(), [line(1, "line 1"), line(2, "line 2")]);
+}
+
+#[tokio::test]
+async fn runs_are_canceled_and_retried_by_their_ids() {
+    let server = Server::start().await;
+    let mut canceling = run();
+    canceling["status"] = json!("canceling");
+    server
+        .on("runs.cancel", [Reply::Data(canceling)])
+        .on("runs.retry", [Reply::Data(run())])
+        .on("runs.get", [Reply::Data(details())]);
+    let told = slipway(&["cancel", RUN, "--url", &server.url]).told().await;
+    assert_eq!(told.stdout, "nightly #12 is canceling\n");
+    slipway(&["retry", RUN, "--from", "start", "--url", &server.url]).told().await;
+    assert_eq!(server.calls("runs.retry")[0].input, json!({ "runId": RUN, "from": "start" }));
+}
+
+#[tokio::test]
+async fn a_pipeline_is_made_from_a_definition_on_stdin() {
+    let server = Server::start().await;
+    server.on("pipelines.create", [Reply::Data(pipeline())]);
+    let arguments =
+        ["pipeline", "create", "nightly", "--file", "-", "--default-branch", "main", "--url", &server.url];
+    let told = slipway(&arguments).told_with_input("steps: []\n").await;
+    assert!(told.stdout.starts_with("Created nightly ("), "{}", told.stderr);
+    let input = json!({ "name": "nightly", "defaultBranch": "main", "definition": "steps: []\n" });
+    assert_eq!(server.calls("pipelines.create")[0].input, input);
+
+    let large = "#".repeat(256 * 1024 + 1);
+    let told = slipway(&arguments).told_with_input(&large).await;
+    assert_eq!(told.code, 2);
+    assert!(told.stderr.contains("larger than 256 KiB"));
+}
+
+#[tokio::test]
+async fn the_value_of_a_new_token_is_all_that_stdout_gets() {
+    let server = Server::start().await;
+    let token = json!({
+        "id": RUN, "name": "ci", "kind": "api", "role": "operator", "createdAt": "2026-11-24T00:00:00.000Z",
+        "expiresAt": null, "lastUsedAt": null,
+    });
+    server
+        .on("tokens.create", [Reply::Data(json!({ "token": token, "value": "slw_secret" }))])
+        .on("tokens.list", [Reply::Data(json!({ "items": [token], "nextCursor": null }))]);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "admin-secret\n").unwrap();
+    let path = file.path().to_str().unwrap();
+    let arguments =
+        ["token", "create", "ci", "--role", "operator", "--token-file", path, "--url", &server.url];
+    let told = slipway(&arguments).told().await;
+    assert_eq!(told.stdout, "slw_secret\n");
+    let call = &server.calls("tokens.create")[0];
+    assert_eq!(call.input, json!({ "name": "ci", "role": "operator" }));
+    assert_eq!(call.authorization.as_deref(), Some("Bearer admin-secret"));
+
+    let told = slipway(&["token", "list", "--url", &server.url]).told().await;
+    assert!(told.lines()[0].starts_with("NAME") && told.lines()[1].starts_with("ci"));
+    assert!(!told.stdout.contains("slw_secret"));
+}
+
+#[tokio::test]
+async fn settings_are_shown_with_their_sources_and_without_secrets() {
+    let secrets = |arguments: &[&str]| {
+        slipway(arguments)
+            .env("DATABASE_URL", "postgres://me:hunter2@db/ci")
+            .env("SLIPWAY_ADMIN_TOKEN", "hunter2-hunter2-hunter2")
+            .env("SLIPWAY_GRACE", "3s")
+    };
+    let told = secrets(&["config", "--set", "worker.concurrency=9"]).told().await;
+    assert_eq!(told.code, 0, "{}", told.stderr);
+    assert!(!told.stdout.contains("hunter2"));
+    let line =
+        |start: &str| told.lines().into_iter().find(|line| line.starts_with(start)).unwrap().to_owned();
+    assert!(line("grace").contains("\"3s\"") && line("grace").contains("# SLIPWAY_GRACE"));
+    assert!(line("concurrency").contains("--set worker.concurrency"));
+    assert!(line("streams_max").contains("# default"));
+
+    let told = secrets(&["config", "--json"]).told().await;
+    assert!(!told.stdout.contains("hunter2"));
+    let settings = &told.json()[0];
+    assert_eq!(settings["database.url"]["value"], "postgres://me:***@db/ci");
+    assert_eq!(settings["worker.grace"]["source"], "SLIPWAY_GRACE");
+}
+
+#[tokio::test]
+async fn the_doctor_fails_where_something_is_wrong_and_says_what_to_do() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let arguments = ["doctor", "--json", "--data-dir", path, "--url", &url];
+    let told = slipway(&arguments).env("SLIPWAY_PATH", "/nowhere").told().await;
+    assert_eq!(told.code, 1, "{}", told.stderr);
+    let report = &told.json()[0];
+    assert_eq!(report["ok"], false);
+    let checks = report["checks"].as_array().unwrap();
+    let check = |name: &str| checks.iter().find(|check| check["name"] == name).unwrap();
+    for name in ["data directory", "git", "sh", "redis"] {
+        assert_eq!(check(name)["verdict"], "fail", "{name}");
+        assert!(!check(name)["advice"].as_str().unwrap().is_empty());
+    }
+    assert_eq!(check("server")["verdict"], "warn", "a server need not run");
+    assert_eq!(check("clock")["verdict"], "ok");
+}
+
+/// `slipway logs … | head` is no error.
+#[tokio::test]
+async fn a_reader_that_has_gone_is_no_failure() {
+    let server = Server::start().await;
+    let long = "x".repeat(1 << 20);
+    let page =
+        |n: u64, next: u64| Reply::Data(json!({ "items": [line(n, &long)], "total": 9, "nextFrom": next }));
+    server.on("runs.logs", [page(1, 2), page(2, 3), page(3, 4), Reply::Error("CONFLICT", "read too far")]);
+    let script = "\"$0\" logs \"$1\" --url \"$2\" | head -c 1 > /dev/null; echo done";
+    let program = env!("CARGO_BIN_EXE_slipway");
+    let told: super::Told = tokio::process::Command::new("sh")
+        .args(["-c", script, program, RUN, &server.url])
+        .output()
+        .await
+        .unwrap()
+        .into();
+    assert_eq!((told.stdout.as_str(), told.stderr.as_str()), ("done\n", ""));
+}
