@@ -30,7 +30,7 @@ describe('without a token that is known, nothing is to be had', () => {
     for (const call of [
       client.pipelines.list.query({}),
       client.pipelines.trigger.mutate({ pipelineId }),
-      client.system.health.query(),
+      client.runs.list.query({}),
     ]) {
       expect(await failure(call)).toMatchObject({ code: 'UNAUTHORIZED', status: 401 });
     }

@@ -1,4 +1,4 @@
-import { createClient, type AppRouter } from '@slipway/client';
+import { createClient, type AppRouter, type LogLine, type RunState } from '@slipway/client';
 import { createTRPCClient, httpBatchLink, httpSubscriptionLink, splitLink, TRPCClientError } from '@trpc/client';
 import { EventSource } from 'eventsource';
 
@@ -30,11 +30,7 @@ export function connectPlainly(url: string, token: string) {
 }
 
 type PlainClient = ReturnType<typeof connectPlainly>;
-export type Run = Awaited<ReturnType<Client['pipelines']['trigger']['mutate']>>;
-type LogHandlers = Parameters<Client['pipelines']['streamLogs']['subscribe']>[1];
-type StateHandlers = Parameters<Client['pipelines']['watchRun']['subscribe']>[1];
-export type Line = Parameters<NonNullable<LogHandlers['onData']>>[0];
-export type State = Parameters<NonNullable<StateHandlers['onData']>>[0];
+export type { LogLine as Line, Run, RunState as State } from '@slipway/client';
 
 /** A subscription that is being collected. */
 export interface Following<T> {
@@ -67,24 +63,24 @@ function following<T>(
 }
 
 /** The lines of a run, from after line `after`. */
-export function followLog(client: Client, runId: string, after?: number): Following<Line> {
+export function followLog(client: Client, runId: string, after?: number): Following<LogLine> {
   const input = after === undefined ? { runId } : { runId, after };
-  return following<Line>((handlers) => client.pipelines.streamLogs.subscribe(input, handlers));
+  return following<LogLine>((handlers) => client.pipelines.streamLogs.subscribe(input, handlers));
 }
 
 /** The same by a plain tRPC client, which is given `{ id, data }`. */
-export function followLogPlainly(client: PlainClient, runId: string): Following<Line> {
-  return following<Line>(({ onData, ...handlers }) =>
+export function followLogPlainly(client: PlainClient, runId: string): Following<LogLine> {
+  return following<LogLine>(({ onData, ...handlers }) =>
     client.pipelines.streamLogs.subscribe({ runId }, { ...handlers, onData: (item) => onData(item.data) }),
   );
 }
 
-export function watch(client: Client, runId: string): Following<State> {
-  return following<State>((handlers) => client.pipelines.watchRun.subscribe({ runId }, handlers));
+export function watch(client: Client, runId: string): Following<RunState> {
+  return following<RunState>((handlers) => client.pipelines.watchRun.subscribe({ runId }, handlers));
 }
 
 /** The last state of a run, once no attempt follows any more. */
-export async function outcome(client: Client, runId: string): Promise<State> {
+export async function outcome(client: Client, runId: string): Promise<RunState> {
   const states = await watch(client, runId).done;
   const last = states.at(-1);
   if (last === undefined) throw new Error(`watchRun of ${runId} said nothing`);
@@ -92,12 +88,12 @@ export async function outcome(client: Client, runId: string): Promise<State> {
 }
 
 /** What the step itself printed, Slipway's own words left out. */
-export function printed(lines: Line[], stream: 'stdout' | 'stderr' = 'stdout'): string[] {
+export function printed(lines: LogLine[], stream: 'stdout' | 'stderr' = 'stdout'): string[] {
   return lines.filter((line) => line.stream === stream).map((line) => line.message);
 }
 
 /** Whether nothing is missing and nothing came twice; `first` is the number that the first line must have. */
-export function gapsIn(lines: Line[], first = 1): string[] {
+export function gapsIn(lines: LogLine[], first = 1): string[] {
   const gaps: string[] = [];
   for (const [index, line] of lines.entries()) {
     if (line.n !== first + index) gaps.push(`line ${index} is number ${line.n}, not ${first + index}`);
