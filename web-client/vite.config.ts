@@ -15,7 +15,10 @@ export default defineConfig({
     strictPort: true,
     // Everything that is not a file of this folder belongs to the server, so that a new path needs no entry here.
     proxy: {
-      '^/(?!$|\\?|index\\.html|src/|node_modules/|@|assets/|icon\\.svg)': { target: server, changeOrigin: false },
+      '^/(?!$|\\?|index\\.html|src/|node_modules/|@|assets/|icon\\.svg)': {
+        target: server,
+        changeOrigin: false,
+      },
     },
   },
 });

@@ -3,9 +3,19 @@ import { defineConfig } from 'vitest/config';
 /** What each suite runs on: all of it on the two that people use, a few calls on the two others. */
 const combinations = [
   { name: 'sqlite, private valkey', database: 'sqlite', redis: 'private', include: ['src/**/*.test.ts'] },
-  { name: 'postgres, redis, two workers', database: 'postgres', redis: 'shared', include: ['src/**/*.test.ts'] },
+  {
+    name: 'postgres, redis, two workers',
+    database: 'postgres',
+    redis: 'shared',
+    include: ['src/**/*.test.ts'],
+  },
   { name: 'sqlite, redis', database: 'sqlite', redis: 'shared', include: ['src/promise.test.ts'] },
-  { name: 'postgres, private valkey', database: 'postgres', redis: 'private', include: ['src/promise.test.ts'] },
+  {
+    name: 'postgres, private valkey',
+    database: 'postgres',
+    redis: 'private',
+    include: ['src/promise.test.ts'],
+  },
 ] as const;
 
 export default defineConfig({

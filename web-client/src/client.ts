@@ -18,6 +18,7 @@ export function isSignedOut(error: unknown): boolean {
 
 /** What went wrong, for a person. */
 export function words(error: unknown): string {
-  if (isSignedOut(error)) return 'You are not signed in. Open the link that the server printed when it started.';
+  if (isSignedOut(error))
+    return 'You are not signed in. Open the link that the server printed when it started.';
   return error instanceof Error ? error.message : String(error);
 }

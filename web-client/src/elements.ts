@@ -29,7 +29,11 @@ export function table(caption: string, heads: string[], rows: (Node | string)[][
     'table',
     { 'aria-label': caption },
     element('thead', {}, element('tr', {}, ...heads.map((head) => element('th', { scope: 'col' }, head)))),
-    element('tbody', {}, ...rows.map((row) => element('tr', {}, ...row.map((cell) => element('td', {}, cell))))),
+    element(
+      'tbody',
+      {},
+      ...rows.map((row) => element('tr', {}, ...row.map((cell) => element('td', {}, cell)))),
+    ),
   );
 }
 

@@ -41,7 +41,8 @@ export async function pipelinesPage(): Promise<Page> {
     }),
   ]);
   const nodes: Node[] = [element('h2', {}, 'Pipelines'), alert];
-  if (rows.length === 0) nodes.push(element('p', { class: 'quiet' }, 'There is none yet. Make the first one:'));
+  if (rows.length === 0)
+    nodes.push(element('p', { class: 'quiet' }, 'There is none yet. Make the first one:'));
   else nodes.push(table('Pipelines', ['Name', 'Repository', 'Action'], rows));
   if (nextCursor !== null) nodes.push(element('p', { class: 'quiet' }, 'The first hundred, by name.'));
   nodes.push(creation());
@@ -93,7 +94,10 @@ export async function pipelinePage(pipelineId: string): Promise<Page> {
     trpc.runs.list.query({ pipelineId, limit: RUNS_SHOWN }),
   ]);
   const alert = problems();
-  const branch = element('input', { name: 'branch', placeholder: pipeline.defaultBranch ?? 'default branch' });
+  const branch = element('input', {
+    name: 'branch',
+    placeholder: pipeline.defaultBranch ?? 'default branch',
+  });
   const trigger = action('Trigger', alert, async () => {
     const run = await trpc.pipelines.trigger.mutate({ pipelineId, branch: branch.value.trim() || null });
     window.location.hash = `#/runs/${run.id}`;
@@ -161,7 +165,8 @@ export async function runPage(runId: string): Promise<Page> {
   const retries = [retry('Retry what failed', 'failed'), retry('Run again', 'start')];
   const show = (now: RunState) => {
     state.replaceChildren(...stateNodes(now));
-    const ended = now.finishedAt !== null && !['queued', 'waiting', 'running', 'canceling'].includes(now.status);
+    const ended =
+      now.finishedAt !== null && !['queued', 'waiting', 'running', 'canceling'].includes(now.status);
     cancel.hidden = ended;
     for (const each of retries) each.hidden = !ended;
   };
@@ -186,7 +191,14 @@ function stateNodes(now: RunState): Node[] {
   const bar = element('progress', { max: '100', 'aria-label': 'Progress' });
   bar.value = now.progress;
   const nodes: Node[] = [
-    element('p', { role: 'status' }, statusText(now.status), ` ${now.progress}% `, bar, ` attempt ${now.attempt}`),
+    element(
+      'p',
+      { role: 'status' },
+      statusText(now.status),
+      ` ${now.progress}% `,
+      bar,
+      ` attempt ${now.attempt}`,
+    ),
   ];
   if (now.reason !== null) nodes.push(element('p', { class: 'quiet' }, now.reason));
   if (now.error !== null) nodes.push(element('p', { class: 'problem' }, now.error));

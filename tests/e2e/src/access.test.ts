@@ -1,6 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import { connect, connectPlainly, failure, followLog, followLogPlainly, printed, type Client } from './harness/client.js';
+import {
+  connect,
+  connectPlainly,
+  failure,
+  followLog,
+  followLogPlainly,
+  printed,
+  type Client,
+} from './harness/client.js';
 import { script } from './harness/definition.js';
 import { Installation } from './harness/installation.js';
 import { finish, runToEnd, unique } from './harness/runs.js';
@@ -11,14 +19,17 @@ const clients = {} as Record<'viewer' | 'operator' | 'admin', Client>;
 
 beforeAll(async () => {
   slipway = await Installation.start();
-  const pipeline = await slipway.client.pipelines.create.mutate({ name: 'guarded', definition: script('echo hello') });
+  const pipeline = await slipway.client.pipelines.create.mutate({
+    name: 'guarded',
+    definition: script('echo hello'),
+  });
   pipelineId = pipeline.id;
   for (const role of ['viewer', 'operator', 'admin'] as const) {
     const { value } = await slipway.client.tokens.create.mutate({ name: role, role });
     clients[role] = connect(slipway.url, value);
   }
 });
-afterAll(async () => await slipway.stop());
+afterAll(async () => await slipway?.stop());
 
 describe('without a token that is known, nothing is to be had', () => {
   const tokens: [string, string][] = [
@@ -78,8 +89,14 @@ describe('a role may do its own and no more', () => {
   });
 
   test('an admin changes pipelines', async () => {
-    const made = await clients.admin.pipelines.create.mutate({ name: unique('made'), definition: script('true') });
-    const changed = await clients.admin.pipelines.update.mutate({ pipelineId: made.id, description: 'changed' });
+    const made = await clients.admin.pipelines.create.mutate({
+      name: unique('made'),
+      definition: script('true'),
+    });
+    const changed = await clients.admin.pipelines.update.mutate({
+      pipelineId: made.id,
+      description: 'changed',
+    });
     expect(changed).toMatchObject({ id: made.id, description: 'changed', definition: made.definition });
     await clients.admin.pipelines.delete.mutate({ pipelineId: made.id });
   });

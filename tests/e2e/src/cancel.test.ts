@@ -12,14 +12,20 @@ let slipway: Installation;
 beforeAll(async () => {
   slipway = await Installation.start();
 });
-afterAll(async () => await slipway.stop());
+afterAll(async () => await slipway?.stop());
 
 describe('after runs.cancel no process of the step is left', () => {
   const scripts: [string, (sleep: string) => string][] = [
     ['a child in the background', (sleep) => `sh -c '${sleep} & ${sleep}'`],
     ['a child that began a session of its own', (sleep) => `setsid ${sleep} & ${sleep}`],
-    ['a child whose parent has ended', (sleep) => `(${sleep} &) ; (setsid sh -c '${sleep} & ${sleep}' &) ; ${sleep}`],
-    ['a child that ignores TERM', (sleep) => `(trap '' TERM; ${sleep}; ${sleep}) & trap '' TERM; ${sleep}; ${sleep}`],
+    [
+      'a child whose parent has ended',
+      (sleep) => `(${sleep} &) ; (setsid sh -c '${sleep} & ${sleep}' &) ; ${sleep}`,
+    ],
+    [
+      'a child that ignores TERM',
+      (sleep) => `(trap '' TERM; ${sleep}; ${sleep}) & trap '' TERM; ${sleep}; ${sleep}`,
+    ],
   ];
   test.each(scripts)('%s', async (_, of) => {
     const seconds = uniqueSeconds();
@@ -72,7 +78,9 @@ test('a queued run that is canceled never starts', async () => {
     definition: script(`echo busy >> '${effects}'; sleep ${seconds}`),
   });
   const busy = await Promise.all(
-    Array.from({ length: 5 * slipway.workerCount }, () => slipway.client.pipelines.trigger.mutate({ pipelineId })),
+    Array.from({ length: 5 * slipway.workerCount }, () =>
+      slipway.client.pipelines.trigger.mutate({ pipelineId }),
+    ),
   );
   await written(effects, busy.length);
   const queued = await slipway.client.pipelines.trigger.mutate({ pipelineId });

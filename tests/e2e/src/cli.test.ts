@@ -4,13 +4,14 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { definition, script } from './harness/definition.js';
 import { Installation } from './harness/installation.js';
+import { freePort } from './harness/ports.js';
 import { finish, unique, written } from './harness/runs.js';
 
 let slipway: Installation;
 beforeAll(async () => {
   slipway = await Installation.start();
 });
-afterAll(async () => await slipway.stop());
+afterAll(async () => await slipway?.stop());
 
 async function pipelineOf(text: string): Promise<string> {
   return (await slipway.client.pipelines.create.mutate({ name: unique('cli'), definition: text })).name;
@@ -18,13 +19,21 @@ async function pipelineOf(text: string): Promise<string> {
 
 describe('trigger --follow prints the log and exits with the outcome of the run', () => {
   test('0 when it succeeded', async () => {
-    const { code, output } = await slipway.cli('trigger', await pipelineOf(script('echo one; echo two')), '--follow');
+    const { code, output } = await slipway.cli(
+      'trigger',
+      await pipelineOf(script('echo one; echo two')),
+      '--follow',
+    );
     expect(output).toMatch(/one[^]*two/);
     expect(code).toBe(0);
   });
 
   test('1 when it failed', async () => {
-    const { code, output } = await slipway.cli('trigger', await pipelineOf(script('echo alas; exit 9')), '--follow');
+    const { code, output } = await slipway.cli(
+      'trigger',
+      await pipelineOf(script('echo alas; exit 9')),
+      '--follow',
+    );
     expect(output).toContain('alas');
     expect(code).toBe(1);
   });
@@ -47,9 +56,20 @@ describe('trigger --follow prints the log and exits with the outcome of the run'
     expect((await slipway.cli('trigger', name, '--follow')).code).toBe(4);
   });
 
-  test('5 when there is no such pipeline', async () => {
+  test('1 when there is no such pipeline', async () => {
     const { code, output } = await slipway.cli('trigger', 'no-such-pipeline', '--follow');
     expect(output).toContain('no-such-pipeline');
+    expect(code).toBe(1);
+  });
+
+  test('2 when it is used wrongly', async () => {
+    expect((await slipway.cli('trigger')).code).toBe(2);
+  });
+
+  test('5 when no server answers', async () => {
+    const nobody = `http://127.0.0.1:${await freePort()}`;
+    const { code, output } = await slipway.cli('trigger', 'any', '--follow', '--url', nobody);
+    expect(output).toContain(nobody);
     expect(code).toBe(5);
   });
 });

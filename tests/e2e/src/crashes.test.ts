@@ -14,7 +14,7 @@ let slipway: Installation;
 beforeEach(async () => {
   slipway = await Installation.start();
 });
-afterEach(async () => await slipway.stop());
+afterEach(async () => await slipway?.stop());
 
 const file = (name: string) => join(slipway.files, name);
 const numbers = (to: number) => Array.from({ length: to }, (_, index) => String(index + 1));
@@ -61,7 +61,11 @@ describe('server and workers are killed and started again three times amid a ste
       slipway.client,
       definition([
         { name: 'first', run: `echo first >> '${file('effects')}'` },
-        { name: 'second', needs: ['first'], run: `echo second >> '${file('effects')}'; ${waitFor(file('gate'))}` },
+        {
+          name: 'second',
+          needs: ['first'],
+          run: `echo second >> '${file('effects')}'; ${waitFor(file('gate'))}`,
+        },
         { name: 'third', needs: ['second'], run: `echo third >> '${file('effects')}'` },
       ]),
     );
@@ -126,9 +130,7 @@ test('a step whose supervisor was killed is run again, and status and log say so
 test('TERM ends server and workers with exit code 0, and the next ones finish what was running', async () => {
   const run = await trigger(
     slipway.client,
-    script(
-      `echo begun >> '${file('effects')}'; seq 1 100; ${waitFor(file('gate'))}; seq 101 200`,
-    ),
+    script(`echo begun >> '${file('effects')}'; seq 1 100; ${waitFor(file('gate'))}; seq 101 200`),
   );
   const stream = followLog(slipway.client, run.id);
   await until('half of the lines are there', () => printed(stream.items).length >= 100);

@@ -1,6 +1,11 @@
 import { createServer, type Server } from 'node:http';
 import { once } from 'node:events';
-import { createServer as createTcpServer, type AddressInfo, type Server as TcpServer, type Socket } from 'node:net';
+import {
+  createServer as createTcpServer,
+  type AddressInfo,
+  type Server as TcpServer,
+  type Socket,
+} from 'node:net';
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
@@ -17,13 +22,19 @@ let pipelineId: string;
 
 beforeAll(async () => {
   slipway = await Installation.start();
-  const pipeline = await slipway.client.pipelines.create.mutate({ name: 'plain', definition: script('true') });
+  const pipeline = await slipway.client.pipelines.create.mutate({
+    name: 'plain',
+    definition: script('true'),
+  });
   pipelineId = pipeline.id;
 });
-afterAll(async () => await slipway.stop());
+afterAll(async () => await slipway?.stop());
 
 /** A request as no typed client would send it: the status and tRPC's error. */
-async function raw(path: string, init: RequestInit = {}): Promise<{ status: number; code: string; body: string }> {
+async function raw(
+  path: string,
+  init: RequestInit = {},
+): Promise<{ status: number; code: string; body: string }> {
   const headers = { authorization: `Bearer ${slipway.adminToken}`, ...init.headers };
   const response = await fetch(`${slipway.url}/trpc/${path}`, { ...init, headers });
   const body = await response.text();
@@ -72,12 +83,18 @@ describe('what does not exist is NOT_FOUND', () => {
 describe('what is not asked rightly is refused with the right code', () => {
   test('the wrong method', async () => {
     expect(await raw('pipelines.trigger')).toMatchObject({ status: 405, code: 'METHOD_NOT_SUPPORTED' });
-    expect(await raw('system.health', post('{}'))).toMatchObject({ status: 405, code: 'METHOD_NOT_SUPPORTED' });
+    expect(await raw('system.health', post('{}'))).toMatchObject({
+      status: 405,
+      code: 'METHOD_NOT_SUPPORTED',
+    });
   });
 
   test('the wrong content type', async () => {
     const request = post(`pipelineId=${pipelineId}`, 'application/x-www-form-urlencoded');
-    expect(await raw('pipelines.trigger', request)).toMatchObject({ status: 415, code: 'UNSUPPORTED_MEDIA_TYPE' });
+    expect(await raw('pipelines.trigger', request)).toMatchObject({
+      status: 415,
+      code: 'UNSUPPORTED_MEDIA_TYPE',
+    });
   });
 
   test('JSON that is none', async () => {
@@ -87,11 +104,15 @@ describe('what is not asked rightly is refused with the right code', () => {
 
   test('a body that is too large', async () => {
     const body = JSON.stringify({ name: 'large', description: 'x'.repeat(32 * 1024 * 1024) });
-    expect(await raw('pipelines.create', post(body))).toMatchObject({ status: 413, code: 'PAYLOAD_TOO_LARGE' });
+    expect(await raw('pipelines.create', post(body))).toMatchObject({
+      status: 413,
+      code: 'PAYLOAD_TOO_LARGE',
+    });
   });
 
   test('a batch of more than a hundred calls', async () => {
-    const path = (calls: number) => `${Array.from({ length: calls }, () => 'system.health').join(',')}?batch=1&input=%7B%7D`;
+    const path = (calls: number) =>
+      `${Array.from({ length: calls }, () => 'system.health').join(',')}?batch=1&input=%7B%7D`;
     expect((await raw(path(101))).status).toBeGreaterThanOrEqual(400);
     expect((await raw(path(10))).status).toBe(200);
   });
@@ -108,12 +129,17 @@ describe('what is not asked rightly is refused with the right code', () => {
     expect(missing.body).toContain('pipelineId');
   });
 
-  const names = ['', ' ', 'x'.repeat(10_000), 'a\0b', 'a/../b', '-x'];
-  test.each(names.map((name) => [JSON.stringify(name.slice(0, 20)), name]))('a pipeline named %s', async (_, name) => {
-    const refused = await failure(slipway.client.pipelines.create.mutate({ name, definition: script('true') }));
-    expect(refused).toMatchObject({ code: 'BAD_REQUEST', status: 400 });
-    expect(refused.message).toContain('name');
-  });
+  const names = ['', ' ', 'x'.repeat(10_000), 'a\0b', 'a<b>', '-x', '../x'];
+  test.each(names.map((name) => [JSON.stringify(name.slice(0, 20)), name]))(
+    'a pipeline named %s',
+    async (_, name) => {
+      const refused = await failure(
+        slipway.client.pipelines.create.mutate({ name, definition: script('true') }),
+      );
+      expect(refused).toMatchObject({ code: 'BAD_REQUEST', status: 400 });
+      expect(refused.message).toContain('name');
+    },
+  );
 
   test('a name that is taken', async () => {
     const refused = await failure(
@@ -122,12 +148,25 @@ describe('what is not asked rightly is refused with the right code', () => {
     expect(refused).toMatchObject({ code: 'CONFLICT', status: 409 });
   });
 
-  const branches = ['--upload-pack=touch /tmp/x', '-x', '../..', 'a..b', 'a b', 'a\nb', 'a\0b', 'a~1', 'x'.repeat(10_000)];
-  test.each(branches.map((branch) => [JSON.stringify(branch.slice(0, 30)), branch]))('the branch %s', async (_, branch) => {
-    const refused = await failure(slipway.client.pipelines.trigger.mutate({ pipelineId, branch }));
-    expect(refused).toMatchObject({ code: 'BAD_REQUEST', status: 400 });
-    expect(refused.message).toContain('branch');
-  });
+  const branches = [
+    '--upload-pack=touch /tmp/x',
+    '-x',
+    '../..',
+    'a..b',
+    'a b',
+    'a\nb',
+    'a\0b',
+    'a~1',
+    'x'.repeat(10_000),
+  ];
+  test.each(branches.map((branch) => [JSON.stringify(branch.slice(0, 30)), branch]))(
+    'the branch %s',
+    async (_, branch) => {
+      const refused = await failure(slipway.client.pipelines.trigger.mutate({ pipelineId, branch }));
+      expect(refused).toMatchObject({ code: 'BAD_REQUEST', status: 400 });
+      expect(refused.message).toContain('branch');
+    },
+  );
 
   test('a run that has not ended cannot be retried', async () => {
     const run = await trigger(slipway.client, script('sleep 1000'));
@@ -139,9 +178,23 @@ describe('what is not asked rightly is refused with the right code', () => {
 
 describe('a definition that cannot be run is refused', () => {
   const broken: [string, string, string][] = [
-    ['a cycle', definition([{ name: 'a', run: 'x', needs: ['b'] }, { name: 'b', run: 'x', needs: ['a'] }]), 'needs'],
+    [
+      'a cycle',
+      definition([
+        { name: 'a', run: 'x', needs: ['b'] },
+        { name: 'b', run: 'x', needs: ['a'] },
+      ]),
+      'needs',
+    ],
     ['a step that needs itself', definition([{ name: 'a', run: 'x', needs: ['a'] }]), 'needs'],
-    ['two steps of one name', definition([{ name: 'a', run: 'x' }, { name: 'a', run: 'y' }]), 'name'],
+    [
+      'two steps of one name',
+      definition([
+        { name: 'a', run: 'x' },
+        { name: 'a', run: 'y' },
+      ]),
+      'name',
+    ],
     ['a need that is no step', definition([{ name: 'a', run: 'x', needs: ['nobody'] }]), 'needs'],
     ['no steps', 'steps: []\n', 'steps'],
     ['a key that is not known', 'steps:\n  - name: a\n    run: x\n    rum: y\n', 'rum'],
@@ -156,7 +209,9 @@ describe('a definition that cannot be run is refused', () => {
       expect(problem.message).toBeTruthy();
     }
     expect(problems.map((problem) => problem.path).join(' ')).toContain(path);
-    const refused = await failure(slipway.client.pipelines.create.mutate({ name: unique('broken'), definition: text }));
+    const refused = await failure(
+      slipway.client.pipelines.create.mutate({ name: unique('broken'), definition: text }),
+    );
     expect(refused).toMatchObject({ code: 'BAD_REQUEST', status: 400 });
   });
 
@@ -168,10 +223,12 @@ describe('a definition that cannot be run is refused', () => {
   });
 
   test('one that is too large', async () => {
+    // Beyond what a definition may have, within what a request may have.
+    const text = `${script('true')}\n#${'x'.repeat(300 * 1024)}`;
     const refused = await failure(
-      slipway.client.pipelines.create.mutate({ name: unique('large'), definition: script('x'.repeat(5 << 20)) }),
+      slipway.client.pipelines.create.mutate({ name: unique('large'), definition: text }),
     );
-    expect([400, 413]).toContain(refused.status);
+    expect(refused).toMatchObject({ code: 'BAD_REQUEST', status: 400 });
   });
 
   test('and one without a problem is not', async () => {
@@ -207,7 +264,9 @@ describe('a repository that gives nothing fails the run, with a reason', () => {
   });
 
   test('one that does not exist', async () => {
-    const { state } = await runToEnd(slipway.client, script('true'), { repository: 'file:///nowhere/at/all' });
+    const { state } = await runToEnd(slipway.client, script('true'), {
+      repository: 'file:///nowhere/at/all',
+    });
     expect(state.status).toBe('failed');
     expect(state.error).toBeTruthy();
   });
@@ -227,10 +286,15 @@ describe('a repository that gives nothing fails the run, with a reason', () => {
   });
 
   const urls = ['--upload-pack=touch /tmp/x', '-x', 'ext::sh -c id', 'a\0b', ''];
-  test.each(urls.map((url) => [JSON.stringify(url)]))('what is no repository is refused: %s', async (text) => {
-    const repository = JSON.parse(text) as string;
-    const refused = await failure(slipway.client.pipelines.create.mutate({ name: unique('odd'), repository }));
-    expect(refused).toMatchObject({ code: 'BAD_REQUEST', status: 400 });
-    expect(refused.message).toContain('repository');
-  });
+  test.each(urls.map((url) => [JSON.stringify(url)]))(
+    'what is no repository is refused: %s',
+    async (text) => {
+      const repository = JSON.parse(text) as string;
+      const refused = await failure(
+        slipway.client.pipelines.create.mutate({ name: unique('odd'), repository }),
+      );
+      expect(refused).toMatchObject({ code: 'BAD_REQUEST', status: 400 });
+      expect(refused.message).toContain('repository');
+    },
+  );
 });

@@ -29,7 +29,7 @@ beforeAll(async () => {
     'greeting.txt': 'hello from the repository\n',
   });
 });
-afterAll(async () => await slipway.stop());
+afterAll(async () => await slipway?.stop());
 
 describe('the three calls of the README', () => {
   test('trigger a run of a repository, stream its lines in order and watch it to the end', async () => {
@@ -53,7 +53,13 @@ describe('the three calls of the README', () => {
     for (const line of lines) expect(new Date(line.timestamp).toISOString().slice(0, 4)).toMatch(/^20\d\d$/);
 
     const last = states.at(-1);
-    expect(last).toMatchObject({ runId: run.id, status: 'succeeded', progress: 100, attempt: 1, commit: head });
+    expect(last).toMatchObject({
+      runId: run.id,
+      status: 'succeeded',
+      progress: 100,
+      attempt: 1,
+      commit: head,
+    });
     expect(last?.steps.map((step) => [step.name, step.status, step.exitCode])).toEqual([
       ['build', 'succeeded', 0],
       ['check', 'succeeded', 0],

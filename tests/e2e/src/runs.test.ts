@@ -14,7 +14,7 @@ let slipway: Installation;
 beforeAll(async () => {
   slipway = await Installation.start({ env: { DEPLOY_KEY: SERVER_SECRET } });
 });
-afterAll(async () => await slipway.stop());
+afterAll(async () => await slipway?.stop());
 
 const file = (name: string) => join(slipway.files, unique(name));
 
@@ -184,7 +184,11 @@ describe('what failed is tried again', () => {
       slipway.client,
       definition([
         { name: 'good', run: `echo good >> '${effects}'` },
-        { name: 'bad', needs: ['good'], run: `echo bad >> '${effects}'; [ -e '${cure}' ] || { touch '${cure}'; false; }` },
+        {
+          name: 'bad',
+          needs: ['good'],
+          run: `echo bad >> '${effects}'; [ -e '${cure}' ] || { touch '${cure}'; false; }`,
+        },
       ]),
     );
     const again = await slipway.client.runs.retry.mutate({ runId: run.id, from: 'failed' });

@@ -30,8 +30,8 @@ beforeAll(async () => {
   proxy = await CuttingProxy.start(slipway.port, CUT_AFTER_MS);
 });
 afterAll(async () => {
-  await proxy.stop();
-  await slipway.stop();
+  await proxy?.stop();
+  await slipway?.stop();
 });
 
 /** Not `toEqual` on the whole, whose message for 200,000 lines nobody could read. */

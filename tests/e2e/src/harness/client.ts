@@ -1,5 +1,11 @@
 import { createClient, type AppRouter, type LogLine, type RunState } from '@slipway/client';
-import { createTRPCClient, httpBatchLink, httpSubscriptionLink, splitLink, TRPCClientError } from '@trpc/client';
+import {
+  createTRPCClient,
+  httpBatchLink,
+  httpSubscriptionLink,
+  splitLink,
+  TRPCClientError,
+} from '@trpc/client';
 import { EventSource } from 'eventsource';
 
 /** The client that the bindings offer. */

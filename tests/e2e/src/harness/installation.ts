@@ -22,7 +22,8 @@ declare module 'vitest' {
 
 export function fromEnvironment(name: string): string {
   const value = process.env[name];
-  if (value === undefined || value === '') throw new Error(`${name} is not set: run the tests with \`make test\``);
+  if (value === undefined || value === '')
+    throw new Error(`${name} is not set: run the tests with \`make test\``);
   return value;
 }
 
@@ -187,7 +188,9 @@ export class Installation {
 
   private leftovers() {
     const redis = join(this.dir, 'redis');
-    return processesWith(this.dir).filter((found) => !found.command.includes(redis) && !this.isRedis(found.command));
+    return processesWith(this.dir).filter(
+      (found) => !found.command.includes(redis) && !this.isRedis(found.command),
+    );
   }
 
   private isRedis(command: string): boolean {

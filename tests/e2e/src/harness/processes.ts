@@ -2,6 +2,8 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
+import { Hopeless } from './until.js';
+
 /** How much of a program's output is kept for the message of a test that fails. */
 const OUTPUT_CHARACTERS_MAX = 64 * 1024;
 
@@ -32,7 +34,9 @@ export class Program {
   /** Throws with the program's output once it has ended, for conditions that it would have to fulfil. */
   mustRun(): void {
     if (!this.isRunning) {
-      throw new Error(`${this.name} has ended (${this.child.exitCode ?? this.child.signalCode}):\n${this.output}`);
+      throw new Hopeless(
+        `${this.name} has ended (${this.child.exitCode ?? this.child.signalCode}):\n${this.output}`,
+      );
     }
   }
 
@@ -67,11 +71,14 @@ export function processesWith(text: string): Found[] {
   const found: Found[] = [];
   for (const entry of readdirSync('/proc')) {
     if (!/^\d+$/.test(entry) || Number(entry) === process.pid) continue;
-    const command = readOrEmpty(() => readFileSync(`/proc/${entry}/cmdline`, 'utf8')).replaceAll('\0', ' ').trim();
+    const command = readOrEmpty(() => readFileSync(`/proc/${entry}/cmdline`, 'utf8'))
+      .replaceAll('\0', ' ')
+      .trim();
     // One that has ended and waits for its parent has no arguments any more.
     if (command === '') continue;
     const places = [command, readOrEmpty(() => readlinkSync(`/proc/${entry}/cwd`))];
-    for (const file of filesOf(entry)) places.push(readOrEmpty(() => readlinkSync(`/proc/${entry}/fd/${file}`)));
+    for (const file of filesOf(entry))
+      places.push(readOrEmpty(() => readlinkSync(`/proc/${entry}/fd/${file}`)));
     if (places.some((place) => place.includes(text))) found.push({ pid: Number(entry), command });
   }
   return found;

@@ -24,7 +24,15 @@ export class Repository {
       writeFileSync(join(this.dir, path), content);
     }
     this.git('add', '--all');
-    this.git('-c', 'user.name=Test', '-c', 'user.email=test@localhost', 'commit', '--quiet', '--message=Change');
+    this.git(
+      '-c',
+      'user.name=Test',
+      '-c',
+      'user.email=test@localhost',
+      'commit',
+      '--quiet',
+      '--message=Change',
+    );
     return this.git('rev-parse', 'HEAD');
   }
 

@@ -61,7 +61,11 @@ export function waitFor(path: string): string {
   return `until [ -e '${path}' ]; do sleep 0.05; done`;
 }
 
-export async function untilStatus(client: Client, runId: string, ...statuses: State['status'][]): Promise<void> {
+export async function untilStatus(
+  client: Client,
+  runId: string,
+  ...statuses: State['status'][]
+): Promise<void> {
   await until(`run ${runId} is ${statuses.join(' or ')}`, async () =>
     statuses.includes((await client.runs.get.query({ runId })).status),
   );
