@@ -22,7 +22,6 @@ export default defineConfig({
   test: {
     // Every installation is several processes, and the machine may have two cores.
     maxWorkers: 2,
-    minWorkers: 1,
     projects: combinations.map(({ name, database, redis, include }) => ({
       test: {
         name,

@@ -201,7 +201,7 @@ describe('a definition that cannot be run is refused', () => {
     ['text that is no YAML', 'steps: [\n', ''],
   ];
   test.each(broken)('%s', async (_, text, path) => {
-    const { problems } = await slipway.client.pipelines.validate.query({ definition: text });
+    const { problems } = await slipway.client.pipelines.validate.mutate({ definition: text });
     expect(problems.length).toBeGreaterThan(0);
     for (const problem of problems) {
       expect(problem.line).toBeGreaterThanOrEqual(1);
@@ -216,7 +216,7 @@ describe('a definition that cannot be run is refused', () => {
   });
 
   test('line and column of a problem are those of the text', async () => {
-    const { problems } = await slipway.client.pipelines.validate.query({
+    const { problems } = await slipway.client.pipelines.validate.mutate({
       definition: 'steps:\n  - name: a\n    run: x\n    rum: y\n',
     });
     expect(problems).toEqual([expect.objectContaining({ line: 4, column: 5 })]);
@@ -232,7 +232,7 @@ describe('a definition that cannot be run is refused', () => {
   });
 
   test('and one without a problem is not', async () => {
-    const { problems } = await slipway.client.pipelines.validate.query({ definition: script('true') });
+    const { problems } = await slipway.client.pipelines.validate.mutate({ definition: script('true') });
     expect(problems).toEqual([]);
   });
 });
