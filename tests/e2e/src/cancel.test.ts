@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { definition, script } from './harness/definition.js';
 import { Installation } from './harness/installation.js';
-import { processesWith } from './harness/processes.js';
+import { processesThatAre, processesWith } from './harness/processes.js';
 import { finish, linesOf, trigger, unique, uniqueSeconds, untilStatus, written } from './harness/runs.js';
 import { until } from './harness/until.js';
 
@@ -30,7 +30,7 @@ describe('after runs.cancel no process of the step is left', () => {
   test.each(scripts)('%s', async (_, of) => {
     const seconds = uniqueSeconds();
     const run = await trigger(slipway.client, script(of(`sleep ${seconds}`)));
-    await until('the step sleeps', () => processesWith(`sleep ${seconds}`).length > 0);
+    await until('the step sleeps', () => processesThatAre(`sleep ${seconds}`).length > 0);
     const asked = await slipway.client.runs.cancel.mutate({ runId: run.id });
     expect(['canceling', 'canceled']).toContain(asked.status);
     const { state } = await finish(slipway.client, run.id);
@@ -46,7 +46,7 @@ test('what a step prints while it is being ended belongs to its log', async () =
     slipway.client,
     script(`trap 'echo "cleaned up"; exit 1' TERM; echo ready; sleep ${seconds} & wait`),
   );
-  await until('the step sleeps', () => processesWith(`sleep ${seconds}`).length > 0);
+  await until('the step sleeps', () => processesThatAre(`sleep ${seconds}`).length > 0);
   await slipway.client.runs.cancel.mutate({ runId: run.id });
   const { state, lines } = await finish(slipway.client, run.id);
   expect(state.status).toBe('canceled');

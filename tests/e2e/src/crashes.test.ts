@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
-import { connectPlainly, followLog, followLogPlainly, gapsIn, printed } from './harness/client.js';
+import { connectPlainly, contents, followLog, followLogPlainly, gapsIn, printed } from './harness/client.js';
 import { definition, script } from './harness/definition.js';
 import { Installation } from './harness/installation.js';
 import { supervisorsIn } from './harness/processes.js';
@@ -142,5 +142,5 @@ test('TERM ends server and workers with exit code 0, and the next ones finish wh
   expect(state).toMatchObject({ status: 'succeeded', attempt: 1 });
   expect(linesOf(file('effects'))).toEqual(['begun']);
   expect(printed(lines)).toEqual(numbers(200));
-  expect(await stream.done).toEqual(lines);
+  expect(contents(await stream.done)).toEqual(contents(lines));
 });

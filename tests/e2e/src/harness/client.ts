@@ -93,9 +93,25 @@ export async function outcome(client: Client, runId: string): Promise<RunState> 
   return last;
 }
 
-/** What the step itself printed, Slipway's own words left out. */
+/** What the step itself printed, Slipway's own words left out, and lines that came in parts put together. */
 export function printed(lines: LogLine[], stream: 'stdout' | 'stderr' = 'stdout'): string[] {
-  return lines.filter((line) => line.stream === stream).map((line) => line.message);
+  const whole: string[] = [];
+  const lastOf = new Map<string | null, number>();
+  for (const line of lines) {
+    if (line.stream !== stream) continue;
+    const before = lastOf.get(line.step);
+    if (line.continued && before !== undefined) {
+      whole[before] = (whole[before] ?? '') + line.message;
+    } else {
+      lastOf.set(line.step, whole.push(line.message) - 1);
+    }
+  }
+  return whole;
+}
+
+/** Lines to be compared: an id may change its epoch when the log is read again, and `gapsIn` looks at the rest. */
+export function contents(lines: LogLine[]): Omit<LogLine, 'id'>[] {
+  return lines.map(({ id: _, ...line }) => line);
 }
 
 /** Whether nothing is missing and nothing came twice; `first` is the number that the first line must have. */

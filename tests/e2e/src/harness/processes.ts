@@ -92,6 +92,11 @@ function filesOf(pid: string): string[] {
   }
 }
 
+/** The processes that are exactly this: not the shell that is about to start it. */
+export function processesThatAre(command: string): Found[] {
+  return processesWith(command).filter((found) => found.command === command);
+}
+
 /** The processes that look after the steps of an installation. */
 export function supervisorsIn(dir: string): Found[] {
   return processesWith(dir).filter((found) => found.command.includes('__supervise'));
