@@ -15,7 +15,7 @@ declare module 'vitest' {
   interface ProvidedContext {
     /** `sqlite`: in the data directory. `postgres`: a database of its own. */
     database: 'sqlite' | 'postgres';
-    /** `private`: Slipway's own, one process for all. `shared`: one on a port, workers of their own. */
+    /** `private`: Slipway's own, one process for all. `shared`: one on a port. */
     redis: 'private' | 'shared';
   }
 }
@@ -79,7 +79,12 @@ export class Installation {
 
   /** How many processes run steps. */
   get workerCount(): number {
-    return this.redisKind === 'shared' ? 2 : 1;
+    return this.isAlone ? 1 : 2;
+  }
+
+  /** One process for all: several machines need a database and a Redis that all of them reach. */
+  private get isAlone(): boolean {
+    return this.databaseKind === 'sqlite' || this.redisKind === 'private';
   }
 
   private get programs(): Program[] {
@@ -132,7 +137,7 @@ export class Installation {
 
   /** Starts what does not run, on the ports and data directories that it had. */
   async startPrograms(): Promise<void> {
-    const alone = this.redisKind === 'private';
+    const alone = this.isAlone;
     if (!this.server?.isRunning) this.server = this.program('s', 'serve', ...(alone ? [] : ['--no-worker']));
     // Each worker is a machine of its own, as far as it can tell.
     for (let index = 0; index < (alone ? 0 : this.workerCount); index += 1) {
