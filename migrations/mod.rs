@@ -5,9 +5,8 @@ use sea_orm_migration::sea_orm::DbBackend;
 
 mod m0001_pipelines;
 mod m0002_runs;
-mod m0003_segments;
-mod m0004_tokens;
-mod m0005_workers;
+mod m0003_tokens;
+mod m0004_workers;
 
 #[derive(Debug)]
 pub(super) struct Migrator;
@@ -17,9 +16,8 @@ impl MigratorTrait for Migrator {
         vec![
             Box::new(m0001_pipelines::STEP),
             Box::new(m0002_runs::STEP),
-            Box::new(m0003_segments::STEP),
-            Box::new(m0004_tokens::STEP),
-            Box::new(m0005_workers::STEP),
+            Box::new(m0003_tokens::STEP),
+            Box::new(m0004_workers::STEP),
         ]
     }
 }

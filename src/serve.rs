@@ -80,9 +80,7 @@ struct Started {
 }
 
 async fn start(mut config: Config) -> Result<Started> {
-    if let Err(error) = executor::become_subreaper() {
-        tracing::warn!(%error, "What a killed supervisor leaves behind will be found more slowly");
-    }
+    executor::become_subreaper();
     config.data_dir = make_data_dir(&config.data_dir)?;
     let admin_token = match &config.auth.admin_token {
         Some(token) => token.clone(),

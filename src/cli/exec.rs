@@ -64,7 +64,7 @@ pub(super) async fn run(output: Output, loaded: &Loaded, arguments: ExecArgument
             .create(dir)
             .map_err(|error| Failure::failed(format!("cannot make {}: {error}", dir.display())))?;
     }
-    executor::become_subreaper()?;
+    executor::become_subreaper();
     let (sender, events) = mpsc::channel(EVENTS_WAITING_MAX);
     let config = &loaded.config;
     let mut execution = Execution {

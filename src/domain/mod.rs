@@ -9,7 +9,6 @@ pub mod ids;
 pub mod log;
 pub mod mask;
 pub mod pipeline;
-pub mod plan;
 pub mod run;
 pub mod secret;
 pub mod text;

@@ -33,7 +33,6 @@ mod plans;
 
 mod run_rows;
 pub mod runs;
-pub mod segments;
 mod steps;
 pub mod tokens;
 pub mod workers;

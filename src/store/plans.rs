@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use sea_orm::sqlx::{self, Row as _};
 use sea_orm::{ConnectionTrait as _, DbBackend, EntityTrait, Select, Statement};
 
-use super::{Store, pipelines, runs, segments, steps, tokens, workers};
+use super::{Store, pipelines, runs, steps, tokens, workers};
 use crate::config::DatabaseConfig;
 use crate::domain::ids::{PipelineId, RunId, TokenId};
 use crate::domain::run::RunStatus;
@@ -58,7 +58,6 @@ fn cases() -> Vec<Case> {
         case("a pipeline by name", "pipelines_name", pipelines::by_name("n")),
         case("pipelines", "pipelines_name", pipelines::list_query(None, None, 21)),
         case("pipelines after one", "pipelines_name", pipelines::list_query(None, Some("n".to_owned()), 21)),
-        case("segments", "segments_pkey", segments::list_query(&run_id)),
         case("a token by hash", "tokens_hash", tokens::by_hash(&[0; 32])),
         case("tokens", "tokens_kind", tokens::list_query(TokenKind::Session, None, 21)),
         case(
@@ -116,7 +115,7 @@ async fn sqlite_answers_each_query_from_an_index() {
     let data_dir = tempfile::tempdir().unwrap();
     let store = store(None, data_dir.path()).await;
     // What SQLite calls the indexes of primary keys.
-    let names = ["runs", "steps", "segments"]
+    let names = ["runs", "steps"]
         .map(|table| (format!("{table}_pkey"), format!("sqlite_autoindex_{table}_1")));
     let names = BTreeMap::from(names);
     for case in cases() {
@@ -175,17 +174,15 @@ const ROWS: &str = "
     SELECT 'p' || n, 'name ' || n, 'name ' || n, 1, 0, 0 FROM generate_series(0, 2000) n;
     INSERT INTO runs (id, number, pipeline_id, pipeline_name, status, progress, attempt, attempts_max, branch,
         trigger_kind, trigger_by, version, epoch, lines, created_at, finished_at, cancel_requested, losses, settled,
-        archived, idempotency_key, inputs)
+        archived, restart, idempotency_key, inputs)
     SELECT '01890a5d-ac96-774b-bcce-' || lpad(n::text, 12, '0'), n, 'p' || n % 20, 'name',
         CASE WHEN n % 100 = 0 THEN 'running' WHEN n % 100 = 1 THEN 'timed_out' WHEN n % 100 = 2 THEN 'queued'
             ELSE 'succeeded' END,
         0, 1, 1, CASE WHEN n % 10 < 5 THEN 'main' ELSE 'b' || n % 10 END, 'api', 'a', 1, 1, 0, 0,
-        CASE WHEN n % 100 IN (0, 2) THEN NULL ELSE n END, FALSE, 0, n % 200 <> 7, n % 200 <> 7, 'k' || n, '{}'
+        CASE WHEN n % 100 IN (0, 2) THEN NULL ELSE n END, FALSE, 0, n % 200 <> 7, n % 200 <> 7, FALSE, 'k' || n, '{}'
     FROM generate_series(1, 10000) n;
     INSERT INTO steps (run_id, position, attempt, name, status, needs)
     SELECT id, position, 1, 'step', 'succeeded', '[]' FROM runs, generate_series(0, 1) position;
-    INSERT INTO segments (run_id, first_n, last_n, object, frames)
-    SELECT id, 1, 2, 'o', '' FROM runs;
     INSERT INTO tokens (id, hash, name, kind, role, created_at)
     SELECT 't' || n, sha256(n::text::bytea), 'n' || n, CASE WHEN n % 2 = 0 THEN 'api' ELSE 'session' END, 'admin', 0
     FROM generate_series(1, 3000) n;

@@ -3,7 +3,6 @@
 
 pub(in crate::store) mod pipeline;
 pub(in crate::store) mod run;
-pub(in crate::store) mod segment;
 pub(in crate::store) mod step;
 pub(in crate::store) mod token;
 pub(in crate::store) mod worker;

@@ -33,8 +33,8 @@ pub(crate) fn all(bytes: fn(&str) -> String) -> Vec<Fixture> {
             vec![format!(
                 "INSERT INTO runs (id, number, pipeline_id, pipeline_name, status, progress, attempt, attempts_max, \
                  branch, trigger_kind, trigger_by, version, epoch, lines, created_at, finished_at, cancel_requested, \
-                 losses, settled, archived, inputs) VALUES ('{RUN}', 1, '{PIPELINE}', 'Bau', 'succeeded', 100, 1, 3, \
-                 'main', 'api', 'admin', 4, 1, 2, 7, 8, FALSE, 0, TRUE, TRUE, '{{\"a\":\"b\"}}')"
+                 losses, settled, archived, restart, inputs) VALUES ('{RUN}', 1, '{PIPELINE}', 'Bau', 'succeeded', 100, 1, 3, \
+                 'main', 'api', 'admin', 4, 1, 2, 7, 8, FALSE, 0, TRUE, TRUE, FALSE, '{{\"a\":\"b\"}}')"
             )],
         ),
         fixture(
@@ -46,15 +46,7 @@ pub(crate) fn all(bytes: fn(&str) -> String) -> Vec<Fixture> {
             )],
         ),
         fixture(
-            "m0003_segments",
-            "segments",
-            vec![format!(
-                "INSERT INTO segments (run_id, first_n, last_n, object, frames) VALUES ('{RUN}', 1, 2, 'o', {})",
-                bytes("00ff")
-            )],
-        ),
-        fixture(
-            "m0004_tokens",
+            "m0003_tokens",
             "tokens",
             vec![format!(
                 "INSERT INTO tokens (id, hash, name, kind, role, created_at) \
@@ -63,7 +55,7 @@ pub(crate) fn all(bytes: fn(&str) -> String) -> Vec<Fixture> {
             )],
         ),
         fixture(
-            "m0005_workers",
+            "m0004_workers",
             "workers",
             vec![format!(
                 "INSERT INTO workers (id, host, name, started_at, seen_at) VALUES ('{WORKER}', '{HOST}', 'w', 1, 2)"

@@ -32,7 +32,6 @@ mod migrations;
 mod opening;
 mod pipelines;
 mod runs;
-mod segments;
 mod tokens;
 mod workers;
 

@@ -2,7 +2,7 @@
 
 use super::{Step, Types};
 
-pub(super) const STEP: Step = Step { name: "m0004_tokens", up };
+pub(super) const STEP: Step = Step { name: "m0003_tokens", up };
 
 fn up(types: &Types) -> String {
     let Types { text, bytes, .. } = types;

@@ -2,7 +2,7 @@
 
 use super::{Step, Types};
 
-pub(super) const STEP: Step = Step { name: "m0005_workers", up };
+pub(super) const STEP: Step = Step { name: "m0004_workers", up };
 
 fn up(types: &Types) -> String {
     let Types { text, often_updated, .. } = types;
