@@ -506,7 +506,7 @@ exitCode: number | null;
  */
 reason: string | null;
 /**
- * Counts from 1; 0 before it began.
+ * Counts from 1, over all attempts of the run; a step that is `pending` has yet to begin it.
  */
 attempt: number; needs: string[]; startedAt: Timestamp | null; finishedAt: Timestamp | null;
 /**
