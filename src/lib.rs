@@ -5,5 +5,6 @@ pub mod config;
 pub mod domain;
 pub mod error;
 pub mod executor;
+pub mod jobs;
 pub mod services;
 pub mod store;

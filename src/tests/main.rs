@@ -4,3 +4,4 @@
 
 mod checkout;
 mod definition;
+mod private_redis;

@@ -1,0 +1,3 @@
+//! The queue of runs, in BullMQ's layout on Redis.
+
+pub mod server;
