@@ -18,7 +18,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus, Stdio};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -27,6 +27,8 @@ use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::{Pid, PidfdFlags, Signal, getppid, pidfd_open, pidfd_send_signal};
 use rustix::process::{geteuid, set_parent_process_death_signal};
 use sha2::{Digest, Sha256};
+
+use crate::error::{Error, Result};
 
 /// The first argument of a process that is to become the server.
 pub const HELPER_ARGUMENT: &str = "__redis";
@@ -49,7 +51,7 @@ const STOP_GRACE: Duration = Duration::from_secs(10);
 const READY_INTERVAL: Duration = Duration::from_millis(5);
 
 #[derive(Debug, thiserror::Error)]
-pub enum PrivateServerError {
+enum PrivateServerError {
     #[error(
         "there is no Redis: neither REDIS_URL nor SLIPWAY_REDIS_SERVER is set, and neither valkey-server nor \
          redis-server is beside this program or on the PATH. `make setup` gets one, and so does `apt install \
@@ -72,35 +74,26 @@ impl PrivateServerError {
     }
 }
 
-/// What a private server needs to know.
-#[derive(Debug, Clone)]
-pub struct PrivateServerSettings {
-    /// Its files go into `redis` there.
-    pub data_dir: PathBuf,
-    /// The server's program; none: looked for beside this program and on `search_path`.
-    pub program: Option<PathBuf>,
-    /// As the PATH is written.
-    pub search_path: String,
-    /// The program that dispatches [`HELPER_ARGUMENT`] to [`run_private`].
-    pub helper: PathBuf,
+impl From<PrivateServerError> for Error {
+    fn from(error: PrivateServerError) -> Self {
+        Self::unavailable("Redis", error)
+    }
 }
 
-impl PrivateServerSettings {
-    /// With this very program as helper, also after its file has been replaced.
-    pub fn new(data_dir: &Path, program: Option<&Path>, search_path: &str) -> Self {
-        Self {
-            data_dir: data_dir.to_owned(),
-            program: program.map(Path::to_owned),
-            search_path: search_path.to_owned(),
-            helper: PathBuf::from("/proc/self/exe"),
-        }
-    }
+/// Another program than this one as the helper: for tests, whose program is not the server's.
+static HELPER_PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+
+/// Makes `program`, which must dispatch [`HELPER_ARGUMENT`] to [`run_private`], the helper of all servers that
+/// this process starts. Only the first call counts.
+pub fn set_helper_program(program: &Path) {
+    let _ = HELPER_PROGRAM.set(program.to_owned());
 }
 
 /// Keeps a server running until it is stopped or dropped.
 #[derive(Debug)]
 pub struct PrivateServer {
     socket: PathBuf,
+    url: String,
     log: PathBuf,
     shared: Arc<Shared>,
     keeper: Option<JoinHandle<()>>,
@@ -130,10 +123,23 @@ impl Shared {
 
 impl PrivateServer {
     /// Starts the server, or waits in line behind another process that has it. Returns before it answers:
-    /// `wait_ready` tells.
-    pub fn start(settings: &PrivateServerSettings) -> Result<Self, PrivateServerError> {
-        let program = find_program(settings)?;
-        let dir = settings.data_dir.join("redis");
+    /// `wait_ready` tells. Its files go into `redis` in the data directory. Without a `program` it is looked for
+    /// beside this one and on `search_path`, which is written as the PATH is.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if there is no program, no directory or no thread for it.
+    pub fn start(data_dir: &Path, program: Option<&Path>, search_path: &str) -> Result<Self> {
+        Ok(Self::launch(data_dir, program, search_path)?)
+    }
+
+    fn launch(
+        data_dir: &Path,
+        program: Option<&Path>,
+        search_path: &str,
+    ) -> Result<Self, PrivateServerError> {
+        let program = find_program(program, search_path)?;
+        let dir = data_dir.join("redis");
         make_private_dir(&dir)?;
         // All processes that share it must come to the same socket, whatever they call it.
         let dir = dir.canonicalize().map_err(PrivateServerError::io("finding", &dir))?;
@@ -141,7 +147,8 @@ impl PrivateServer {
         let log = dir.join("redis.log");
         let shared = Arc::new(Shared::default());
         let keeper = Keeper {
-            helper: settings.helper.clone(),
+            // This very program, also after its file has been replaced.
+            helper: HELPER_PROGRAM.get().cloned().unwrap_or_else(|| PathBuf::from("/proc/self/exe")),
             arguments: [program, dir, socket.clone()].map(PathBuf::into_os_string),
             shared: Arc::clone(&shared),
         };
@@ -151,7 +158,9 @@ impl PrivateServer {
             .name("private-redis".to_owned())
             .spawn(move || keeper.keep())
             .map_err(PrivateServerError::io("starting a thread for", &socket))?;
-        Ok(Self { socket, log, shared, keeper: Some(keeper) })
+        let path = percent_encoding::percent_encode(socket.as_os_str().as_bytes(), URL_ESCAPED);
+        let url = format!("redis+unix://{path}");
+        Ok(Self { socket, url, log, shared, keeper: Some(keeper) })
     }
 
     pub fn socket(&self) -> &Path {
@@ -159,13 +168,16 @@ impl PrivateServer {
     }
 
     /// The address for Redis clients.
-    pub fn url(&self) -> String {
-        let path = percent_encoding::percent_encode(self.socket.as_os_str().as_bytes(), URL_ESCAPED);
-        format!("redis+unix://{path}")
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// Waits until the server answers, this process's or the one that another process has.
-    pub async fn wait_ready(&self, timeout: Duration) -> Result<(), PrivateServerError> {
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`, with what its log says, if it does not in time.
+    pub async fn wait_ready(&self, timeout: Duration) -> Result<()> {
         let wait = async {
             let mut interval = tokio::time::interval(READY_INTERVAL);
             loop {
@@ -179,7 +191,7 @@ impl PrivateServer {
             let failure = self.shared.state().last_failure.clone();
             let reason = failure.unwrap_or_else(|| "it has not ended, and says nothing".to_owned());
             let reason = format!("{reason}; the end of {}:\n{}", self.log.display(), tail(&self.log));
-            PrivateServerError::NotReady { seconds: timeout.as_secs(), reason }
+            PrivateServerError::NotReady { seconds: timeout.as_secs(), reason }.into()
         })
     }
 
@@ -253,16 +265,16 @@ fn tail(log: &Path) -> String {
     read().unwrap_or_else(|error| format!("({error})"))
 }
 
-fn find_program(settings: &PrivateServerSettings) -> Result<PathBuf, PrivateServerError> {
-    if let Some(program) = &settings.program {
+fn find_program(program: Option<&Path>, search_path: &str) -> Result<PathBuf, PrivateServerError> {
+    if let Some(program) = program {
         return if program.is_file() {
             program.canonicalize().map_err(PrivateServerError::io("finding", program))
         } else {
-            Err(PrivateServerError::ProgramMissing(program.clone()))
+            Err(PrivateServerError::ProgramMissing(program.to_owned()))
         };
     }
     let beside = std::env::current_exe().ok().and_then(|program| program.parent().map(Path::to_owned));
-    let path: Vec<PathBuf> = std::env::split_paths(&settings.search_path).collect();
+    let path: Vec<PathBuf> = std::env::split_paths(search_path).collect();
     beside
         .into_iter()
         .chain(path)

@@ -6,7 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use redis::AsyncCommands;
-use slipway::jobs::server::{PrivateServer, PrivateServerError, PrivateServerSettings};
+use slipway::error::Result;
+use slipway::jobs::server::{self, PrivateServer};
 
 /// Long beside anything that happens here, so that only what hangs reaches it.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -19,17 +20,15 @@ fn program() -> PathBuf {
     program
 }
 
-fn settings(data_dir: &Path) -> PrivateServerSettings {
-    PrivateServerSettings {
-        helper: env!("CARGO_BIN_EXE_slipway").into(),
-        ..PrivateServerSettings::new(data_dir, Some(&program()), "")
-    }
-}
-
 async fn start(data_dir: &Path) -> PrivateServer {
-    let server = PrivateServer::start(&settings(data_dir)).unwrap();
+    let server = launch(data_dir, Some(&program()), "").unwrap();
     server.wait_ready(DEADLINE).await.unwrap();
     server
+}
+
+fn launch(data_dir: &Path, program: Option<&Path>, search_path: &str) -> Result<PrivateServer> {
+    server::set_helper_program(Path::new(env!("CARGO_BIN_EXE_slipway")));
+    PrivateServer::start(data_dir, program, search_path)
 }
 
 async fn connect(url: &str) -> Option<redis::aio::MultiplexedConnection> {
@@ -89,7 +88,7 @@ async fn holds_a_server_where_it_is_told_to() {
 async fn data_survives_a_stop() {
     let dir = tempfile::tempdir().unwrap();
     let server = start(dir.path()).await;
-    let url = server.url();
+    let url = server.url().to_owned();
     let () = connect(&url).await.unwrap().set("key", "value").await.unwrap();
     let policy: (String, String) = redis::cmd("CONFIG")
         .arg("GET")
@@ -104,7 +103,7 @@ async fn data_survives_a_stop() {
     assert!(connect(&url).await.is_none());
 
     let server = start(dir.path()).await;
-    let value: String = connect(&server.url()).await.unwrap().get("key").await.unwrap();
+    let value: String = connect(server.url()).await.unwrap().get("key").await.unwrap();
     assert_eq!(value, "value");
     let mode = std::fs::metadata(server.socket().parent().unwrap()).unwrap();
     assert_eq!(std::os::unix::fs::MetadataExt::mode(&mode) & 0o077, 0, "nobody else gets at the socket");
@@ -114,7 +113,7 @@ async fn data_survives_a_stop() {
 async fn a_server_that_is_killed_is_started_again() {
     let dir = tempfile::tempdir().unwrap();
     let server = start(dir.path()).await;
-    let url = server.url();
+    let url = server.url().to_owned();
     let first = server_pid(&url).await.unwrap();
     kill(first);
     until("another server answers", async || server_pid(&url).await.is_some_and(|pid| pid != first)).await;
@@ -142,7 +141,7 @@ async fn processes_share_one_server_and_another_takes_over() {
     let dir = tempfile::tempdir().unwrap();
     let mut first = hold(dir.path());
     let second = start(dir.path()).await;
-    let url = second.url();
+    let url = second.url().to_owned();
     let pid = server_pid(&url).await.unwrap();
     assert_eq!(
         std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap().split(' ').nth(3),
@@ -168,9 +167,9 @@ async fn processes_share_one_server_and_another_takes_over() {
 async fn who_does_not_have_the_server_does_not_stop_it() {
     let dir = tempfile::tempdir().unwrap();
     let first = start(dir.path()).await;
-    let pid = server_pid(&first.url()).await;
+    let pid = server_pid(first.url()).await;
     start(dir.path()).await.stop().await;
-    assert_eq!(server_pid(&first.url()).await, pid);
+    assert_eq!(server_pid(first.url()).await, pid);
 }
 
 #[tokio::test]
@@ -180,32 +179,31 @@ async fn a_directory_too_deep_for_a_socket_has_a_short_one_elsewhere() {
     let server = start(&deep).await;
     assert!(server.socket().as_os_str().len() < 108);
     assert!(!server.socket().starts_with(dir.path()));
-    assert!(server_pid(&server.url()).await.is_some());
+    assert!(server_pid(server.url()).await.is_some());
     let short = server.socket().parent().unwrap().to_owned();
     server.stop().await;
     std::fs::remove_dir_all(short).unwrap();
 
     let server = start(&dir.path().join("a?b %41ä")).await;
-    assert!(server_pid(&server.url()).await.is_some(), "{}", server.url());
+    assert!(server_pid(server.url()).await.is_some(), "{}", server.url());
 }
 
 #[tokio::test]
 async fn a_server_that_cannot_start_says_why() {
     let dir = tempfile::tempdir().unwrap();
-    let mut wrong = settings(dir.path());
-    wrong.program = Some("/bin/false".into());
-    let server = PrivateServer::start(&wrong).unwrap();
-    let error = server.wait_ready(Duration::from_millis(500)).await.unwrap_err().to_string();
+    let start = |program: Option<&str>, path: &str| launch(dir.path(), program.map(Path::new), path);
+    let server = start(Some("/bin/false"), "").unwrap();
+    let error = server.wait_ready(Duration::from_millis(500)).await.unwrap_err().chain();
     assert!(error.contains("exit code 1"), "{error}");
+    drop(server);
 
-    wrong.program = Some(dir.path().join("nothing"));
-    assert!(matches!(PrivateServer::start(&wrong), Err(PrivateServerError::ProgramMissing(_))));
-    wrong.program = None;
-    let error = PrivateServer::start(&wrong).unwrap_err().to_string();
+    let error = start(Some("/nothing/here"), "").unwrap_err().chain();
+    assert!(error.contains("/nothing/here"), "{error}");
+    let error = start(None, "").unwrap_err().chain();
     for word in ["SLIPWAY_REDIS_SERVER", "make setup", "apt install", "REDIS_URL"] {
         assert!(error.contains(word), "{error}");
     }
 
-    wrong.search_path = format!("relative:{}", program().parent().unwrap().display());
-    PrivateServer::start(&wrong).unwrap().wait_ready(DEADLINE).await.unwrap();
+    let search_path = format!("relative:{}", program().parent().unwrap().display());
+    start(None, &search_path).unwrap().wait_ready(DEADLINE).await.unwrap();
 }
