@@ -118,9 +118,8 @@ impl Started {
 /// The data directory, made if it is not there, without links in its path.
 fn make_data_dir(path: &Path) -> Result<PathBuf> {
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
-    made.and_then(|()| path.canonicalize()).map_err(|error| {
-        Error::invalid("data_dir", format!("{} cannot be used: {error}", path.display()))
-    })
+    made.and_then(|()| path.canonicalize())
+        .map_err(|error| Error::invalid("data_dir", format!("{} cannot be used: {error}", path.display())))
 }
 
 /// A worker that cannot work takes the whole process down, rather than leaving runs waiting unseen.

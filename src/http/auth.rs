@@ -43,7 +43,8 @@ fn check_origin(public_url: Option<&str>, parts: &Parts) -> Result<()> {
     let is_own = match public_url {
         Some(url) => origin == url.trim_end_matches('/'),
         None => {
-            let host = text(header::HOST).or_else(|| parts.uri.authority().map(|authority| authority.as_str()));
+            let host =
+                text(header::HOST).or_else(|| parts.uri.authority().map(|authority| authority.as_str()));
             origin.split_once("://").is_some_and(|(_, origin)| Some(origin) == host)
         }
     };

@@ -111,7 +111,8 @@ async fn call(State(http): State<Http>, request: Request) -> Response {
     };
     let app = http.app.clone();
     wire::handle(&http.rpc, request, |incoming| async move {
-        let actor = auth::actor(&app, &incoming.parts).await.map_err(|error| rpc::refuse(&error, &request_id))?;
+        let actor =
+            auth::actor(&app, &incoming.parts).await.map_err(|error| rpc::refuse(&error, &request_id))?;
         Ok(Ctx { app, actor, request_id })
     })
     .await

@@ -56,7 +56,10 @@ pub(super) async fn enter(State(http): State<Http>, Path(code): Path<String>) ->
         Ok(session) => session,
         Err(error) => {
             tracing::error!(error = error.chain(), "A browser could not be signed in");
-            return plain(StatusCode::SERVICE_UNAVAILABLE, "The database is not there. Try again in a moment.");
+            return plain(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The database is not there. Try again in a moment.",
+            );
         }
     };
     let is_secure = http.app.config.http.public_url.as_deref().is_some_and(|url| url.starts_with("https://"));

@@ -44,7 +44,7 @@ impl ExecuteRuns {
         };
         // A second delivery of a run that this process has means that the queue took the first for stalled.
         let Some(_held) = self.running.enter(&run) else { return Outcome::Later(now().plus(LOOK_AGAIN)) };
-        match self.carry_on(&run, &delivery).await {
+        match Box::pin(self.carry_on(&run, &delivery)).await {
             Ok(outcome) => outcome,
             Err(error) => {
                 if self.shutdown.is_cancelled() {
@@ -66,7 +66,7 @@ impl ExecuteRuns {
             };
         let dir = RunDir::of(&self.app, &claimed.record)
             .map_err(|error| Error::internal("making the directory of a run", error))?;
-        match self.drive(claimed, dir, delivery).await? {
+        match Box::pin(self.drive(claimed, dir, delivery)).await? {
             Left::Ended(Ending::Succeeded) => Ok(Outcome::Done),
             Left::Ended(Ending::RetryLater(reason)) => Ok(Outcome::Retry(reason)),
             Left::Ended(Ending::Failed(reason) | Ending::TimedOut(reason)) => Ok(Outcome::GiveUp(reason)),
@@ -89,7 +89,7 @@ impl ExecuteRuns {
         let reporter = delivery.reporter();
         let driver =
             Driver::new(&self.app, claimed, dir, log, offsets, reporter, self.shutdown.clone()).await;
-        driver.drive().await
+        Box::pin(driver.drive()).await
     }
 }
 
