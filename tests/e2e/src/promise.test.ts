@@ -19,7 +19,7 @@ retry: { attempts: 1 }
 steps:
   - name: build
     run: |
-      echo "building $SLIPWAY_BRANCH"
+      echo "building $SLIPWAY_RUN_BRANCH"
       echo "a word on stderr" >&2
       cat greeting.txt
   - name: check

@@ -16,6 +16,9 @@ beforeAll(async () => {
 });
 afterAll(async () => await slipway?.stop());
 
+/** A retry on another machine, which cannot reach the workspace, begins with the first step. */
+const restartsAllowed = (here: string[], elsewhere: string[]) =>
+  slipway.workerCount === 1 ? [here] : [here, elsewhere];
 const file = (name: string) => join(slipway.files, unique(name));
 
 test('fifty triggers at once all run, never more than five side by side in a worker', async () => {
@@ -170,10 +173,14 @@ describe('what failed is tried again', () => {
       ),
     );
     expect(state).toMatchObject({ status: 'failed', attempt: 2 });
-    expect(linesOf(effects)).toEqual(['good', 'bad', 'bad', 'tidy']);
+    expect(
+      restartsAllowed(['good', 'bad', 'bad', 'tidy'], ['good', 'bad', 'good', 'bad', 'tidy']),
+    ).toContainEqual(linesOf(effects));
     const details = await slipway.client.runs.get.query({ runId: run.id });
-    expect(details.earlierSteps.map((step) => [step.name, step.attempt, step.status])).toEqual([
-      ['bad', 1, 'failed'],
+    expect(details.earlierSteps.map((step) => [step.name, step.attempt, step.status])).toContainEqual([
+      'bad',
+      1,
+      'failed',
     ]);
   });
 
@@ -196,13 +203,16 @@ describe('what failed is tried again', () => {
     const second = await finish(slipway.client, run.id);
     expect(second.state).toMatchObject({ status: 'succeeded', attempt: 2 });
     expect(contents(second.lines.slice(0, lines.length))).toEqual(contents(lines));
-    expect(linesOf(effects)).toEqual(['good', 'bad', 'bad']);
+    const afterFailed = linesOf(effects);
+    expect(restartsAllowed(['good', 'bad', 'bad'], ['good', 'bad', 'good', 'bad'])).toContainEqual(
+      afterFailed,
+    );
 
     await slipway.client.runs.retry.mutate({ runId: run.id, from: 'start' });
     const third = await finish(slipway.client, run.id);
     expect(third.state).toMatchObject({ status: 'succeeded', attempt: 3 });
     expect(contents(third.lines.slice(0, second.lines.length))).toEqual(contents(second.lines));
-    expect(linesOf(effects)).toEqual(['good', 'bad', 'bad', 'good', 'bad']);
+    expect(linesOf(effects)).toEqual([...afterFailed, 'good', 'bad']);
   });
 });
 
