@@ -108,7 +108,8 @@ pub async fn claim(
                     taken_from = Some(holder.name);
                 }
             }
-            None => {}
+            // Forgotten, since it has been silent for long.
+            None => taken_from = Some("its worker".to_owned()),
         },
         _ if record.settled => return retried_elsewhere(app, record).await,
         _ => return Ok(Claim::Nothing),

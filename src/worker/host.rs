@@ -28,8 +28,12 @@ impl Seat {
         fs::create_dir_all(&dir)?;
         let host = host_id(&data_dir.join("host-id"))?;
         let worker = WorkerId::generate();
-        let lock = open(&dir.join(worker.as_str()))?;
+        // Locked before it has the name by which others look for it: a file that is found unlocked is a dead
+        // worker's.
+        let draft = dir.join(format!("{worker}.draft"));
+        let lock = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&draft)?;
         flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
+        fs::rename(&draft, dir.join(worker.as_str()))?;
         Ok(Self { host, worker, dir, _lock: lock })
     }
 
@@ -65,10 +69,6 @@ impl Drop for Seat {
         // What is left behind is tidied away by another worker.
         let _ = fs::remove_file(self.dir.join(self.worker.as_str()));
     }
-}
-
-fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).truncate(false).write(true).read(true).mode(0o600).open(path)
 }
 
 /// Reads the host's id, or makes one. Two processes that start at once agree on one: a file appears under its

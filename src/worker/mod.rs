@@ -33,7 +33,8 @@ pub async fn run(app: App, name: String, shutdown: CancellationToken) -> Result<
     // Upkeep and events go on while runs are waited for.
     let stopped = CancellationToken::new();
     let _stops_upkeep = stopped.clone().drop_guard();
-    app.tasks.spawn(upkeep::beat(app.clone(), seat.clone(), name.clone(), stopped.clone()));
+    let announced = upkeep::announce(&app, &seat, name.clone()).await?;
+    app.tasks.spawn(upkeep::beat(app.clone(), announced, stopped.clone()));
     app.tasks.spawn(upkeep::take_back(app.clone(), seat.clone(), running.clone(), shutdown.clone()));
     app.tasks.spawn(upkeep::sweep(app.clone(), seat.clone(), running.clone(), shutdown.clone()));
     let concurrency = app.config.worker.concurrency;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -36,22 +36,34 @@ const SETTLE_GRACE: Duration = Duration::from_secs(10);
 /// Workers that have not been seen for so long are forgotten.
 const FORGET_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Says every few seconds that this worker is alive. `name` is what people call it.
-pub async fn beat(app: App, seat: Arc<Seat>, name: String, shutdown: CancellationToken) {
-    let started_at = now();
+/// Makes this worker known. Before it takes a run: a run whose worker nobody knows counts as nobody's. `name`
+/// is what people call it.
+pub async fn announce(app: &App, seat: &Seat, name: String) -> Result<WorkerRecord> {
+    let record = WorkerRecord {
+        id: seat.worker.clone(),
+        host: seat.host.clone(),
+        name,
+        started_at: now(),
+        seen_at: now(),
+        fetched_at: None,
+    };
+    store::workers::put(&app.store, &record).await?;
+    Ok(record)
+}
+
+/// Says every few seconds that this worker is alive.
+pub async fn beat(app: App, announced: WorkerRecord, shutdown: CancellationToken) {
+    let fetched_at = Mutex::new(None);
     every(BEAT_INTERVAL, &shutdown, || async {
+        // A sign of life does not wait for the queue.
+        let known = *fetched_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let record = WorkerRecord { seen_at: now(), fetched_at: known, ..announced.clone() };
+        store::workers::put(&app.store, &record).await?;
         // The worker's fetches cannot be seen from outside its crate; that the queue answers it can.
-        let fetched_at = app.jobs.counts().await.ok().map(|_| now());
-        let known = store::workers::find(&app.store, &seat.worker).await?;
-        let record = WorkerRecord {
-            id: seat.worker.clone(),
-            host: seat.host.clone(),
-            name: name.clone(),
-            started_at,
-            seen_at: now(),
-            fetched_at: fetched_at.or(known.and_then(|known| known.fetched_at)),
-        };
-        store::workers::put(&app.store, &record).await
+        if app.jobs.counts().await.is_ok() {
+            *fetched_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(now());
+        }
+        Ok(())
     })
     .await;
 }
