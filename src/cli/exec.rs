@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::lines::Piece;
 use crate::cli::output::Output;
-use crate::cli::pipeline::{problem_lines, read_definition};
+use crate::cli::pipeline::{problem_lines, read_definition, shown};
 use crate::cli::steps::{StepEnd, StepEvent, run_step};
 use crate::cli::view::{Standing, View, duration_text};
 use crate::config::{Config, Loaded};
@@ -29,6 +29,8 @@ use crate::worker::environment;
 
 /// Blocks of lines that wait to be printed; then the steps are held back.
 const EVENTS_WAITING_MAX: usize = 256;
+/// Terminals and parent programs may both pass one Ctrl-C on: what comes so soon is no second one.
+const CANCEL_ECHO: Duration = Duration::from_millis(500);
 /// How often the clocks of running steps move on.
 const REDRAW_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -50,8 +52,10 @@ pub(super) struct ExecArguments {
 
 pub(super) async fn run(output: Output, loaded: &Loaded, arguments: ExecArguments) -> Result<Exit, Failure> {
     let text = read_definition(&arguments.file)?;
-    let definition = pipeline::parse(&text)
-        .map_err(|problems| Failure::usage(format!("\n{}", problem_lines(&arguments.file, &problems))))?;
+    let definition = pipeline::parse(&text).map_err(|problems| {
+        let lines = problem_lines(&arguments.file, &problems);
+        Failure::usage(format!("{} is no pipeline:\n{lines}", shown(&arguments.file)))
+    })?;
     let workspace = std::path::absolute(arguments.workspace.as_deref().unwrap_or(Path::new(".")))?;
     if !workspace.is_dir() {
         return Err(Failure::usage(format!("{} is no directory", workspace.display())));
@@ -70,7 +74,7 @@ pub(super) async fn run(output: Output, loaded: &Loaded, arguments: ExecArgument
     let mut execution = Execution {
         output,
         config,
-        view: View::new(output, arguments.file.display().to_string()),
+        view: View::new(output, shown(&arguments.file)),
         steps: definition.steps.iter().map(|step| pending(&step.name, &step.needs)).collect(),
         kills: vec![CancellationToken::new(); definition.steps.len()],
         definition,
@@ -78,6 +82,7 @@ pub(super) async fn run(output: Output, loaded: &Loaded, arguments: ExecArgument
         dir: dir.clone(),
         run,
         stopped: None,
+        canceled_at: None,
         is_abandoned: false,
         sender,
         events,
@@ -95,7 +100,7 @@ fn new_run(arguments: &ExecArguments, attempts_max: u32) -> Run {
         id: RunId::generate(),
         number: 1,
         pipeline_id: PipelineId::generate(),
-        pipeline_name: arguments.file.display().to_string(),
+        pipeline_name: shown(&arguments.file),
         status: RunStatus::Running,
         progress: Percent::ZERO,
         attempt: 1,
@@ -146,6 +151,7 @@ struct Execution<'a> {
     /// As a worker would have it.
     run: Run,
     stopped: Option<StopReason>,
+    canceled_at: Option<Instant>,
     /// Canceled twice: nothing is to run any more, not even what clears up.
     is_abandoned: bool,
     sender: mpsc::Sender<StepEvent>,
@@ -217,7 +223,11 @@ impl Execution<'_> {
             tokio::select! {
                 event = self.events.recv() => match event {
                     Some(StepEvent::Printed { index, block }) => self.print(index, &block)?,
-                    Some(StepEvent::Ended { index, end }) => self.ended(attempt, index, end),
+                    Some(StepEvent::Ended { index, end }) => {
+                        self.ended(attempt, index, end);
+                        // How it ended is said before what follows from it.
+                        self.stand(RunStatus::Running, attempt.progress())?;
+                    }
                     None => return Err(Failure::failed("the steps' channel is gone")),
                 },
                 () = wake => {}
@@ -285,7 +295,15 @@ impl Execution<'_> {
 
     /// A second cancel also ends the `always` steps.
     fn stop(&mut self, attempt: &mut Attempt, reason: StopReason) -> Result<(), Failure> {
-        self.is_abandoned = self.stopped == Some(StopReason::Canceled);
+        if let Some(at) = self.canceled_at {
+            if at.elapsed() < CANCEL_ECHO {
+                return Ok(());
+            }
+            self.is_abandoned = true;
+        }
+        if reason == StopReason::Canceled {
+            self.canceled_at.get_or_insert_with(Instant::now);
+        }
         for index in attempt.stop(reason) {
             self.kills[index].cancel();
         }

@@ -147,7 +147,8 @@ pub(super) fn problem_lines(file: &Path, problems: &[Problem]) -> String {
     problems.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-fn shown(file: &Path) -> String {
+/// As people read it.
+pub(super) fn shown(file: &Path) -> String {
     if file == Path::new("-") { "stdin".to_owned() } else { file.display().to_string() }
 }
 

@@ -2,6 +2,7 @@
 //! that answers what a test tells it to, since only the commands are in question here.
 
 mod commands;
+mod exec;
 mod follow;
 mod server;
 
