@@ -366,6 +366,8 @@ impl Keeper {
                 .env_clear()
                 .current_dir("/")
                 // An interrupt from the keyboard is for this process, which still needs its Redis to stop.
+                // A session of its own it must not have: the executor takes children in other sessions for what
+                // lost steps have left behind.
                 .process_group(0)
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())
