@@ -1,7 +1,7 @@
 // The package at run time. Plain JavaScript with its types in `index.d.ts`, so that it runs and type-checks
 // without a build.
 
-import { createTRPCClient, httpBatchLink, isTRPCClientError, retryLink, splitLink } from '@trpc/client';
+import { createTRPCClient, httpBatchLink, httpLink, isTRPCClientError, retryLink, splitLink } from '@trpc/client';
 import { endpoint, requestHeaders } from './connection.js';
 import { subscriptionLink } from './subscription.js';
 
@@ -10,6 +10,8 @@ export { subscriptionLink };
 /** How many calls the server takes in one request, and how long an address proxies let pass. */
 const BATCH_CALLS_MAX = 20;
 const URL_LENGTH_MAX = 4000;
+/** A longer input is sent in a body. */
+const INPUT_LENGTH_MAX = 3000;
 
 /** How often a query is tried when nothing answers. */
 const QUERY_ATTEMPTS_MAX = 3;
@@ -27,18 +29,29 @@ export const createClient = (options = {}) =>
       splitLink({
         condition: (op) => op.type === 'subscription',
         true: subscriptionLink(options),
-        false: httpBatchLink({
-          url: endpoint(options.url),
-          maxItems: BATCH_CALLS_MAX,
-          maxURLLength: URL_LENGTH_MAX,
-          headers: () => requestHeaders(options.token),
-          // tRPC's own type of the options differs only in what may be undefined.
-          fetch: (input, init) =>
-            (options.fetch ?? globalThis.fetch)(input, /** @type {RequestInit | undefined} */ (init)),
+        false: splitLink({
+          // A query whose input is too long for an address is sent as a mutation is.
+          condition: (op) => op.type === 'query' && INPUT_LENGTH_MAX < encodedLength(op.input),
+          true: httpLink({ ...http(options), methodOverride: 'POST' }),
+          false: httpBatchLink({ ...http(options), maxItems: BATCH_CALLS_MAX, maxURLLength: URL_LENGTH_MAX }),
         }),
       }),
     ],
   });
+
+/** @typedef {import('./router.js').AppRouter['_def']['_config']['$types']} AnyRoot */
+
+/** @param {import('./index.js').ConnectionOptions} options */
+const http = (options) => ({
+  url: endpoint(options.url),
+  headers: () => requestHeaders(options.token),
+  // tRPC's own type of the options differs only in what may be undefined.
+  /** @type {NonNullable<import('@trpc/client').HTTPBatchLinkOptions<AnyRoot>['fetch']>} */
+  fetch: (input, init) => (options.fetch ?? globalThis.fetch)(input, /** @type {RequestInit | undefined} */ (init)),
+});
+
+/** @param {unknown} input */
+const encodedLength = (input) => (input === undefined ? 0 : encodeURIComponent(JSON.stringify(input)).length);
 
 /** @type {typeof import('./index.js').isClientError} */
 export const isClientError = (cause) => isTRPCClientError(cause);

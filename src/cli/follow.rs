@@ -153,7 +153,8 @@ impl Follower {
         let Some(text) = self.item(update, Source::States)? else { return Ok(()) };
         let state: RunState = read(&text)?;
         // A watcher that comes back is told the present state again.
-        if self.last_state.as_ref().is_some_and(|last| state.version <= last.version) {
+        let known = |last: &RunState| (state.version, state.lines) <= (last.version, last.lines);
+        if self.last_state.as_ref().is_some_and(known) {
             return Ok(());
         }
         match (self.output.is_json(), &self.show) {

@@ -1,5 +1,7 @@
 //! The HTTP edge: which path goes where, who may call it, and what every answer carries.
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -49,6 +51,8 @@ pub struct Http {
 #[derive(Debug, Clone)]
 pub struct RequestId(pub String);
 
+/// Clients of a stream that was cut come back after this.
+const RETRY: Duration = Duration::from_millis(500);
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Every path that is served. Nothing is served that is not in this list.
@@ -101,6 +105,7 @@ fn options(config: &HttpConfig) -> wire::Options {
         ..wire::Options::default()
     };
     options.sse.streams_max = config.streams_max;
+    options.sse.retry = Some(RETRY);
     options
 }
 

@@ -33,9 +33,8 @@ pub(super) fn declare(api: &mut Api) {
         query pipelines.list = GET "/pipelines", Viewer, list;
         /// Deletes a pipeline that has no live runs. Its past runs stay.
         mutation pipelines.delete = DELETE "/pipelines/{pipelineId}", Admin, delete;
-        /// Says all that is wrong with a definition, without storing it. It changes nothing, but a definition is
-        /// too long for the address of a query.
-        mutation pipelines.validate = POST "/pipelines/validate", Viewer, validate;
+        /// Says all that is wrong with a definition, without storing it.
+        query pipelines.validate = POST "/pipelines/validate", Viewer, validate;
         /// Triggers a run. With an `idempotencyKey` that the pipeline has seen, returns the run that it made.
         mutation pipelines.trigger = POST "/pipelines/{pipelineId}/runs" -> 201, Operator, trigger;
         /// Streams a run's log: the lines that are there, then each new one, until the run has ended. Takes up

@@ -12,4 +12,5 @@ mod private_redis;
 mod rpc;
 mod store;
 mod support;
+mod tidy;
 mod wire;

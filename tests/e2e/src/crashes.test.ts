@@ -113,7 +113,7 @@ test('a step whose supervisor was killed is run again, and status and log say so
   for (const { pid } of supervisors) process.kill(pid, 'SIGKILL');
 
   const { state, lines } = await finish(slipway.client, run.id);
-  expect(state).toMatchObject({ status: 'succeeded', attempt: 2 });
+  expect(state).toMatchObject({ status: 'succeeded', attempt: 1 });
   expect(state.steps[0]).toMatchObject({ status: 'succeeded', attempt: 2 });
   expect(linesOf(file('effects'))).toEqual(['begun', 'begun']);
   expect(printed(lines)).toEqual(['first time', 'second time']);

@@ -1,0 +1,219 @@
+//! Steps: started, attached to, and recorded as they end.
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use crate::domain::attempt::{Attempt, StopReason};
+use crate::domain::pipeline::Definition;
+use crate::domain::run::{Percent, Step, StepRecord, StepStatus};
+use crate::domain::time::{Timestamp, now};
+use crate::error::Result;
+use crate::executor::{self, Attachment, Ending, Output, Presence, StepSpec};
+use crate::services::executions::{self, Facts};
+use crate::worker::driver::{Driver, End, Event, patiently};
+use crate::worker::environment;
+use crate::worker::run_log::{Flushed, Place, RunLog};
+
+impl Driver {
+    pub(super) fn set_started(&mut self, index: usize, attempt: u32) {
+        let step = &mut self.steps[index].step;
+        *step = Step {
+            name: step.name.clone(),
+            needs: step.needs.clone(),
+            status: StepStatus::Running,
+            exit_code: None,
+            reason: None,
+            attempt,
+            started_at: Some(now()),
+            finished_at: None,
+            first_line: None,
+            last_line: None,
+        };
+        self.mark(index);
+    }
+
+    /// Starts a step that is recorded as running, or attaches to it where an earlier worker did so.
+    pub(super) async fn start(&mut self, definition: &Definition, attempt: &mut Attempt, index: usize) {
+        let spec = self.step_spec(definition, attempt, index);
+        let step = &self.steps[index].step;
+        let place = Place {
+            dir: self.dir.step(index, step.attempt),
+            step: Some(step.name.clone()),
+            attempt: step.attempt,
+        };
+        if let Err(reason) = self.begin(Some(index), &spec, place).await {
+            let end = End::Unreadable(reason);
+            self.take_event(Event { index: Some(index), end, flushed: None }, attempt).await;
+        }
+    }
+
+    pub(super) fn step_spec(&self, definition: &Definition, attempt: &Attempt, index: usize) -> StepSpec {
+        let config = &self.app.config;
+        let step = &definition.steps[index];
+        let number = self.steps[index].step.attempt;
+        let base = environment::base(&config.worker, &self.dir.temporary);
+        let remaining =
+            self.record.deadline.map(|deadline| deadline.since(now()).max(Duration::from_millis(1)));
+        let bound = match attempt.is_stopped() {
+            true => Some(config.worker.always_timeout),
+            false => remaining,
+        };
+        StepSpec {
+            dir: self.dir.root.join(self.dir.step(index, number)),
+            workspace: self.dir.workspace.clone(),
+            script: step.run.clone(),
+            env: environment::of_step(base, &self.record.run, definition, step, number),
+            secrets: Vec::new(),
+            timeout: [step.timeout, bound].into_iter().flatten().min(),
+            grace: config.worker.grace,
+            log_bytes_max: config.logs.run_bytes_max,
+            line_bytes_max: config.logs.line_bytes_max,
+            backlog_bytes_max: config.logs.backlog_bytes_max,
+            tty: step.tty,
+        }
+    }
+
+    /// Has a step run under its supervisor, and its output read.
+    pub(super) async fn begin(
+        &mut self,
+        index: Option<usize>,
+        spec: &StepSpec,
+        place: Place,
+    ) -> Result<(), String> {
+        if executor::presence(&spec.dir) == Presence::Absent {
+            executor::start(spec).await.map_err(|error| format!("it could not be started: {error}"))?;
+        }
+        let offset = self.offsets.get(&place.dir).copied().unwrap_or(0);
+        let attachment = Attachment::open(&spec.dir, &self.dir.workspace, offset)
+            .await
+            .map_err(|error| format!("its output cannot be read: {error}"))?;
+        self.readers.spawn(read(index, attachment, place, self.log.clone(), self.events.clone()));
+        Ok(())
+    }
+
+    /// Records how a step ended.
+    pub(super) async fn take_event(&mut self, event: Event, attempt: &mut Attempt) {
+        let Some(index) = event.index else { return };
+        let (status, exit_code, reason, at) = self.judge(event.end);
+        if status == StepStatus::TimedOut && self.is_late() {
+            attempt.stop(StopReason::TimedOut);
+            self.stopped.get_or_insert(StopReason::TimedOut);
+        }
+        let step = &mut self.steps[index].step;
+        step.status = status;
+        step.exit_code = exit_code;
+        step.reason.clone_from(&reason);
+        step.finished_at = Some(at);
+        if let Some((first, last)) = event.flushed.and_then(|flushed| flushed.range) {
+            step.first_line = Some(first);
+            step.last_line = Some(last);
+        }
+        let (name, number) = (step.name.clone(), step.attempt);
+        self.mark(index);
+        if let Some(reason) = reason {
+            let text = match status {
+                StepStatus::Lost => format!("{name}: {reason}, it runs again as attempt {}", number + 1),
+                _ => format!("{name}: {reason}"),
+            };
+            self.log.say(Some((&name, number)), text).await;
+        }
+        if status == StepStatus::Lost {
+            // The record of the lost attempt must be kept before the next one takes its place.
+            let progress = attempt.progress();
+            if let Err(error) = self.note(progress).await {
+                tracing::warn!(run.id = %self.record.run.id, error = error.chain(), "A lost step was not recorded");
+            }
+        }
+        attempt.ended(index, status, Instant::now());
+    }
+
+    pub(super) fn judge(&self, end: End) -> (StepStatus, Option<i32>, Option<String>, Timestamp) {
+        match end {
+            End::Ended(Ending::Exited(0), at) => (StepStatus::Succeeded, Some(0), None, at),
+            End::Ended(Ending::Killed, at) => match self.stopped {
+                Some(StopReason::TimedOut) => (StepStatus::TimedOut, None, describe(Ending::TimedOut), at),
+                _ => (StepStatus::Canceled, None, Some("canceled".to_owned()), at),
+            },
+            End::Ended(Ending::TimedOut, at) => (StepStatus::TimedOut, None, describe(Ending::TimedOut), at),
+            End::Ended(ending, at) => {
+                let exit_code = match ending {
+                    Ending::Exited(code) => Some(code),
+                    Ending::Signaled(signal) => Some(128 + signal),
+                    _ => None,
+                };
+                (StepStatus::Failed, exit_code, describe(ending), at)
+            }
+            End::Lost => (StepStatus::Lost, None, Some("its supervisor is gone".to_owned()), now()),
+            End::Unreadable(reason) => (StepStatus::Failed, None, Some(reason), now()),
+        }
+    }
+
+    /// Whether the run's own time is over, or so nearly that its steps were given no more than it.
+    pub(super) fn is_late(&self) -> bool {
+        const NEARLY: Duration = Duration::from_millis(100);
+        self.record.deadline.is_some_and(|deadline| deadline <= now().plus(NEARLY))
+    }
+
+    /// Records what has changed of the steps.
+    pub(super) async fn note(&mut self, progress: Percent) -> Result<bool> {
+        let facts = self.facts(None);
+        let progress = progress.max(self.record.run.progress);
+        self.record.run.progress = progress;
+        let (app, record) = (&self.app, &self.record);
+        patiently(&self.shutdown, || executions::note(app, record, progress, facts.clone())).await
+    }
+
+    /// Has the step's record written with the next change.
+    pub(super) fn mark(&mut self, index: usize) {
+        let record = &self.steps[index];
+        let is_same = |known: &&mut StepRecord| {
+            known.index == record.index && known.step.attempt == record.step.attempt
+        };
+        match self.changed.iter_mut().find(is_same) {
+            Some(known) => *known = record.clone(),
+            None => self.changed.push(record.clone()),
+        }
+    }
+
+    pub(super) fn facts(&mut self, flushed: Option<Flushed>) -> Facts {
+        let steps = std::mem::take(&mut self.changed);
+        match flushed {
+            Some(flushed) => Facts { lines: flushed.last_n, last_line_at: flushed.last_line_at, steps },
+            None => Facts { lines: self.record.run.lines, last_line_at: self.record.run.last_line_at, steps },
+        }
+    }
+}
+
+/// Reads a step's output into the log, and reports its end once all of it is published.
+async fn read(
+    index: Option<usize>,
+    mut attachment: Attachment,
+    place: Place,
+    log: RunLog,
+    events: mpsc::Sender<Event>,
+) {
+    let end = loop {
+        match attachment.next().await {
+            Ok(Output::Block(block)) => log.lines(&place, block).await,
+            Ok(Output::Ended { ending, at }) => break End::Ended(ending, at),
+            Ok(Output::Lost) => break End::Lost,
+            Err(error) => break End::Unreadable(format!("its output cannot be read: {error}")),
+        }
+    };
+    // None: the run has gone to another worker or the process stops, and nobody waits for this.
+    let Some(flushed) = log.flush(Some(&place.dir)).await else { return };
+    let _ = events.send(Event { index, end, flushed: Some(flushed) }).await;
+}
+
+/// An end in words; none for a success.
+pub(super) fn describe(ending: Ending) -> Option<String> {
+    Some(match ending {
+        Ending::Exited(0) => return None,
+        Ending::Exited(code) => format!("exited with {code}"),
+        Ending::Signaled(signal) => format!("was ended by signal {signal}"),
+        Ending::Killed => "was ended".to_owned(),
+        Ending::TimedOut => "its time is over".to_owned(),
+        Ending::NotStarted => "could not be started".to_owned(),
+    })
+}
