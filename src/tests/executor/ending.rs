@@ -77,7 +77,7 @@ async fn a_step_that_ignores_term_is_killed_after_the_grace_period() {
 
 #[tokio::test]
 async fn a_step_that_obeys_term_may_finish_what_it_does() {
-    let step = Step::new("trap 'echo cleaned; exit 0' TERM; echo ready; while :; do sleep 0.01; done");
+    let step = Step::new("trap 'echo cleaned; exit 0' TERM; echo ready; while :; do sleep 1000 || :; done");
     step.start().await;
     let mut attachment = step.attach(0).await;
     wait_for(&mut attachment, "ready").await;
