@@ -676,12 +676,11 @@ export type Procedures = {
      */
     delete: { kind: 'mutation'; input: PipelineInput; output: DeletedPipeline; error: ApiError };
     /**
-     * Says all that is wrong with a definition, without storing it. It changes nothing, but a definition is
-     * too long for the address of a query.
+     * Says all that is wrong with a definition, without storing it.
      *
      * Role: viewer. REST: `POST /api/v1/pipelines/validate`.
      */
-    validate: { kind: 'mutation'; input: ValidateInput; output: Validation; error: ApiError };
+    validate: { kind: 'query'; input: ValidateInput; output: Validation; error: ApiError };
     /**
      * Triggers a run. With an `idempotencyKey` that the pipeline has seen, returns the run that it made.
      *

@@ -177,6 +177,19 @@ impl Jobs {
         .await
     }
 
+    /// The runs whose jobs are being worked on, as the queue knows it.
+    pub async fn active(&self) -> Result<Vec<RunId>> {
+        const ACTIVE_MAX: i64 = 10_000;
+        self.bounded(async {
+            let key = self.queue().await?.keys().active();
+            let mut command = redis::cmd("LRANGE");
+            command.arg(key).arg(0).arg(ACTIVE_MAX - 1);
+            let ids: Vec<String> = self.redis.command(&command).await?;
+            Ok(ids.into_iter().filter_map(|id| id.parse().ok()).collect())
+        })
+        .await
+    }
+
     pub async fn counts(&self) -> Result<Counts> {
         self.bounded(async {
             let counts = self.queue().await?.get_job_counts().await.map_err(unavailable)?;

@@ -1,5 +1,6 @@
 //! What has to be done from time to time: each pass is idempotent, bounded, and takes no input.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -70,7 +71,9 @@ pub async fn beat(app: App, announced: WorkerRecord, shutdown: CancellationToken
 
 /// Hands back the jobs of runs whose worker is gone, so that they are taken up at once.
 pub async fn take_back(app: App, seat: Arc<Seat>, running: Running, shutdown: CancellationToken) {
+    let unclaimed = Mutex::new(HashSet::new());
     every(TAKE_BACK_INTERVAL, &shutdown, || async {
+        hand_back_unclaimed(&app, &running, &unclaimed).await?;
         let mut after: Option<RunId> = None;
         loop {
             let held = store::runs::held(&app.store, after.as_ref(), SLICE).await?;
@@ -95,6 +98,29 @@ pub async fn take_back(app: App, seat: Arc<Seat>, running: Running, shutdown: Ca
         }
     })
     .await;
+}
+
+/// Hands back jobs that a worker took and died before it claimed their runs. A claim follows the taking of a
+/// job within moments, so one that is still missing a pass later will not come.
+async fn hand_back_unclaimed(app: &App, running: &Running, known: &Mutex<HashSet<RunId>>) -> Result<()> {
+    let mut unclaimed = HashSet::new();
+    for id in app.jobs.active().await? {
+        if running.has(&id) {
+            continue;
+        }
+        let run = store::runs::find_run(&app.store, &id).await?;
+        if run.is_some_and(|run| run.status == RunStatus::Queued) {
+            unclaimed.insert(id);
+        }
+    }
+    let before = {
+        let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *known, unclaimed.clone())
+    };
+    for id in unclaimed.intersection(&before) {
+        app.jobs.hand_back(id).await?;
+    }
+    Ok(())
 }
 
 /// Queues runs that have no job: Redis was away when they were triggered, or has forgotten them.
