@@ -99,6 +99,15 @@ async fn start(mut config: Config) -> Result<Started> {
         }
     };
     let app = App::connect(config, &redis_url, admin_token, shutdown).await?;
+    // Redis may be away, and some do not tell; a policy that is known to lose jobs is said aloud.
+    if let Ok(Some(policy)) = app.redis.eviction_policy().await
+        && policy != "noeviction"
+    {
+        tracing::warn!(
+            policy,
+            "Redis may throw jobs away when its memory is full: set its maxmemory-policy to noeviction"
+        );
+    }
     Ok(Started { app, redis })
 }
 

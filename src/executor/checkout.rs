@@ -17,6 +17,8 @@ pub struct CheckoutSpec {
     pub repository: String,
     /// A branch or tag that has passed `domain::text::branch`; none: the repository's default branch.
     pub branch: Option<String>,
+    /// The commit that the run has built before; none: the one that the branch stands at.
+    pub commit: Option<String>,
     /// Holds the mirrors of all repositories.
     pub mirror_dir: PathBuf,
     /// Emptied first, and made if it is not there.
@@ -74,6 +76,7 @@ pub fn env(spec: &CheckoutSpec) -> Vec<(String, String)> {
     let mut env: Vec<(String, String)> = [
         ("SLIPWAY_CHECKOUT_REPOSITORY", spec.repository.clone()),
         ("SLIPWAY_CHECKOUT_BRANCH", spec.branch.clone().unwrap_or_default()),
+        ("SLIPWAY_CHECKOUT_COMMIT", spec.commit.clone().unwrap_or_default()),
         ("SLIPWAY_CHECKOUT_MIRROR", path(&mirror)),
         ("SLIPWAY_CHECKOUT_WORKSPACE", path(&spec.workspace)),
         ("SLIPWAY_CHECKOUT_RESULT", path(&spec.result_file)),

@@ -7,6 +7,7 @@ repository=$SLIPWAY_CHECKOUT_REPOSITORY
 mirror=$SLIPWAY_CHECKOUT_MIRROR
 workspace=$SLIPWAY_CHECKOUT_WORKSPACE
 branch=${SLIPWAY_CHECKOUT_BRANCH:-}
+wanted=${SLIPWAY_CHECKOUT_COMMIT:-}
 
 fail() {
     printf '%s\n' "$1" >&2
@@ -85,6 +86,11 @@ elif commit=$(commit_of "refs/tags/$branch"); then
     is_branch=no
 else
     fail "branch $branch does not exist in $repository"
+fi
+
+# A run that begins again builds what it built before, wherever the branch stands now.
+if [ -n "$wanted" ]; then
+    commit=$(commit_of "$wanted") || fail "commit $wanted is no longer in $repository: trigger a new run"
 fi
 
 # The directory itself stays, since this script stands in it. What a run has made read-only goes as well.

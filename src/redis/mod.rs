@@ -81,6 +81,13 @@ impl Redis {
         self.command(redis::cmd("PUBLISH").arg(self.key(channel)).arg("")).await
     }
 
+    /// What the server does when its memory is full; none where it does not tell.
+    pub async fn eviction_policy(&self) -> Result<Option<String>> {
+        let answer: Vec<String> =
+            self.command(redis::cmd("CONFIG").arg("GET").arg("maxmemory-policy")).await?;
+        Ok(answer.into_iter().nth(1))
+    }
+
     pub async fn ping(&self) -> Result<()> {
         self.command(&redis::cmd("PING")).await
     }

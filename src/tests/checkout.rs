@@ -62,6 +62,7 @@ impl Bench {
         CheckoutSpec {
             repository: repository.to_owned(),
             branch: branch.map(str::to_owned),
+            commit: None,
             mirror_dir: self.path("mirrors"),
             workspace: self.path("workspace"),
             result_file: self.path("result"),
@@ -126,6 +127,22 @@ fn a_branch_is_checked_out_at_its_commit_and_again_when_it_has_moved() {
     let third = bench.commit("origin", "three");
     assert_eq!(bench.checkout(Some("feature/x")), expected(&third, "feature/x"));
     assert_eq!(bench.file(), "three");
+}
+
+#[test]
+fn a_run_that_begins_again_builds_the_commit_that_it_built_before() {
+    let bench = Bench::new();
+    let first = bench.git("origin", &["rev-parse", "main"]);
+    bench.checkout(Some("main"));
+    bench.commit("origin", "two");
+    let mut spec = bench.spec(&bench.origin(), Some("main"));
+    spec.commit = Some(first.clone());
+    assert!(bench.run(&spec, &[]).status.success());
+    assert_eq!(bench.git("workspace", &["rev-parse", "HEAD"]), first);
+    assert_eq!(bench.file(), "one");
+
+    spec.commit = Some("0123456789012345678901234567890123456789".to_owned());
+    assert_failed(&bench.run(&spec, &[]), "is no longer in");
 }
 
 #[test]

@@ -110,6 +110,7 @@ pub fn checkout_step(app: &App, record: &RunRecord, dir: &RunDir, name: &str, re
     let spec = CheckoutSpec {
         repository: repository.to_owned(),
         branch: record.run.branch.clone(),
+        commit: record.run.commit.clone(),
         mirror_dir: app.config.data_dir.join("mirrors"),
         workspace: dir.workspace.clone(),
         result_file: dir.root.join(format!("{name}.result")),

@@ -39,11 +39,11 @@ describe('without a token that is known, nothing is to be had', () => {
   test.each(tokens)('%s', async (_, token) => {
     const client = connect(slipway.url, token);
     for (const call of [
-      client.pipelines.list.query({}),
-      client.pipelines.trigger.mutate({ pipelineId }),
-      client.runs.list.query({}),
+      () => client.pipelines.list.query({}),
+      () => client.pipelines.trigger.mutate({ pipelineId }),
+      () => client.runs.list.query({}),
     ]) {
-      expect(await failure(call)).toMatchObject({ code: 'UNAUTHORIZED', status: 401 });
+      expect(await failure(call())).toMatchObject({ code: 'UNAUTHORIZED', status: 401 });
     }
     const { run } = await runToEnd(slipway.client, script('true'));
     expect((await failure(followLog(client, run.id).done)).code).toBe('UNAUTHORIZED');
@@ -66,12 +66,12 @@ describe('a role may do its own and no more', () => {
     expect(printed(await followLog(viewer, run.id).done)).toEqual(['seen']);
     expect((await viewer.pipelines.get.query({ pipelineId })).id).toBe(pipelineId);
     for (const call of [
-      viewer.pipelines.trigger.mutate({ pipelineId }),
-      viewer.runs.cancel.mutate({ runId: run.id }),
-      viewer.runs.retry.mutate({ runId: run.id }),
-      viewer.pipelines.delete.mutate({ pipelineId }),
+      () => viewer.pipelines.trigger.mutate({ pipelineId }),
+      () => viewer.runs.cancel.mutate({ runId: run.id }),
+      () => viewer.runs.retry.mutate({ runId: run.id }),
+      () => viewer.pipelines.delete.mutate({ pipelineId }),
     ]) {
-      expect(await failure(call)).toMatchObject({ code: 'FORBIDDEN', status: 403 });
+      expect(await failure(call())).toMatchObject({ code: 'FORBIDDEN', status: 403 });
     }
   });
 
@@ -80,11 +80,11 @@ describe('a role may do its own and no more', () => {
     expect(run.trigger).toMatchObject({ kind: 'api', by: 'operator' });
     await finish(clients.operator, run.id);
     for (const call of [
-      clients.operator.pipelines.create.mutate({ name: unique('mine'), definition: script('true') }),
-      clients.operator.pipelines.delete.mutate({ pipelineId }),
-      clients.operator.tokens.create.mutate({ name: unique('token'), role: 'admin' }),
+      () => clients.operator.pipelines.create.mutate({ name: unique('mine'), definition: script('true') }),
+      () => clients.operator.pipelines.delete.mutate({ pipelineId }),
+      () => clients.operator.tokens.create.mutate({ name: unique('token'), role: 'admin' }),
     ]) {
-      expect((await failure(call)).code).toBe('FORBIDDEN');
+      expect((await failure(call())).code).toBe('FORBIDDEN');
     }
   });
 

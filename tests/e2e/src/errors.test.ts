@@ -51,26 +51,26 @@ describe('what does not exist is NOT_FOUND', () => {
   test('a pipeline', async () => {
     const client = slipway.client;
     for (const call of [
-      client.pipelines.get.query({ pipelineId: NOBODY }),
-      client.pipelines.get.query({ pipelineId: 'no-such-name' }),
-      client.pipelines.trigger.mutate({ pipelineId: NOBODY }),
-      client.pipelines.delete.mutate({ pipelineId: NOBODY }),
+      () => client.pipelines.get.query({ pipelineId: NOBODY }),
+      () => client.pipelines.get.query({ pipelineId: 'no-such-name' }),
+      () => client.pipelines.trigger.mutate({ pipelineId: NOBODY }),
+      () => client.pipelines.delete.mutate({ pipelineId: NOBODY }),
     ]) {
-      expect(await failure(call)).toMatchObject({ code: 'NOT_FOUND', status: 404 });
+      expect(await failure(call())).toMatchObject({ code: 'NOT_FOUND', status: 404 });
     }
   });
 
   test('a run, also when it is streamed or watched, which ends the subscription', async () => {
     const client = slipway.client;
     for (const call of [
-      client.runs.get.query({ runId: NOBODY }),
-      client.runs.cancel.mutate({ runId: NOBODY }),
-      client.runs.retry.mutate({ runId: NOBODY }),
-      client.runs.logs.query({ runId: NOBODY }),
-      followLog(client, NOBODY).done,
-      watch(client, NOBODY).done,
+      () => client.runs.get.query({ runId: NOBODY }),
+      () => client.runs.cancel.mutate({ runId: NOBODY }),
+      () => client.runs.retry.mutate({ runId: NOBODY }),
+      () => client.runs.logs.query({ runId: NOBODY }),
+      () => followLog(client, NOBODY).done,
+      () => watch(client, NOBODY).done,
     ]) {
-      expect((await failure(call)).code).toBe('NOT_FOUND');
+      expect((await failure(call())).code).toBe('NOT_FOUND');
     }
   });
 
