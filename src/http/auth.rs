@@ -1,7 +1,7 @@
 //! Who is asking: a bearer token, or the cookie of a browser that has signed in.
 
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, header};
+use axum::http::{HeaderMap, HeaderName, Method, header};
 
 use crate::app::App;
 use crate::domain::token::Actor;
@@ -10,6 +10,7 @@ use crate::services::tokens;
 
 /// The cookie of a signed-in browser.
 pub const COOKIE: &str = "slipway_session";
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Whom the request is from; none if it does not say. `Unauthenticated` for a token that is not known,
 /// `Forbidden` for a browser that was sent here by another site's page.
@@ -38,7 +39,13 @@ fn check_origin(public_url: Option<&str>, parts: &Parts) -> Result<()> {
         return Ok(());
     }
     const FOREIGN: &str = "this call changes something and does not come from Slipway's own pages";
-    let text = |name| parts.headers.get(name).and_then(|value: &axum::http::HeaderValue| value.to_str().ok());
+    let text = |name: HeaderName| {
+        parts.headers.get(name).and_then(|value: &axum::http::HeaderValue| value.to_str().ok())
+    };
+    // Browsers say it themselves, and no page can: a page of another port of this machine is `same-site`.
+    if text(SEC_FETCH_SITE).is_some_and(|site| site != "same-origin") {
+        return Err(Error::Forbidden(FOREIGN.to_owned()));
+    }
     let Some(origin) = text(header::ORIGIN) else { return Err(Error::Forbidden(FOREIGN.to_owned())) };
     let is_own = match public_url {
         Some(url) => origin == url.trim_end_matches('/'),

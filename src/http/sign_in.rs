@@ -45,11 +45,17 @@ impl SignIn {
     }
 }
 
+/// For programs that look at a link before a person opens it, as chats and mail filters do: they must not use
+/// it up.
+pub(super) async fn preview() -> Response {
+    plain(StatusCode::OK, "")
+}
+
 pub(super) async fn enter(State(http): State<Http>, Path(code): Path<String>) -> Response {
     if !http.sign_in.redeem(&code) {
         return plain(
             StatusCode::FORBIDDEN,
-            "This link was used or has expired. Start the server again, or sign in with a token: slipway token create",
+            "This link was used or has expired. Start the server again, or sign in with a token: slipway token create\n",
         );
     }
     let session = match tokens::sign_in(&http.app).await {

@@ -8,6 +8,7 @@ mod cli;
 mod config;
 mod definition;
 mod executor;
+mod http;
 mod private_redis;
 mod rpc;
 mod store;

@@ -1,0 +1,184 @@
+//! The HTTP edge of a real server: sign-in, cookies, what every answer carries, and how it ends.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, redirect};
+use tempfile::TempDir;
+
+/// A server of its own, with a data directory of its own.
+struct Server {
+    process: Child,
+    url: String,
+    sign_in: String,
+    client: Client,
+    _data_dir: TempDir,
+}
+
+impl Server {
+    fn start() -> Self {
+        let data_dir = tempfile::tempdir().unwrap();
+        let redis = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/valkey/valkey-server");
+        assert!(redis.exists(), "{} is missing: run `make setup`", redis.display());
+        let mut process = Command::new(env!("CARGO_BIN_EXE_slipway"))
+            .arg("serve")
+            .env("SLIPWAY_LISTEN", "127.0.0.1:0")
+            .env("SLIPWAY_DATA_DIR", data_dir.path())
+            .env("SLIPWAY_REDIS_SERVER", redis)
+            .env_remove("REDIS_URL")
+            .env_remove("DATABASE_URL")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut words = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let sign_in = words
+            .find_map(|line| {
+                line.split_whitespace().find(|word| word.contains("/sign-in/")).map(str::to_owned)
+            })
+            .expect("the server prints a link");
+        // What it prints further must find a reader.
+        std::thread::spawn(move || words.count());
+        let url = sign_in.split("/sign-in/").next().unwrap().to_owned();
+        let client = Client::builder().redirect(redirect::Policy::none()).no_proxy().build().unwrap();
+        Self { process, url, sign_in, client, _data_dir: data_dir }
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.url))
+    }
+
+    /// Signs in by the link; the cookie.
+    async fn sign_in(&self) -> String {
+        let response = self.client.get(&self.sign_in).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::SEE_OTHER);
+        assert_eq!(header(&response, "location"), "/");
+        let cookie = header(&response, "set-cookie");
+        for part in ["slipway_session=", "HttpOnly", "SameSite=", "Path=/"] {
+            assert!(cookie.contains(part), "{cookie}");
+        }
+        cookie.split(';').next().unwrap().to_owned()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn header(response: &Response, name: &str) -> String {
+    response.headers().get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn a_link_signs_one_browser_in_and_looking_at_it_does_not_use_it_up() {
+    let server = Server::start();
+    let looked = server.client.head(&server.sign_in).send().await.unwrap();
+    assert_eq!((looked.status(), header(&looked, "set-cookie")), (StatusCode::OK, String::new()));
+
+    let cookie = server.sign_in().await;
+    let health =
+        server.request(Method::GET, "/trpc/system.health").header("cookie", &cookie).send().await.unwrap();
+    assert_eq!(health.status(), StatusCode::OK);
+
+    let again = server.client.get(&server.sign_in).send().await.unwrap();
+    assert_eq!((again.status(), header(&again, "set-cookie")), (StatusCode::FORBIDDEN, String::new()));
+    assert!(again.text().await.unwrap().contains("slipway token create"));
+}
+
+#[tokio::test]
+async fn a_cookie_changes_nothing_for_the_pages_of_others() {
+    let server = Server::start();
+    let cookie = server.sign_in().await;
+    let create = |name: &str| {
+        let body = serde_json::json!({ "name": name, "definition": "steps: [{ name: a, run: 'true' }]" });
+        server
+            .request(Method::POST, "/trpc/pipelines.create")
+            .header("cookie", &cookie)
+            .header("content-type", "application/json")
+            .body(body.to_string())
+    };
+    let other_port = "http://127.0.0.1:1";
+    for (index, request) in [
+        create("a"),
+        create("b").header("origin", "https://evil.example"),
+        create("c").header("origin", other_port),
+        create("d").header("origin", "null"),
+        create("e").header("origin", &server.url).header("sec-fetch-site", "same-site"),
+        create("f").header("origin", &server.url).header("sec-fetch-site", "cross-site"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        assert_eq!(request.send().await.unwrap().status(), StatusCode::FORBIDDEN, "{index}");
+    }
+    let own = create("g").header("origin", &server.url).header("sec-fetch-site", "same-origin");
+    assert_eq!(own.send().await.unwrap().status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn nobody_unknown_is_told_anything() {
+    let server = Server::start();
+    let ask = |path: &str| server.request(Method::GET, path);
+    for request in [
+        ask("/trpc/pipelines.list"),
+        ask("/trpc/pipelines.list").header("authorization", "Bearer wrong"),
+        ask("/trpc/pipelines.list").header("authorization", "Basic eDp5"),
+        ask("/trpc/pipelines.list").header("cookie", "slipway_session=wrong"),
+    ] {
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "{}", response.url());
+    }
+    for path in
+        ["/sign-in/wrong", "/sign-in/%00", "/nothing.js", "/../../etc/passwd", "/%2e%2e%2fetc%2fpasswd"]
+    {
+        let status = ask(path).send().await.unwrap().status();
+        assert!(status.is_client_error(), "{path}: {status}");
+    }
+}
+
+#[tokio::test]
+async fn every_answer_keeps_browsers_careful() {
+    let server = Server::start();
+    for (method, path) in [
+        (Method::GET, "/healthz"),
+        (Method::GET, "/readyz"),
+        (Method::GET, "/"),
+        (Method::GET, "/nothing.js"),
+        (Method::GET, "/trpc/nothing"),
+        (Method::POST, "/healthz"),
+        (Method::HEAD, "/healthz"),
+    ] {
+        let response = server.request(method, path).send().await.unwrap();
+        assert_eq!(header(&response, "x-content-type-options"), "nosniff", "{path}");
+        assert_eq!(header(&response, "referrer-policy"), "no-referrer", "{path}");
+        assert_eq!(header(&response, "x-frame-options"), "DENY", "{path}");
+        assert!(!header(&response, "x-request-id").is_empty(), "{path}");
+    }
+    let ready = server.request(Method::GET, "/readyz").send().await.unwrap();
+    assert_eq!(ready.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_large_is_refused_and_the_server_lives() {
+    let server = Server::start();
+    let large = server.request(Method::GET, "/healthz").header("x-large", "x".repeat(200_000));
+    // Refused while it is still sent, so that the client may see the end of the connection instead.
+    if let Ok(response) = large.send().await {
+        assert_eq!(response.status(), StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+    }
+    assert_eq!(server.request(Method::GET, "/healthz").send().await.unwrap().status(), StatusCode::OK);
+}
+
+/// An idle connection, as browsers keep them, must not hold the server up.
+#[tokio::test]
+async fn a_server_that_is_told_to_stop_ends_well() {
+    let mut server = Server::start();
+    assert_eq!(server.request(Method::GET, "/healthz").send().await.unwrap().status(), StatusCode::OK);
+    let pid = rustix::process::Pid::from_child(&server.process);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert!(server.process.wait().unwrap().success());
+}
