@@ -127,16 +127,27 @@ impl Jobs {
     }
 
     pub async fn standing(&self, run: &RunId) -> Result<JobStanding> {
+        let standings = self.standings(std::slice::from_ref(run)).await?;
+        Ok(standings.first().copied().unwrap_or(JobStanding::Absent))
+    }
+
+    /// Of many jobs in one round trip, in the order of `runs`.
+    pub async fn standings(&self, runs: &[RunId]) -> Result<Vec<JobStanding>> {
         self.bounded(async {
-            let queue = self.queue().await?;
-            if queue.get_job(run.as_str()).await.map_err(unavailable)?.is_none() {
-                return Ok(JobStanding::Absent);
+            let keys = self.queue().await?.keys();
+            let mut pipeline = redis::pipe();
+            for run in runs {
+                pipeline.exists(keys.job_key(run.as_str()));
+                pipeline.zscore(keys.completed(), run.as_str());
+                pipeline.zscore(keys.failed(), run.as_str());
             }
-            Ok(match queue.get_job_state(run.as_str()).await.map_err(unavailable)? {
-                JobState::Completed | JobState::Failed => JobStanding::Finished,
-                JobState::Unknown => JobStanding::Absent,
-                _ => JobStanding::Live,
-            })
+            let answers: Vec<redis::Value> = self.redis.pipeline(&pipeline).await?;
+            let standing = |answers: &[redis::Value]| match answers {
+                [redis::Value::Int(0), ..] => JobStanding::Absent,
+                [_, redis::Value::Nil, redis::Value::Nil] => JobStanding::Live,
+                _ => JobStanding::Finished,
+            };
+            Ok(answers.chunks(3).map(standing).collect())
         })
         .await
     }

@@ -141,13 +141,14 @@ async fn enqueue_forgotten(app: &App) -> Result<()> {
         let queued: Vec<Run> = store::runs::queued(&app.store, after.as_ref(), SLICE).await?;
         let Some(last) = queued.last() else { return Ok(()) };
         after = Some(last.id.clone());
-        for run in queued {
-            let is_due = run.next_attempt_at.is_none_or(|at| at < before(ENQUEUE_GRACE));
-            if is_due
-                && run.created_at < before(ENQUEUE_GRACE)
-                && app.jobs.standing(&run.id).await? != JobStanding::Live
-            {
-                app.jobs.add_again(&run.id, retry_of(app, &run.id).await?).await?;
+        let is_due = |run: &Run| {
+            let since = run.next_attempt_at.map_or(run.created_at, |at| at.max(run.created_at));
+            since < before(ENQUEUE_GRACE)
+        };
+        let due: Vec<RunId> = queued.into_iter().filter(is_due).map(|run| run.id).collect();
+        for (id, standing) in due.iter().zip(app.jobs.standings(&due).await?) {
+            if standing != JobStanding::Live {
+                app.jobs.add_again(id, retry_of(app, id).await?).await?;
             }
         }
     }
