@@ -93,6 +93,23 @@ describe('server and workers are killed and started again three times amid a ste
   });
 });
 
+test('Redis is killed amid a step, and each line still comes once', async () => {
+  const run = await trigger(
+    slipway.client,
+    script(`seq 1 500; ${waitFor(file('gate'))}; seq 501 1000`),
+  );
+  const stream = followLog(slipway.client, run.id);
+  await until('the first half is there', () => printed(stream.items).length === 500);
+  await slipway.crashRedis();
+  writeFileSync(file('gate'), '');
+  const lines = await stream.done;
+  expect(gapsIn(lines)).toEqual([]);
+  expect(printed(lines)).toEqual(Array.from({ length: 1000 }, (_, index) => String(index + 1)));
+  const { state, lines: again } = await finish(slipway.client, run.id);
+  expect(state.status).toBe('succeeded');
+  expect(contents(again)).toEqual(contents(lines));
+});
+
 test('a step whose supervisor was killed is run again, and status and log say so', async () => {
   const run = await trigger(
     slipway.client,

@@ -97,13 +97,28 @@ export class Installation {
     }
     if (this.redisKind === 'shared') {
       this.redisPort = await freePort();
-      const redisDir = join(this.dir, 'redis');
-      mkdirSync(redisDir);
-      this.redis = new Program('valkey-server', fromEnvironment('SLIPWAY_TEST_REDIS_SERVER'), [
-        ...['--bind', '127.0.0.1', '--port', String(this.redisPort), '--dir', redisDir],
-        ...['--save', '', '--maxmemory-policy', 'noeviction'],
-      ]);
+      mkdirSync(join(this.dir, 'redis'));
+      this.startRedis();
     }
+  }
+
+  private startRedis(): void {
+    this.redis = new Program('valkey-server', fromEnvironment('SLIPWAY_TEST_REDIS_SERVER'), [
+      ...['--bind', '127.0.0.1', '--port', String(this.redisPort), '--dir', join(this.dir, 'redis')],
+      ...['--save', '', '--maxmemory-policy', 'noeviction'],
+    ]);
+  }
+
+  /** Kills Redis. A private one is started again by the server, with what it had; a shared one comes back empty. */
+  async crashRedis(): Promise<void> {
+    if (this.redisKind === 'shared') {
+      await this.redis?.end('SIGKILL');
+      this.startRedis();
+      return;
+    }
+    const found = processesWith(this.dir).filter(({ command }) => command.includes('valkey-server'));
+    if (found.length === 0) throw new Error('there is no private Redis to kill');
+    for (const { pid } of found) process.kill(pid, 'SIGKILL');
   }
 
   /** The environment of one process, whose data directory is `name`: nothing of this one's is inherited. */
