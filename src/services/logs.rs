@@ -61,7 +61,11 @@ pub async fn stream(app: &App, run_id: &RunId, after: After) -> Result<BoxStream
     let states = watched.subscribe();
     let n = match after {
         After::Line(n) => n,
-        After::End => states.borrow().state.lines,
+        // The state knows the length of the log from time to time only.
+        After::End => {
+            let known_n = states.borrow().state.lines;
+            app.logs.head(run_id).await?.map_or(known_n, |head| head.last_n.max(known_n))
+        }
     };
     let end_n = states.borrow().end_n();
     let end = watch::Sender::new(end_n);

@@ -18,10 +18,8 @@ use crate::logs::lines::put_event;
 use crate::redis::wakeups::Wakeups;
 use crate::store::{self, Store};
 
-/// How often a run is looked at without a notice, and how often its number of lines is brought up to date.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-/// A run's row is read without a notice only every so many looks.
-const LOOKS_PER_READ: u32 = 3;
+/// How often a run is read without a notice, which may be lost.
+const LOOK_INTERVAL: Duration = Duration::from_secs(3);
 
 /// The runs that are watched in this process. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -118,46 +116,35 @@ impl States {
         Snapshot::of(state)
     }
 
-    /// Brings the number of lines up to date, which the row has only from the last change of status.
-    async fn count_lines(&self, state: &mut RunState) -> bool {
-        match self.logs.head(&state.run_id).await {
-            Ok(Some(head)) if state.lines < head.last_n => {
-                state.lines = head.last_n;
-                state.last_line_at = head.last_line_at;
-                true
-            }
-            // Without Redis the status is still worth showing.
-            _ => false,
+    /// Brings the number of lines up to date, which the row has only from time to time. Without Redis the
+    /// status is still worth showing.
+    async fn count_lines(&self, state: &mut RunState) {
+        if let Ok(Some(head)) = self.logs.head(&state.run_id).await
+            && state.lines < head.last_n
+        {
+            state.lines = head.last_n;
+            state.last_line_at = head.last_line_at;
         }
     }
 
     async fn follow(self, run: RunId, watched: Weak<Watched>) {
         let mut listener = self.wakeups.listen(&channel(&run)).await;
-        let mut looks = 0_u32;
         let mut is_failing = false;
         loop {
-            let is_noticed = listener.wait(LOOK_INTERVAL).await;
-            looks = looks.wrapping_add(1);
+            listener.wait(LOOK_INTERVAL).await;
             let Some(watched) = watched.upgrade() else { return };
-            let outcome = if is_noticed || looks.is_multiple_of(LOOKS_PER_READ) {
-                self.read(&run).await.map(Some)
-            } else {
-                let mut state = watched.latest.borrow().state.as_ref().clone();
-                let has_more = !state.status.is_ended() && self.count_lines(&mut state).await;
-                has_more.then(|| Snapshot::of(state)).transpose()
-            };
-            match outcome {
-                Ok(Some(snapshot)) => {
+            match self.read(&run).await {
+                Ok(snapshot) => {
                     is_failing = false;
                     watched.latest.send_if_modified(|latest| {
-                        let is_news = is_news(&latest.state, &snapshot.state);
+                        // A version never goes back, and is sent once.
+                        let is_news = latest.state.version < snapshot.state.version;
                         if is_news {
                             *latest = snapshot;
                         }
                         is_news
                     });
                 }
-                Ok(None) => {}
                 Err(error) if !is_failing => {
                     is_failing = true;
                     tracing::warn!(run.id = %run, error = error.chain(), "A watched run cannot be read, trying again");
@@ -166,9 +153,4 @@ impl States {
             }
         }
     }
-}
-
-/// A version never goes back, and neither does the number of lines.
-fn is_news(known: &RunState, read: &RunState) -> bool {
-    known.version < read.version || known.version == read.version && known.lines < read.lines
 }

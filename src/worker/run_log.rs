@@ -8,7 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
@@ -60,6 +60,8 @@ pub struct Flushed {
 #[derive(Debug, Clone)]
 pub struct RunLog {
     commands: mpsc::Sender<Command>,
+    /// How far it is published.
+    published: watch::Receiver<Flushed>,
     /// Fires when the run has gone to another worker: nothing more is written.
     pub fenced: CancellationToken,
 }
@@ -87,6 +89,7 @@ pub struct RunLogTask {
     log_bytes: u64,
     archived_bytes: u64,
     commands: mpsc::Receiver<Command>,
+    published: watch::Sender<Flushed>,
     fenced: CancellationToken,
     stop: CancellationToken,
 }
@@ -128,6 +131,8 @@ impl RunLog {
         let log_bytes = entries.last().map_or(0, |entry| entry.log_bytes);
         let last_n = entries.last().map_or(known_n, |entry| entry.last_n().max(known_n));
         let entries = entries.into_iter().filter(|entry| archived_n < entry.last_n()).collect();
+        let (published, receiver_of_published) =
+            watch::channel(Flushed { last_n, last_line_at: record.run.last_line_at, range: None });
         let mut task = RunLogTask {
             app: app.clone(),
             run: run.clone(),
@@ -142,11 +147,16 @@ impl RunLog {
             log_bytes,
             archived_bytes: log_bytes,
             commands: receiver,
+            published,
             fenced: fenced.clone(),
             stop,
         };
         match task.publish_again(known_n).await {
-            Ok(()) => Ok(Some(Opened { log: Self { commands, fenced }, offsets, task })),
+            Ok(()) => Ok(Some(Opened {
+                log: Self { commands, published: receiver_of_published, fenced },
+                offsets,
+                task,
+            })),
             Err(Ended::Fenced) => Ok(None),
             Err(ended) => Err(Error::unavailable("log", ended)),
         }
@@ -167,6 +177,11 @@ impl RunLog {
         let (reply, answer) = oneshot::channel();
         self.send(Command::Flush { dir: dir.map(str::to_owned), reply }).await;
         answer.await.ok()
+    }
+
+    /// How far it is published at present.
+    pub fn published(&self) -> Flushed {
+        *self.published.borrow()
     }
 
     /// A log whose task has ended takes nothing: the run is not this worker's any more, or it is stopping.
@@ -218,6 +233,8 @@ impl RunLogTask {
         self.journal.append(&pending.journal).map_err(Ended::Journal)?;
         self.entries.extend(pending.journal);
         self.publish(after_n, &pending.entries).await?;
+        let (last_n, last_line_at) = (self.last_n, self.last_line_at);
+        self.published.send_replace(Flushed { last_n, last_line_at, range: None });
         for (dir, reply) in flushes {
             let range = dir.and_then(|dir| self.ranges.get(&dir).copied());
             // Nobody waits for the answer any more: fine.

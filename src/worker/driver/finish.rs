@@ -43,14 +43,14 @@ impl Driver {
             let (attempt, max) = (self.record.run.attempt, self.record.run.attempts_max);
             self.log.say(None, format!("attempt {attempt} of {max} failed: {reason}")).await;
         }
-        let Some(flushed) = self.log.flush(None).await else {
+        let Some(_) = self.log.flush(None).await else {
             return Ok(if self.log.fenced.is_cancelled() { Left::Fenced } else { Left::Leave });
         };
         loop {
             if !matches!(ending, executions::Ending::Succeeded | executions::Ending::RetryLater(_)) {
                 self.end_open_steps(&ending);
             }
-            let facts = self.facts(Some(flushed));
+            let facts = self.facts();
             let (app, record) = (&self.app, &self.record);
             let is_recorded = patiently(&self.shutdown, || {
                 executions::end(app, record, definition, &ending, facts.clone())

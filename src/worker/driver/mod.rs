@@ -64,6 +64,9 @@ pub struct Driver {
     steps: Vec<StepRecord>,
     /// What is not recorded yet.
     changed: Vec<StepRecord>,
+    /// The length of the log, and when it was last recorded.
+    noted_lines: u64,
+    noted_at: Instant,
     stopped: Option<StopReason>,
     /// Whether this process's own stop asked for the run's end.
     has_drained: bool,
@@ -128,6 +131,8 @@ impl Driver {
             listener,
             shutdown,
             changed: Vec::new(),
+            noted_lines: 0,
+            noted_at: Instant::now(),
             stopped: None,
             has_drained: false,
             events,
@@ -184,7 +189,7 @@ impl Driver {
                 let ending = self.ending(outcome);
                 return self.finish(Some(definition), ending).await;
             }
-            if !self.changed.is_empty() && !self.note(attempt.progress()).await? {
+            if (!self.changed.is_empty() || self.has_grown()) && !self.note(attempt.progress()).await? {
                 return Ok(Left::Fenced);
             }
             for index in starts {

@@ -15,6 +15,10 @@ use crate::worker::driver::{Driver, End, Event, patiently};
 use crate::worker::environment;
 use crate::worker::run_log::{Flushed, Place, RunLog};
 
+/// How often the length of the log is recorded while nothing else is: those who watch the run see it grow, at
+/// the cost of a write every few seconds, not of one per line.
+const NOTE_INTERVAL: Duration = Duration::from_secs(4);
+
 impl Driver {
     pub(super) fn set_started(&mut self, index: usize, attempt: u32) {
         let step = &mut self.steps[index].step;
@@ -157,7 +161,7 @@ impl Driver {
 
     /// Records what has changed of the steps.
     pub(super) async fn note(&mut self, progress: Percent) -> Result<bool> {
-        let facts = self.facts(None);
+        let facts = self.facts();
         let progress = progress.max(self.record.run.progress);
         self.record.run.progress = progress;
         let (app, record) = (&self.app, &self.record);
@@ -176,12 +180,17 @@ impl Driver {
         }
     }
 
-    pub(super) fn facts(&mut self, flushed: Option<Flushed>) -> Facts {
-        let steps = std::mem::take(&mut self.changed);
-        match flushed {
-            Some(flushed) => Facts { lines: flushed.last_n, last_line_at: flushed.last_line_at, steps },
-            None => Facts { lines: self.record.run.lines, last_line_at: self.record.run.last_line_at, steps },
-        }
+    /// What is to be recorded with the next change, the length of the log as it is published included.
+    pub(super) fn facts(&mut self) -> Facts {
+        let Flushed { last_n, last_line_at, .. } = self.log.published();
+        self.noted_lines = last_n;
+        self.noted_at = Instant::now();
+        Facts { lines: last_n, last_line_at, steps: std::mem::take(&mut self.changed) }
+    }
+
+    /// Whether the log has grown since its length was last recorded, long enough ago.
+    pub(super) fn has_grown(&self) -> bool {
+        self.noted_lines < self.log.published().last_n && NOTE_INTERVAL <= self.noted_at.elapsed()
     }
 }
 
