@@ -1,6 +1,7 @@
 // Checked by tsc, never run: what the hooks of `@trpc/tanstack-react-query` infer from `AppRouter`.
 
-import { useInfiniteQuery, useMutation, useQuery, type DataTag, type QueryClient } from '@tanstack/react-query';
+import { useInfiniteQuery, useMutation, useQuery } from '@tanstack/react-query';
+import type { DataTag, QueryClient } from '@tanstack/react-query';
 import { createTRPCClient, httpBatchLink, type TRPCClientErrorLike } from '@trpc/client';
 import { createTRPCContext, createTRPCOptionsProxy, useSubscription } from '@trpc/tanstack-react-query';
 import { expectTypeOf } from 'vitest';
@@ -140,7 +141,8 @@ export async function keys(queryClient: QueryClient) {
   await queryClient.invalidateQueries(trpc.runs.list.queryFilter({ pipelineId: 'web' }));
   const pages = queryClient.getQueryData(trpc.runs.list.infiniteQueryKey({ pipelineId: 'web' }));
   expectTypeOf(pages?.pages[0]?.items[0]).toExtend<Run | undefined>();
-  expectTypeOf(await queryClient.fetchQuery(trpc.runs.get.queryOptions({ runId: 'r' }))).toExtend<RunDetails>();
+  const run = await queryClient.fetchQuery(trpc.runs.get.queryOptions({ runId: 'r' }));
+  expectTypeOf(run).toExtend<RunDetails>();
   // @ts-expect-error a misspelt field
   trpc.runs.list.queryKey({ pipelinId: 'web' });
 }
