@@ -76,7 +76,7 @@ part 'rust: build' cargo build --locked || finish
 part 'bindings: up to date' "$SLIPWAY_TEST_BIN" bindings --check || true
 if [ "$scope" = all ]; then
   part 'rust: tests' cargo_tests || true
-  part 'bindings: tests' npm run --silent --workspace bindings test || true
+  part 'bindings, hooks, examples: tests' npm run --silent --workspace bindings --workspace tests/hooks test || true
   part 'end to end' end_to_end || true
 fi
 finish

@@ -19,6 +19,6 @@ export function isSignedOut(error: unknown): boolean {
 /** What went wrong, for a person. */
 export function words(error: unknown): string {
   if (isSignedOut(error))
-    return 'You are not signed in. Open the link that the server printed when it started.';
+    return 'You are not signed in. Open the link that the server prints at each start.';
   return error instanceof Error ? error.message : String(error);
 }

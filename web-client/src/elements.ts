@@ -21,11 +21,21 @@ export function statusText(status: string): HTMLElement {
 
 export function time(timestamp: string | null): HTMLElement | string {
   if (timestamp === null) return '–';
-  return element('time', { datetime: timestamp }, new Date(timestamp).toLocaleString());
+  const date = new Date(timestamp);
+  return element(
+    'time',
+    { datetime: timestamp, title: date.toLocaleString() },
+    date.toLocaleString(undefined, { dateStyle: 'short', timeStyle: 'short' }),
+  );
 }
 
-export function table(caption: string, heads: string[], rows: (Node | string)[][]): HTMLTableElement {
-  return element(
+/** Text without spaces to break it at, such as an address. */
+export function long(content: Node | string): HTMLElement {
+  return element('span', { class: 'long' }, content);
+}
+
+export function table(caption: string, heads: string[], rows: (Node | string)[][]): HTMLElement {
+  const made = element(
     'table',
     { 'aria-label': caption },
     element('thead', {}, element('tr', {}, ...heads.map((head) => element('th', { scope: 'col' }, head)))),
@@ -35,6 +45,8 @@ export function table(caption: string, heads: string[], rows: (Node | string)[][
       ...rows.map((row) => element('tr', {}, ...row.map((cell) => element('td', {}, cell)))),
     ),
   );
+  // On a narrow screen the table scrolls by itself, not the page.
+  return element('div', { class: 'table' }, made);
 }
 
 /** A button that cannot be pressed again while what it does is under way. */

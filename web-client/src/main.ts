@@ -46,7 +46,8 @@ async function navigate(): Promise<void> {
 async function showHealth(): Promise<void> {
   try {
     const { status, version, queue } = await trpc.system.health.query();
-    health.textContent = `${status} · ${queue.workers} workers · ${queue.waiting} waiting · ${version}`;
+    const workers = queue.workers === 1 ? '1 worker' : `${queue.workers} workers`;
+    health.textContent = `${status} · ${workers} · ${queue.waiting} waiting · ${version}`;
   } catch (error) {
     health.textContent = words(error);
   }

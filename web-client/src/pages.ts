@@ -1,7 +1,7 @@
 import type { RunState } from '@slipway/client';
 
 import { trpc, words } from './client.js';
-import { button, element, link, statusText, table, time } from './elements.js';
+import { button, element, link, long, statusText, table, time } from './elements.js';
 import { LogView } from './log.js';
 
 /** A page on the screen, and how to end what it has open. */
@@ -33,8 +33,8 @@ export async function pipelinesPage(): Promise<Page> {
   const { items, nextCursor } = await trpc.pipelines.list.query({ limit: 100 });
   const alert = problems();
   const rows = items.map((pipeline) => [
-    link(`#/pipelines/${pipeline.id}`, pipeline.name),
-    pipeline.repository ?? '–',
+    long(link(`#/pipelines/${pipeline.id}`, pipeline.name)),
+    long(pipeline.repository ?? '–'),
     action('Trigger', alert, async () => {
       const run = await trpc.pipelines.trigger.mutate({ pipelineId: pipeline.id });
       window.location.hash = `#/runs/${run.id}`;
@@ -42,14 +42,22 @@ export async function pipelinesPage(): Promise<Page> {
   ]);
   const nodes: Node[] = [element('h2', {}, 'Pipelines'), alert];
   if (rows.length === 0)
-    nodes.push(element('p', { class: 'quiet' }, 'There is none yet. Make the first one:'));
+    nodes.push(
+      element(
+        'p',
+        { class: 'quiet' },
+        'There is none yet. Make the first one here, or on the command line with ',
+        element('code', {}, 'slipway pipeline create NAME --file pipeline.yml'),
+        '.',
+      ),
+    );
   else nodes.push(table('Pipelines', ['Name', 'Repository', 'Action'], rows));
   if (nextCursor !== null) nodes.push(element('p', { class: 'quiet' }, 'The first hundred, by name.'));
-  nodes.push(creation());
+  nodes.push(creation(rows.length === 0));
   return { title: 'Pipelines', nodes };
 }
 
-function creation(): HTMLElement {
+function creation(open: boolean): HTMLElement {
   const alert = problems();
   const name = element('input', { name: 'name', required: '', autocomplete: 'off' });
   const repository = element('input', { name: 'repository', autocomplete: 'off', placeholder: 'none' });
@@ -85,7 +93,7 @@ function creation(): HTMLElement {
         submit.disabled = false;
       });
   });
-  return element('details', {}, element('summary', {}, 'New pipeline'), form);
+  return element('details', open ? { open: '' } : {}, element('summary', {}, 'New pipeline'), form);
 }
 
 export async function pipelinePage(pipelineId: string): Promise<Page> {
@@ -105,7 +113,7 @@ export async function pipelinePage(pipelineId: string): Promise<Page> {
   const rows = runs.items.map((run) => [
     link(`#/runs/${run.id}`, `#${run.number}`),
     statusText(run.status),
-    run.branch ?? '–',
+    long(run.branch ?? '–'),
     run.trigger.by,
     time(run.createdAt),
   ]);
@@ -177,7 +185,7 @@ export async function runPage(runId: string): Promise<Page> {
     nodes: [
       element('h2', {}, link(`#/pipelines/${run.pipelineId}`, run.pipelineName), ` #${run.number}`),
       state,
-      element('p', {}, cancel, ' ', ...retries),
+      element('p', { class: 'actions' }, cancel, ...retries),
       alert,
       log.node,
     ],
@@ -205,7 +213,7 @@ function stateNodes(now: RunState): Node[] {
   if (now.nextAttemptAt !== null) nodes.push(element('p', {}, 'Next attempt: ', time(now.nextAttemptAt)));
   if (now.steps.length > 0) {
     const rows = now.steps.map((step) => [
-      step.name,
+      long(step.name),
       statusText(step.status),
       step.exitCode === null ? '–' : String(step.exitCode),
       step.reason ?? '',
