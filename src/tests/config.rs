@@ -72,7 +72,7 @@ fn a_server_with_no_settings_at_all_has_sensible_ones() {
     assert_eq!(config.http.listen.to_string(), "127.0.0.1:3001");
     assert_eq!(config.data_dir, std::path::absolute(".slipway").unwrap());
     assert_eq!(config.http.body_bytes_max, 1 << 20);
-    assert_eq!(config.logs.run_bytes_max, 256 << 20);
+    assert_eq!(config.logs.run_bytes_max, 512 << 20);
     assert_eq!(config.redis.prefix, "{slipway}");
     assert!(config.database.url.is_none() && config.auth.admin_token.is_none());
     assert!(config.worker.path.contains("/usr/bin"));

@@ -184,7 +184,7 @@ impl Driver {
             }
         }
         loop {
-            let (starts, done) = self.act(definition, &mut attempt).await;
+            let (starts, done) = self.act(&mut attempt).await;
             if let Some(outcome) = done {
                 let ending = self.ending(outcome);
                 return self.finish(Some(definition), ending).await;
@@ -203,11 +203,7 @@ impl Driver {
     }
 
     /// Does what the attempt says next. Gives the steps to be started once that is recorded, and the outcome.
-    async fn act(
-        &mut self,
-        definition: &Definition,
-        attempt: &mut Attempt,
-    ) -> (Vec<usize>, Option<attempt::Outcome>) {
+    async fn act(&mut self, attempt: &mut Attempt) -> (Vec<usize>, Option<attempt::Outcome>) {
         let mut starts = Vec::new();
         let mut done = None;
         for action in attempt.next(Instant::now()) {
@@ -225,7 +221,7 @@ impl Driver {
                 Action::RetryAt { index, at } => {
                     let seconds = at.saturating_duration_since(Instant::now()).as_secs_f64();
                     let step = &self.steps[index].step;
-                    let text = format!("{} is tried again in {seconds:.1} s", definition.steps[index].name);
+                    let text = format!("it is tried again in {seconds:.1} s");
                     self.log.say(Some((&step.name, step.attempt)), text).await;
                 }
                 Action::Done(outcome) => done = Some(outcome),

@@ -117,8 +117,8 @@ impl Driver {
         self.mark(index);
         if let Some(reason) = reason {
             let text = match status {
-                StepStatus::Lost => format!("{name}: {reason}, it runs again as attempt {}", number + 1),
-                _ => format!("{name}: {reason}"),
+                StepStatus::Lost => format!("{reason}: it runs again as attempt {}", number + 1),
+                _ => reason,
             };
             self.log.say(Some((&name, number)), text).await;
         }
