@@ -135,8 +135,10 @@ impl States {
         let mut listener = self.wakeups.listen(&channel(&run)).await;
         let mut looks = 0_u32;
         let mut is_failing = false;
+        let mut is_first = true;
         loop {
-            let is_noticed = listener.wait(LOOK_INTERVAL).await;
+            // What changed between the first read and the listening was not noticed.
+            let is_noticed = std::mem::take(&mut is_first) || listener.wait(LOOK_INTERVAL).await;
             looks = looks.wrapping_add(1);
             let Some(watched) = watched.upgrade() else { return };
             let outcome = if is_noticed || looks.is_multiple_of(LOOKS_PER_READ) {
