@@ -65,6 +65,12 @@ impl Logs {
         while archived_n < until_n {
             let blocks = self.collect(run, archived_n, until_n).await?;
             let (Some(first), Some(last)) = (blocks.first(), blocks.last()) else {
+                // Another who archives the log may have taken them out of the stream meanwhile.
+                let head = self.head(run).await?;
+                if let Some(head) = head.filter(|head| archived_n < head.archived_n) {
+                    archived_n = head.archived_n;
+                    continue;
+                }
                 return Err(Error::unavailable("redis", "the stream lacks lines that are not archived"));
             };
             let (first_n, last_n) = (first.first_n, last.last_n);

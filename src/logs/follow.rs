@@ -86,43 +86,47 @@ impl Followers {
                 if end_n.is_some_and(|end_n| end_n <= cursor) {
                     return;
                 }
-                match tail.as_mut().map(|(tail, head)| { head.mark_unchanged(); tail.after(cursor) }) {
-                    Some(Found::Events(events, last_n)) => {
-                        cursor = last_n;
+                let found = tail.as_mut().map(|(tail, head)| { head.mark_unchanged(); tail.after(cursor) });
+                if let Some(Found::Events(events, last_n)) = found {
+                    cursor = last_n;
+                    missing_looks = 0;
+                    yield events;
+                    continue;
+                }
+                let is_live = matches!(found, Some(Found::Nothing));
+                if !is_live {
+                    let blocks = followers.logs.read(&run, cursor).await?;
+                    for block in &blocks {
+                        let frames = Frames::of(block);
+                        cursor = block.last_n;
+                        yield frames.after(0);
+                    }
+                    if !blocks.is_empty() {
                         missing_looks = 0;
-                        yield events;
                         continue;
                     }
-                    Some(Found::Nothing) => {
-                        let (_, head) = tail.as_mut().expect("it has just been asked");
-                        let is_gone = tokio::select! {
-                            _ = head.changed() => false,
-                            changed = end.changed() => changed.is_err(),
-                            () = tokio::time::sleep(LOOK_INTERVAL), if end_n.is_some() => {
-                                missing_looks += 1;
-                                false
-                            }
-                        };
-                        if is_gone {
-                            return;
-                        }
-                        if MISSING_LOOKS_MAX <= missing_looks {
-                            Err(Error::unavailable("log", "its last lines are not there yet"))?;
-                        }
-                        continue;
-                    }
-                    Some(Found::Behind) | None => {}
                 }
-                let blocks = followers.logs.read(&run, cursor).await?;
-                for block in &blocks {
-                    let frames = Frames::of(block);
-                    cursor = block.last_n;
-                    yield frames.after(0);
-                }
-                if blocks.is_empty() && tail.is_none() {
-                    let joined = followers.tail(&run, cursor);
+                let Some((_, head)) = tail.as_mut() else {
+                    let start_n = followers.logs.last_n(&run).await?.min(cursor);
+                    let joined = followers.tail(&run, start_n);
                     let head = joined.head.subscribe();
                     tail = Some((joined, head));
+                    continue;
+                };
+                let is_gone = tokio::select! {
+                    _ = head.changed() => false,
+                    changed = end.changed() => changed.is_err(),
+                    // Lines that the ring has dropped and the store has lost come back without a sign here.
+                    () = tokio::time::sleep(LOOK_INTERVAL), if end_n.is_some() || !is_live => {
+                        missing_looks += u32::from(end_n.is_some());
+                        false
+                    }
+                };
+                if is_gone {
+                    return;
+                }
+                if MISSING_LOOKS_MAX <= missing_looks {
+                    Err(Error::unavailable("log", "its last lines are not there yet"))?;
                 }
             }
         }

@@ -33,6 +33,15 @@ impl Logs {
         Ok(Vec::new())
     }
 
+    /// The number of the last line that can be read at present. Whoever asks for what follows may name a line
+    /// that is not there yet.
+    pub(super) async fn last_n(&self, run: &RunId) -> Result<u64> {
+        match self.head(run).await? {
+            Some(head) => Ok(head.last_n),
+            None => self.archived_n(run).await,
+        }
+    }
+
     /// The next lines above `n` in the stream; empty where its next line is not there.
     pub(super) async fn read_stream(&self, run: &RunId, head: &Head, n: u64) -> Result<Vec<Block>> {
         let mut command = redis::cmd("XRANGE");

@@ -43,14 +43,15 @@ static OPEN: LazyLock<Script> = LazyLock::new(|| {
 });
 
 /// Appends entries (ARGV[4…]: last number, instant, text) that follow the line ARGV[2], if ARGV[1] is the
-/// epoch of the fence. An entry that is there already, because the answer to an earlier call was lost, is
+/// epoch of the fence; a lower fence means that Redis has forgotten this epoch's. An entry that is there already, because the answer to an earlier call was lost, is
 /// passed over. Answers how far the log has come; below ARGV[2], Redis has forgotten lines.
 static APPEND: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
         local fence = redis.call('HGET', KEYS[1], 'epoch')
         if not fence then return -2 end
-        if fence ~= ARGV[1] then return -1 end
+        if tonumber(fence) > tonumber(ARGV[1]) then return -1 end
+        if fence ~= ARGV[1] then return -2 end
         local n = tonumber(redis.call('HGET', KEYS[1], 'n') or '0')
         if n < tonumber(ARGV[2]) then return n end
         local at = nil
@@ -67,6 +68,19 @@ static APPEND: LazyLock<Script> = LazyLock::new(|| {
             redis.call('PUBLISH', ARGV[3], '')
         end
         return n
+        ",
+    )
+});
+
+/// Notes that the archive holds the lines up to ARGV[1], and takes what comes before the id ARGV[2] out of the
+/// stream. Two may archive a log at once, and the slower one must not take back what the other has noted.
+static TRIM: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+        local archived = tonumber(redis.call('HGET', KEYS[1], 'archived') or '0')
+        if redis.call('EXISTS', KEYS[1]) == 0 or tonumber(ARGV[1]) <= archived then return end
+        redis.call('HSET', KEYS[1], 'archived', ARGV[1])
+        redis.call('XTRIM', KEYS[2], 'MINID', ARGV[2])
         ",
     )
 });
@@ -140,10 +154,8 @@ impl Logs {
         let head = self.head(run).await?.ok_or_else(|| {
             Error::unavailable("redis", "the log was forgotten while it was being archived")
         })?;
-        let mut pipeline = redis::pipe();
-        pipeline.atomic();
-        pipeline.cmd("HSET").arg(self.meta_key(run)).arg("archived").arg(n).ignore();
-        pipeline.cmd("XTRIM").arg(self.stream_key(run)).arg("MINID").arg(head.id_of(n + 1)).ignore();
-        self.redis.pipeline(&pipeline).await
+        let mut call = TRIM.prepare_invoke();
+        call.key(self.meta_key(run)).key(self.stream_key(run)).arg(n).arg(head.id_of(n + 1));
+        self.redis.script(&call).await
     }
 }

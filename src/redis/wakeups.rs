@@ -72,10 +72,12 @@ impl Wakeups {
             channel.listeners += 1;
             (channel.notices.subscribe(), is_new)
         };
+        // Made before anything is waited for: whoever gives up waiting takes the interest back.
+        let listener = Listener { notices, key, wakeups: self.clone() };
         if is_new {
-            self.tell(&key).await;
+            self.tell(&listener.key).await;
         }
-        Listener { notices, key, wakeups: self.clone() }
+        listener
     }
 
     fn channels(&self) -> MutexGuard<'_, Channels> {
@@ -93,7 +95,7 @@ impl Wakeups {
         while !shutdown.is_cancelled() {
             let outcome = tokio::select! {
                 () = shutdown.cancelled() => return,
-                outcome = self.subscribe(&mut changed, was_away) => outcome,
+                outcome = self.subscribe(&mut changed, &mut was_away) => outcome,
             };
             if let Err(error) = outcome
                 && !was_away
@@ -111,16 +113,24 @@ impl Wakeups {
     async fn subscribe(
         &self,
         changed: &mut mpsc::Receiver<String>,
-        was_away: bool,
+        was_away: &mut bool,
     ) -> Result<(), redis::RedisError> {
-        let (mut sink, mut messages) = self.redis.pubsub().await?.split();
+        let mut connecting = std::pin::pin!(self.redis.pubsub());
+        let connection = loop {
+            tokio::select! {
+                connected = &mut connecting => break connected?,
+                // A new connection begins with all that is wanted, so nobody has to wait until it is there.
+                _ = changed.recv() => {}
+            }
+        };
+        let (mut sink, mut messages) = connection.split();
         let wanted: Vec<String> = self.channels().keys().cloned().collect();
         for key in &wanted {
             sink.subscribe(key).await?;
         }
         // What happened while nobody listened was missed, so everybody looks again.
         self.channels().values().for_each(Channel::notify);
-        if was_away {
+        if std::mem::take(was_away) {
             tracing::info!("Redis is listened to again");
         }
         loop {

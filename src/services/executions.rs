@@ -98,6 +98,8 @@ pub async fn claim(
             }
         }
         RunStatus::Running | RunStatus::Canceling => match holder(app, &record).await? {
+            // Whoever claims has made sure that this process does not work on the run: it has let go of it.
+            Some(holder) if holder.id == claimant.worker => {}
             Some(holder) if holder.host == claimant.host && is_dead(&holder.id) => {}
             Some(holder) => {
                 let silence_ends = holder.seen_at.plus(app.config.worker.host_silence);
@@ -117,6 +119,8 @@ pub async fn claim(
     if taken_from.is_some() {
         change.steps = runs::again_steps(&record, RetryFrom::Start);
         change.restart = Some(true);
+        // Its time begins with its steps, once there is a workspace again.
+        change.deadline = Some(None);
         change.losses = Some(record.losses + 1);
     }
     if store::runs::change(&app.store, change).await?.is_none() {
@@ -224,7 +228,8 @@ pub async fn end(
 fn retry_later(record: &RunRecord, definition: Option<&Definition>, reason: &str, change: &mut RunChange) {
     let retry = definition.map_or(Retry::DEFAULT, |definition| definition.retry);
     // Attempts are counted within the series that a trigger or an asked-for retry began.
-    let failed = retry.attempts.saturating_sub(record.run.attempts_max - record.run.attempt).max(1);
+    let failed =
+        retry.attempts.saturating_sub(record.run.attempts_max.saturating_sub(record.run.attempt)).max(1);
     let mut known = record.clone();
     merge(&mut known.steps, &change.steps);
     let again = runs::again_steps(&known, RetryFrom::Failed);

@@ -129,15 +129,17 @@ pub async fn page(app: &App, request: ReadLog) -> Result<LogPage> {
             // Slipway's own words on a step follow its last line.
             until_n = total;
         }
-        after_n = after_n.max(first.map_or(0, |first| first - 1));
+        after_n = after_n.max(first.map_or(0, |first| first.saturating_sub(1)));
     }
     let mut items = Vec::new();
+    let mut is_at_end = false;
     for _ in 0..PAGE_BLOCKS_MAX {
         if until_n <= after_n || limit as usize <= items.len() {
             break;
         }
         let blocks = app.logs.read(&run_id, after_n).await?;
         if blocks.is_empty() {
+            is_at_end = true;
             break;
         }
         for block in blocks {
@@ -154,6 +156,6 @@ pub async fn page(app: &App, request: ReadLog) -> Result<LogPage> {
             }
         }
     }
-    let next_from = (after_n < total).then_some(after_n + 1);
+    let next_from = (after_n < total && !is_at_end).then_some(after_n + 1);
     Ok(LogPage { items, total, next_from })
 }

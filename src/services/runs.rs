@@ -142,7 +142,9 @@ pub async fn cancel(app: &App, actor: &Actor, id: &RunId) -> Result<Run> {
                 change.status = Some(RunStatus::Canceled);
                 change.finished_at = Some(Some(now));
                 change.progress = Some(Percent::DONE);
-                change.settled = Some(true);
+                // Its job may be in a worker's hands: until it is certainly gone, a delivery is nobody's wish to
+                // have the run tried again.
+                change.settled = Some(false);
                 change.archived = Some(true);
                 change.steps = ended_steps(&record, StepStatus::Canceled, "the run was canceled");
             }
@@ -276,7 +278,8 @@ pub(crate) fn so_far(records: &[StepRecord]) -> Vec<StepSoFar> {
         .iter()
         .map(|record| {
             let is_pending = record.step.status == StepStatus::Pending;
-            let attempt = if is_pending { record.step.attempt - 1 } else { record.step.attempt };
+            let attempt =
+                if is_pending { record.step.attempt.saturating_sub(1) } else { record.step.attempt };
             StepSoFar { status: record.step.status, attempt, tries: u32::from(!is_pending) }
         })
         .collect()
@@ -297,8 +300,9 @@ fn pending(name: &str, needs: &[String], attempt: u32) -> Step {
     }
 }
 
+/// Whether a worker has had the run: then there may be a log, which the worker's end of the run takes care of.
 fn has_begun(record: &RunRecord) -> bool {
-    record.steps.iter().any(|record| record.step.started_at.is_some())
+    record.run.started_at.is_some() || record.steps.iter().any(|record| record.step.started_at.is_some())
 }
 
 /// The steps that have not ended, ended.

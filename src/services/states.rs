@@ -130,8 +130,12 @@ impl States {
     async fn follow(self, run: RunId, watched: Weak<Watched>) {
         let mut listener = self.wakeups.listen(&channel(&run)).await;
         let mut is_failing = false;
+        let mut is_first = true;
         loop {
-            listener.wait(LOOK_INTERVAL).await;
+            // What changed between the first read and the listening was not noticed.
+            if !std::mem::take(&mut is_first) {
+                listener.wait(LOOK_INTERVAL).await;
+            }
             let Some(watched) = watched.upgrade() else { return };
             match self.read(&run).await {
                 Ok(snapshot) => {

@@ -79,17 +79,22 @@ impl ExecuteRuns {
 
     async fn drive(&self, claimed: Claimed, dir: RunDir, delivery: &Delivery) -> Result<Left> {
         let log_stop = CancellationToken::new();
-        let _stops_the_log = log_stop.clone().drop_guard();
+        let stops_the_log = log_stop.clone().drop_guard();
         let opened = tokio::select! {
             () = self.shutdown.cancelled() => return Ok(Left::Leave),
             opened = RunLog::open(&self.app, &claimed.record, &dir.root, log_stop) => opened?,
         };
         let Some(Opened { log, offsets, task }) = opened else { return Ok(Left::Fenced) };
-        self.app.tasks.spawn(task.run());
+        let task = self.app.tasks.spawn(task.run());
         let reporter = delivery.reporter();
         let driver =
             Driver::new(&self.app, claimed, dir, log, offsets, reporter, self.shutdown.clone()).await;
-        Box::pin(driver.drive()).await
+        let left = Box::pin(driver.drive()).await;
+        drop(stops_the_log);
+        // This process may claim the run again at once, and two must not write one journal. A panic of the task
+        // ended it as well.
+        let _ = task.await;
+        left
     }
 }
 

@@ -196,6 +196,7 @@ impl RunLogTask {
         let ended = loop {
             let mut batch = Vec::with_capacity(BATCH_MAX);
             let received = tokio::select! {
+                biased;
                 () = self.stop.cancelled() => break Ended::Stopped,
                 received = self.commands.recv_many(&mut batch, BATCH_MAX) => received,
             };
@@ -314,8 +315,8 @@ impl RunLogTask {
                     return Ok(());
                 }
                 Ok(Published::Fenced) => return Err(Ended::Fenced),
-                Ok(Published::Behind(n)) => return Box::pin(self.publish_again(n)).await,
-                Ok(Published::Forgotten) => return Box::pin(self.open_again()).await,
+                // What is missing may be in the archive alone, so the log is opened again in both cases.
+                Ok(Published::Behind(_) | Published::Forgotten) => return Box::pin(self.open_again()).await,
                 Err(error) if !is_away => {
                     is_away = true;
                     tracing::warn!(run.id = %self.run, error = error.chain(), "The log cannot be written, lines wait on disk");

@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::jobs::JobStanding;
 use crate::services::executions;
 use crate::store;
+use crate::store::runs::HeldRun;
 use crate::store::workers::WorkerRecord;
 use crate::worker::host::Seat;
 use crate::worker::running::Running;
@@ -82,6 +83,10 @@ pub async fn take_back(app: App, seat: Arc<Seat>, running: Running, shutdown: Ca
             for run in held {
                 let is_orphan = match (&run.worker, &run.host) {
                     (Some(_), _) if running.has(&run.id) => false,
+                    // Let go of here, and its job may be lost; unless it was let go of after it was listed.
+                    (Some(worker), _) if *worker == seat.worker => {
+                        is_held_still(&app, &run).await? && !running.has(&run.id)
+                    }
                     (Some(worker), Some(host)) if *host == seat.host => seat.is_dead(worker),
                     (Some(worker), _) => is_silent(&app, worker).await?,
                     (None, _) => true,
@@ -89,9 +94,7 @@ pub async fn take_back(app: App, seat: Arc<Seat>, running: Running, shutdown: Ca
                 if is_orphan {
                     match app.jobs.standing(&run.id).await? {
                         JobStanding::Live => app.jobs.hand_back(&run.id).await?,
-                        JobStanding::Absent | JobStanding::Finished => {
-                            app.jobs.add_again(&run.id, retry_of(&app, &run.id).await?).await?;
-                        }
+                        JobStanding::Absent | JobStanding::Finished => add_missing(&app, &run.id).await?,
                     }
                 }
             }
@@ -127,10 +130,16 @@ async fn hand_back_unclaimed(app: &App, running: &Running, known: &Mutex<HashSet
 pub async fn reconcile(app: App, shutdown: CancellationToken) {
     every(RECONCILE_INTERVAL, &shutdown, || async {
         enqueue_forgotten(&app).await?;
+        let mut failure = None;
         for record in store::runs::unfinished_business(&app.store, before(SETTLE_GRACE), SLICE).await? {
-            settle(&app, &record.run.id).await?;
+            // One whose log cannot be archived must not keep the others waiting.
+            if let Err(error) = settle(&app, &record.run.id).await {
+                tracing::debug!(run.id = %record.run.id, error = error.chain(), "An ended run is settled later");
+                failure.get_or_insert(error);
+            }
         }
-        app.jobs.trim_events().await
+        app.jobs.trim_events().await?;
+        failure.map_or(Ok(()), Err)
     })
     .await;
 }
@@ -148,7 +157,7 @@ async fn enqueue_forgotten(app: &App) -> Result<()> {
         let due: Vec<RunId> = queued.into_iter().filter(is_due).map(|run| run.id).collect();
         for (id, standing) in due.iter().zip(app.jobs.standings(&due).await?) {
             if standing != JobStanding::Live {
-                app.jobs.add_again(id, retry_of(app, id).await?).await?;
+                add_missing(app, id).await?;
             }
         }
     }
@@ -236,11 +245,21 @@ async fn is_silent(app: &App, worker: &crate::domain::ids::WorkerId) -> Result<b
     Ok(known.is_none_or(|known| known.seen_at < before(app.config.worker.host_silence)))
 }
 
-async fn retry_of(app: &App, run: &RunId) -> Result<Retry> {
-    let record = store::runs::find(&app.store, run).await?;
-    let definition = record.and_then(|record| record.definition);
-    let definition = definition.and_then(|text| pipeline::parse(&text).ok());
-    Ok(definition.map_or(Retry::DEFAULT, |definition| definition.retry))
+async fn is_held_still(app: &App, run: &HeldRun) -> Result<bool> {
+    let record = store::runs::find(&app.store, &run.id).await?;
+    Ok(record.is_some_and(|record| !record.run.status.is_ended() && record.epoch == run.epoch))
+}
+
+/// Adds the job of a run that lacks one. It is looked at again, since a run that has ended after it was listed
+/// lacks its job rightly, and a further delivery would have it tried again.
+async fn add_missing(app: &App, run: &RunId) -> Result<()> {
+    let Some(record) = store::runs::find(&app.store, run).await? else { return Ok(()) };
+    if record.run.status.is_ended() {
+        return Ok(());
+    }
+    let definition = record.definition.as_deref().and_then(|text| pipeline::parse(text).ok());
+    let retry = definition.map_or(Retry::DEFAULT, |definition| definition.retry);
+    app.jobs.add_again(run, retry).await
 }
 
 async fn directories(path: &Path) -> Result<Vec<RunId>> {
