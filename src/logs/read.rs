@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::logs::lines::Block;
 use crate::logs::{Head, Logs};
 
-/// Entries of the stream that are read at a time: with the bound on an entry, at most 16 MiB.
+/// Entries of the stream that are read at a time: with the bound on an entry, a few megabytes at most.
 const ENTRIES_MAX: usize = 64;
 
 impl Logs {

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::logs::Logs;
 
 /// Text of one stream entry. Larger blocks are published as several.
-pub const ENTRY_BYTES_MAX: usize = 256 * 1024;
+pub const ENTRY_BYTES_MAX: usize = 64 * 1024;
 
 /// Raises the fence to ARGV[1], unless it is higher already, and says how far the log has come. ARGV[2] is
 /// what the archive holds for certain: where Redis has forgotten the log, it goes on from there.

@@ -169,8 +169,10 @@ pub async fn plan(
     change.restart = Some(false);
     change.deadline = Some(Some(now().plus(definition.timeout)));
     if record.steps.is_empty() {
-        // Read from the repository: only now is it known how often to try.
-        change.attempts_max = Some(record.run.attempt - 1 + definition.retry.attempts);
+        // Read from the repository: only now is it known how often to try, in place of what was assumed. Attempts
+        // whose checkout failed count.
+        let before = record.run.attempts_max.saturating_sub(Retry::DEFAULT.attempts);
+        change.attempts_max = Some((before + definition.retry.attempts).max(record.run.attempt));
     }
     change.steps = steps;
     apply(app, record, change).await

@@ -64,6 +64,17 @@ impl Watched {
     pub fn subscribe(&self) -> watch::Receiver<Snapshot> {
         self.latest.subscribe()
     }
+
+    /// A version never goes back, and is sent once.
+    fn show(&self, snapshot: Snapshot) {
+        self.latest.send_if_modified(|latest| {
+            let is_news = latest.state.version < snapshot.state.version;
+            if is_news {
+                *latest = snapshot;
+            }
+            is_news
+        });
+    }
 }
 
 /// The channel on which each change of a run is announced.
@@ -78,7 +89,13 @@ impl States {
 
     /// Begins to watch a run, or joins those who do. `NotFound`.
     pub async fn watch(&self, run: &RunId) -> Result<Arc<Watched>> {
-        if let Some(watched) = self.watched().get(run).and_then(Weak::upgrade) {
+        let known = self.watched().get(run).and_then(Weak::upgrade);
+        if let Some(watched) = known {
+            let has_ended = watched.latest.borrow().state.status.is_ended();
+            if has_ended {
+                // It may have begun again a moment ago, and an end that is past must not end what follows.
+                watched.show(self.read(run).await?);
+            }
             return Ok(watched);
         }
         let first = self.read(run).await?;
@@ -140,14 +157,7 @@ impl States {
             match self.read(&run).await {
                 Ok(snapshot) => {
                     is_failing = false;
-                    watched.latest.send_if_modified(|latest| {
-                        // A version never goes back, and is sent once.
-                        let is_news = latest.state.version < snapshot.state.version;
-                        if is_news {
-                            *latest = snapshot;
-                        }
-                        is_news
-                    });
+                    watched.show(snapshot);
                 }
                 Err(error) if !is_failing => {
                     is_failing = true;

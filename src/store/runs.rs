@@ -60,8 +60,8 @@ pub struct RunFilter {
 }
 
 /// One change of a run: the only way in which a run changes. A compare-and-set, in one transaction with what
-/// it says of the steps; `version` rises with it.
-#[derive(Debug, Clone)]
+/// it says of the steps; `version` rises with it, unless only `settled` and `archived` change, which nobody sees.
+#[derive(Debug, Clone, PartialEq)]
 pub struct RunChange {
     pub id: RunId,
     /// The run must have one of these statuses; empty: any, or, if the change has a status, any that may become it.
@@ -127,6 +127,20 @@ impl RunChange {
             restart: None,
             steps: Vec::new(),
         }
+    }
+}
+
+impl RunChange {
+    /// Whether the change is of nothing that anybody but Slipway sees: the run's version stays then.
+    fn is_internal(&self) -> bool {
+        let of_bookkeeping = Self {
+            from: self.from.clone(),
+            epoch: self.epoch,
+            settled: self.settled,
+            archived: self.archived,
+            ..Self::of(self.id.clone())
+        };
+        (self.settled.is_some() || self.archived.is_some()) && *self == of_bookkeeping
     }
 }
 
@@ -275,7 +289,10 @@ fn change_query(change: &RunChange) -> UpdateStatement {
         update.and_where(Column::Epoch.eq(count(epoch)));
     }
 
-    update.value(Column::Version, Expr::col(Column::Version).add(1)).returning_col(Column::Version);
+    update.returning_col(Column::Version);
+    if !change.is_internal() {
+        update.value(Column::Version, Expr::col(Column::Version).add(1));
+    }
     if change.claim.is_some() || change.release {
         update.value(Column::Epoch, Expr::col(Column::Epoch).add(1));
         update.value(Column::WorkerId, change.claim.as_ref().map(ToString::to_string));

@@ -193,6 +193,8 @@ impl RunLog {
 impl RunLogTask {
     /// Works until all [`RunLog`]s are gone, the run has gone to another worker, or the process stops.
     pub async fn run(mut self) {
+        // However this ends, whoever writes to the log learns that nobody takes it any more.
+        let _tells = self.fenced.clone().drop_guard();
         let ended = loop {
             let mut batch = Vec::with_capacity(BATCH_MAX);
             let received = tokio::select! {

@@ -9,6 +9,7 @@ use super::factory::{added_pipeline, added_run, at, moved, step};
 
 on_both_engines!(
     a_change_sets_all_that_it_names_and_nothing_else,
+    bookkeeping_that_nobody_sees_leaves_the_version_alone,
     what_can_be_cleared_is_cleared,
     of_claims_at_once_exactly_one_wins,
     a_write_at_an_old_epoch_changes_nothing,
@@ -40,6 +41,8 @@ async fn a_change_sets_all_that_it_names_and_nothing_else(store: Store) {
         attempt: Some(2),
         attempts_max: Some(5),
         commit: Some("abc".to_owned()),
+        branch: Some("trunk".to_owned()),
+        restart: Some(true),
         definition: Some("steps: []".to_owned()),
         reason: Some(Some("waits".to_owned())),
         error: Some(Some("broke".to_owned())),
@@ -71,11 +74,22 @@ async fn a_change_sets_all_that_it_names_and_nothing_else(store: Store) {
         (after.started_at, after.finished_at, record.deadline),
         (Some(at(13)), Some(at(14)), Some(at(15)))
     );
-    assert!(record.cancel_requested && record.settled && record.archived);
+    assert!(record.cancel_requested && record.settled && record.archived && record.restart);
+    assert_eq!(after.branch.as_deref(), Some("trunk"));
     assert_eq!(record.losses, 2);
     assert_eq!(runs::find_run(&store, &run.id).await.unwrap().as_ref(), Some(after));
     assert_eq!(runs::find_run(&store, &bystander.id).await.unwrap(), Some(bystander));
     assert_eq!(runs::change(&store, RunChange::of(RunId::generate())).await.unwrap(), None);
+}
+
+async fn bookkeeping_that_nobody_sees_leaves_the_version_alone(store: Store) {
+    let build = added_pipeline(&store, "build").await;
+    let run = added_run(&store, &build.id).await;
+    let change = RunChange { settled: Some(true), archived: Some(true), ..RunChange::of(run.id.clone()) };
+    assert_eq!(runs::change(&store, change).await.unwrap(), Some(run.version));
+    let record = runs::find(&store, &run.id).await.unwrap().unwrap();
+    assert!(record.settled && record.archived);
+    assert_eq!(record.run.version, run.version);
 }
 
 async fn what_can_be_cleared_is_cleared(store: Store) {
