@@ -1,8 +1,10 @@
 //! Where the database is, and how connections to it are set up.
 
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::fs::{FlockOperation, flock};
 use sea_orm::DatabaseConnection;
 use sea_orm::sqlx::ConnectOptions as _;
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -83,6 +85,9 @@ async fn connect_sqlite(
     path: &Path,
     connections_max: u32,
 ) -> Result<(DatabaseConnection, DatabaseConnection)> {
+    // SQLite does not wait for others who set a file's mode at the same time, so processes that start together
+    // open it one after the other.
+    let opening = lock_opening(path).await.map_err(|error| Error::unavailable(DEPENDENCY, error))?;
     create_private(path).await.map_err(|error| Error::unavailable(DEPENDENCY, error))?;
     // FULL: a commit is on the disk when it returns, so that a trigger that was confirmed outlives the loss of
     // power. NORMAL would outlive a crash of the process, but could lose the last commits with the machine; it saves
@@ -107,6 +112,7 @@ async fn connect_sqlite(
         .connect_with(options.clone().journal_mode(SqliteJournalMode::Wal))
         .await
         .map_err(|error| Error::unavailable(DEPENDENCY, error))?;
+    drop(opening);
     let reader = pool()
         .max_connections(connections_max.clamp(1, SQLITE_READERS_MAX))
         .connect_with(options.pragma("query_only", "ON"))
@@ -118,10 +124,29 @@ async fn connect_sqlite(
 /// Makes the file, for its owner alone: it holds the hashes of tokens. SQLite gives the files beside it the same
 /// permissions.
 async fn create_private(path: &Path) -> std::io::Result<()> {
-    if let Some(directory) = path.parent() {
+    // A file that is there is not touched: closing it would let go of the locks that SQLite has on it.
+    let made = tokio::fs::OpenOptions::new().append(true).create_new(true).mode(0o600).open(path).await;
+    match made {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Waits until nobody else is opening the database, and holds others off until it is dropped.
+async fn lock_opening(path: &Path) -> std::io::Result<std::fs::File> {
+    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+    if let Some(directory) = directory {
         tokio::fs::create_dir_all(directory).await?;
     }
-    tokio::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path).await.map(drop)
+    let mut name = path.as_os_str().to_owned();
+    name.push("-opening");
+    let locked = tokio::task::spawn_blocking(move || {
+        let file =
+            std::fs::OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(name)?;
+        flock(&file, FlockOperation::LockExclusive)?;
+        Ok(file)
+    });
+    locked.await.map_err(std::io::Error::other)?
 }
 
 /// Also for a connection apart from the pool.
