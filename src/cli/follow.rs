@@ -138,13 +138,7 @@ impl Follower {
         match (self.output.is_json(), &self.show) {
             (true, Show::Everything) => self.output.json(&json!({ "log": line }))?,
             (true, _) => self.output.json(&line)?,
-            (false, _) => self.view.log(Piece {
-                step: line.step.as_deref(),
-                stream: line.stream,
-                text: &line.message,
-                partial: line.partial,
-                continued: line.continued,
-            }),
+            (false, _) => self.view.log(Piece::from(&line)),
         }
         Ok(())
     }

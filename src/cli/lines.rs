@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::log::LogStream;
+use crate::domain::log::{LogLine, LogStream};
 
 /// A line that grows beyond this is printed in parts.
 const JOINED_BYTES_MAX: usize = 1 << 20;
@@ -16,6 +16,18 @@ pub(super) struct Piece<'a> {
     /// More of it follows.
     pub(super) partial: bool,
     pub(super) continued: bool,
+}
+
+impl<'a> From<&'a LogLine> for Piece<'a> {
+    fn from(line: &'a LogLine) -> Self {
+        Self {
+            step: line.step.as_deref(),
+            stream: line.stream,
+            text: &line.message,
+            partial: line.partial,
+            continued: line.continued,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

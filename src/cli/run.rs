@@ -164,13 +164,7 @@ fn print_line(output: Output, view: &mut View, line: &LogLine) -> std::io::Resul
     if output.is_json() {
         return output.json(line);
     }
-    view.log(Piece {
-        step: line.step.as_deref(),
-        stream: line.stream,
-        text: &line.message,
-        partial: line.partial,
-        continued: line.continued,
-    });
+    view.log(Piece::from(line));
     Ok(())
 }
 

@@ -37,7 +37,6 @@ const STACKTRACE_BYTES_MAX: usize = 4_096;
 #[derive(Debug)]
 pub struct Delivery {
     job: Job,
-    redis: Redis,
 }
 
 /// What came of a delivery.
@@ -87,22 +86,6 @@ impl Delivery {
     /// A handle that reports progress while the job is being worked on.
     pub fn reporter(&self) -> Reporter {
         Reporter { job: self.job.clone() }
-    }
-
-    /// Has the queue try this job as often as the run says, where it was added before that was known.
-    pub async fn set_attempts(&self, attempts: u32, delay: Duration) -> Result<()> {
-        let key = format!("{}:{QUEUE}:{}", self.redis.prefix(), self.job.id());
-        let stored: Option<String> = self.redis.command(redis::cmd("HGET").arg(&key).arg("opts")).await?;
-        let Some(mut options) =
-            stored.and_then(|text| serde_json::from_str::<serde_json::Map<_, _>>(&text).ok())
-        else {
-            return Ok(());
-        };
-        options.insert("attempts".to_owned(), attempts.into());
-        let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
-        options.insert("backoff".to_owned(), serde_json::json!({ "type": "exponential", "delay": delay_ms }));
-        let text = serde_json::Value::Object(options).to_string();
-        self.redis.command(redis::cmd("HSET").arg(&key).arg("opts").arg(text)).await
     }
 }
 
@@ -207,7 +190,7 @@ fn processor(
     move |job, _token| {
         let (redis, handler) = (redis.clone(), handler.clone());
         Box::pin(async move {
-            let delivery = Delivery { job: job.clone(), redis: redis.clone() };
+            let delivery = Delivery { job: job.clone() };
             let outcome = AssertUnwindSafe(handler.handle(delivery)).catch_unwind().await;
             match outcome {
                 Ok(Outcome::Done) => Ok(serde_json::Value::Null),

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{Client, FromRedisValue, Pipeline, RedisError, Script, ScriptInvocation};
+use redis::{Client, FromRedisValue, Pipeline, RedisError, ScriptInvocation};
 
 use crate::domain::secret::Secret;
 use crate::error::{Error, Result};
@@ -60,10 +60,6 @@ impl Redis {
         &self.url
     }
 
-    pub fn client(&self) -> &Client {
-        &self.client
-    }
-
     pub async fn command<T: FromRedisValue>(&self, command: &redis::Cmd) -> Result<T> {
         command.query_async(&mut self.manager.clone()).await.map_err(unavailable)
     }
@@ -99,11 +95,6 @@ impl Redis {
             Err(_) => Err(RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut))),
         }
     }
-}
-
-/// A script with its text, compiled once a process.
-pub fn script(text: &str) -> Script {
-    Script::new(text)
 }
 
 fn unavailable(error: RedisError) -> Error {

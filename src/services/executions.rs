@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::domain::attempt::delay_after;
 use crate::domain::ids::{HostId, RunId, WorkerId};
 use crate::domain::pipeline::{Definition, Retry};
-use crate::domain::run::{Percent, RunRecord, RunStatus, StepRecord, StepStatus};
+use crate::domain::run::{Percent, RunRecord, RunStatus, StepRecord};
 use crate::domain::time::{Timestamp, now};
 use crate::error::Result;
 use crate::jobs::JobStanding;
@@ -276,11 +276,6 @@ pub async fn settle(app: &App, run: &RunId) -> Result<()> {
     change.settled = Some(is_settled);
     store::runs::change(&app.store, change).await?;
     Ok(())
-}
-
-/// The record of a step that did not end before its run did.
-pub fn left_over(record: &RunRecord, status: StepStatus, reason: &str) -> Vec<StepRecord> {
-    runs::ended_steps(record, status, reason)
 }
 
 fn guarded(record: &RunRecord) -> RunChange {

@@ -43,9 +43,9 @@ impl Driver {
             let (attempt, max) = (self.record.run.attempt, self.record.run.attempts_max);
             self.log.say(None, format!("attempt {attempt} of {max} failed: {reason}")).await;
         }
-        let Some(_) = self.log.flush(None).await else {
+        if self.log.flush(None).await.is_none() {
             return Ok(if self.log.fenced.is_cancelled() { Left::Fenced } else { Left::Leave });
-        };
+        }
         loop {
             if !matches!(ending, executions::Ending::Succeeded | executions::Ending::RetryLater(_)) {
                 self.end_open_steps(&ending);
