@@ -53,6 +53,9 @@ pub(super) struct Stat {
     pub(super) session: i32,
     pub(super) terminal: i32,
     pub(super) start_time: u64,
+    /// Where the stack of its program begins. The kernel chooses it anew whenever a process becomes another
+    /// program (unless that is switched off), and a child has its parent's until then.
+    pub(super) stack: u64,
 }
 
 impl Stat {
@@ -79,7 +82,7 @@ fn parse_stat(pid: i32, bytes: &[u8]) -> Option<Stat> {
     // The name in brackets may hold anything, brackets and spaces included: fields begin after the last one.
     let after_name = memchr::memrchr(b')', bytes)? + 1;
     let text = std::str::from_utf8(&bytes[after_name..]).ok()?;
-    let fields: Vec<&str> = text.split_ascii_whitespace().take(20).collect();
+    let fields: Vec<&str> = text.split_ascii_whitespace().take(26).collect();
     Some(Stat {
         pid,
         state: *fields.first()?.as_bytes().first()?,
@@ -87,6 +90,7 @@ fn parse_stat(pid: i32, bytes: &[u8]) -> Option<Stat> {
         session: fields.get(3)?.parse().ok()?,
         terminal: fields.get(4)?.parse().ok()?,
         start_time: fields.get(19)?.parse().ok()?,
+        stack: fields.get(25)?.parse().ok()?,
     })
 }
 
@@ -163,10 +167,10 @@ mod tests {
 
     #[test]
     fn a_name_with_brackets_and_spaces_does_not_shift_the_fields() {
-        let line = b"7 (a) S 1 (b) R 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 2233 23 24\n";
+        let line = b"7 (a) S 1 (b) R 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 2233 23 24 25 26 27\n";
         let stat = parse_stat(7, line).unwrap();
         assert_eq!((stat.state, stat.parent, stat.session, stat.terminal), (b'R', 3, 5, 6));
-        assert_eq!(stat.start_time, 21);
+        assert_eq!((stat.start_time, stat.stack), (21, 27));
     }
 
     #[test]

@@ -45,10 +45,14 @@ pub(super) fn reap(main: i32) -> Reaped {
     reaped
 }
 
-/// Asks descendants to end, each one once.
+/// Asks descendants to end, each one once for each program that it is.
+///
+/// A child that a shell has just made still has the shell's handlers: what reaches it then is lost when it
+/// becomes the program that it is for, and the shell, which waits for that program, would not end either.
 #[derive(Debug, Default)]
 pub(super) struct Terminator {
-    told: HashSet<Identity>,
+    /// With the beginning of the stack, which changes with the program.
+    told: HashSet<(Identity, u64)>,
 }
 
 impl Terminator {
@@ -74,8 +78,9 @@ impl Terminator {
         let Ok(stat) = processes::stat(pid) else {
             return;
         };
-        if !stat.is_zombie() && !self.told.contains(&stat.identity()) && tell(pid) {
-            self.told.insert(stat.identity());
+        let program = (stat.identity(), stat.stack);
+        if !stat.is_zombie() && !self.told.contains(&program) && tell(pid) {
+            self.told.insert(program);
         }
     }
 }

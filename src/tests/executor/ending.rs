@@ -88,6 +88,12 @@ async fn a_step_that_obeys_term_may_finish_what_it_does() {
 }
 
 #[tokio::test]
+async fn a_program_that_took_the_place_of_one_that_was_told_is_told_as_well() {
+    let script = "trap told=1 TERM; echo ready; while [ -z \"$told\" ]; do :; done; exec sleep 1000";
+    assert_killed(script, Duration::from_secs(600)).await;
+}
+
+#[tokio::test]
 async fn a_kill_right_after_the_start_is_not_lost() {
     for _ in 0..20 {
         let step = Step::new("sleep 1000");
