@@ -19,6 +19,7 @@ use crate::http::sign_in::SignIn;
 use crate::http::{Http, server};
 use crate::jobs::server::PrivateServer;
 use crate::services::tokens;
+use crate::worker::running::Running;
 use crate::worker::{self, upkeep};
 
 /// How long a private Redis may take to load what it has.
@@ -43,11 +44,11 @@ pub async fn serve(config: Config, with_worker: WithWorker) -> Result<()> {
     })?;
     let sign_in = SignIn::default();
     let http = Http::new(app.clone(), sign_in.clone())?;
-    let background = app.tasks.clone();
-    background.spawn(upkeep::reconcile(app.clone(), app.shutdown.clone()));
+    let running = Running::default();
+    app.tasks.spawn(upkeep::reconcile(app.clone(), running.clone(), app.shutdown.clone()));
     let work = async {
         match with_worker {
-            WithWorker::Yes => worker::run(app.clone(), name(), app.shutdown.clone()).await,
+            WithWorker::Yes => worker::run(app.clone(), name(), running, app.shutdown.clone()).await,
             WithWorker::No => Ok(()),
         }
     };
@@ -66,9 +67,10 @@ pub async fn serve(config: Config, with_worker: WithWorker) -> Result<()> {
 pub async fn worker(config: Config) -> Result<()> {
     let started = start(config).await?;
     let app = &started.app;
-    app.tasks.spawn(upkeep::reconcile(app.clone(), app.shutdown.clone()));
+    let running = Running::default();
+    app.tasks.spawn(upkeep::reconcile(app.clone(), running.clone(), app.shutdown.clone()));
     tracing::info!(data_dir = %app.config.data_dir.display(), concurrency = app.config.worker.concurrency, "Working on runs");
-    let outcome = worker::run(app.clone(), name(), app.shutdown.clone()).await;
+    let outcome = worker::run(app.clone(), name(), running, app.shutdown.clone()).await;
     started.stop().await;
     outcome
 }

@@ -58,7 +58,8 @@ struct Frame {
 
 impl Logs {
     /// Takes the lines above what is archived, up to `until_n`, from the stream to the archive. Gives the
-    /// last line that is archived then. Repeating it after a crash is harmless.
+    /// last line that is archived then: one before `until_n` if Redis has forgotten what follows it. Repeating
+    /// it after a crash is harmless.
     pub async fn archive(&self, run: &RunId, until_n: u64) -> Result<u64> {
         let Some(head) = self.head(run).await? else { return self.archived_n(run).await };
         let mut archived_n = head.archived_n;
@@ -71,7 +72,7 @@ impl Logs {
                     archived_n = head.archived_n;
                     continue;
                 }
-                return Err(Error::unavailable("redis", "the stream lacks lines that are not archived"));
+                return Ok(archived_n);
             };
             let (first_n, last_n) = (first.first_n, last.last_n);
             let object = tokio::task::spawn_blocking(move || compress(&blocks))

@@ -68,7 +68,10 @@ impl Journal {
             whole_bytes += length as u64;
             entries.push(entry);
         }
-        file.set_len(whole_bytes)?;
+        // Only what was cut off: whoever appends at this moment must not lose an entry.
+        if !line.is_empty() {
+            file.set_len(whole_bytes)?;
+        }
         file.seek(io::SeekFrom::End(0))?;
         Ok((Self { file }, entries))
     }

@@ -59,6 +59,17 @@ pub enum Ending {
     TimedOut(String),
 }
 
+/// How far the end of a run is settled.
+#[derive(Debug)]
+pub enum Settlement {
+    /// There is nothing to settle.
+    NotEnded,
+    /// Its log is archived.
+    Archived(Box<RunRecord>),
+    /// Neither Redis nor the archive has all of its lines; the journal on the host that ran it has.
+    LacksLines(Box<RunRecord>),
+}
+
 /// What is recorded when an attempt ends.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
@@ -259,13 +270,18 @@ fn merge(records: &mut Vec<StepRecord>, newer: &[StepRecord]) {
 
 /// Finishes what the end of a run leaves to be done, each part of it once the one before is certain: its log
 /// is archived, Redis may forget it, and the queue's own record of the end is acknowledged.
-pub async fn settle(app: &App, run: &RunId) -> Result<()> {
-    let Some(record) = store::runs::find(&app.store, run).await? else { return Ok(()) };
-    if !record.run.status.is_ended() || record.settled && record.archived {
-        return Ok(());
+pub async fn settle(app: &App, run: &RunId) -> Result<Settlement> {
+    let Some(record) = store::runs::find(&app.store, run).await? else { return Ok(Settlement::NotEnded) };
+    if !record.run.status.is_ended() {
+        return Ok(Settlement::NotEnded);
+    }
+    if record.settled && record.archived {
+        return Ok(Settlement::Archived(Box::new(record)));
     }
     if !record.archived {
-        app.logs.archive(run, record.run.lines).await?;
+        if app.logs.archive(run, record.run.lines).await? < record.run.lines {
+            return Ok(Settlement::LacksLines(Box::new(record)));
+        }
         app.logs.expire(run, app.config.logs.stream_keep).await?;
     }
     let is_settled = record.settled || app.jobs.standing(run).await? != JobStanding::Live;
@@ -274,8 +290,11 @@ pub async fn settle(app: &App, run: &RunId) -> Result<()> {
     change.from = vec![record.run.status];
     change.archived = Some(true);
     change.settled = Some(is_settled);
-    store::runs::change(&app.store, change).await?;
-    Ok(())
+    Ok(match store::runs::change(&app.store, change).await? {
+        Some(_) => Settlement::Archived(Box::new(record)),
+        // Tried again meanwhile.
+        None => Settlement::NotEnded,
+    })
 }
 
 fn guarded(record: &RunRecord) -> RunChange {

@@ -107,9 +107,9 @@ impl Handler for ExecuteRuns {
         async move {
             let Ok(run) = job_id.parse::<RunId>() else { return };
             // Archiving takes time, and the next event must not wait for it.
-            let app = self.app.clone();
+            let (app, running) = (self.app.clone(), self.running.clone());
             self.app.tasks.spawn(async move {
-                if let Err(error) = crate::worker::upkeep::settle(&app, &run).await {
+                if let Err(error) = crate::worker::upkeep::settle(&app, &running, &run).await {
                     tracing::warn!(run.id = %run, error = error.chain(), "An ended run is settled later");
                 }
             });

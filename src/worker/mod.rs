@@ -22,12 +22,11 @@ pub mod running;
 pub mod upkeep;
 
 /// Takes and works on runs until `shutdown`, then as the configuration says: leaves running steps to their
-/// supervisors, waits for them, or cancels them.
-pub async fn run(app: App, name: String, shutdown: CancellationToken) -> Result<()> {
+/// supervisors, waits for them, or cancels them. `running` is what this process works on.
+pub async fn run(app: App, name: String, running: Running, shutdown: CancellationToken) -> Result<()> {
     let seat = Seat::take(&app.config.data_dir)
         .map_err(|error| Error::internal("taking a worker's place in the data directory", error))?;
     let seat = Arc::new(seat);
-    let running = Running::default();
     let handler: Arc<dyn Handler> =
         Arc::new(ExecuteRuns::new(app.clone(), seat.clone(), running.clone(), shutdown.clone()));
     // Upkeep and events go on while runs are waited for.

@@ -116,7 +116,8 @@ impl RunLog {
         let run = &record.run.id;
         let (journal, entries) = Journal::open(&dir.join("journal"))
             .map_err(|error| Error::internal("opening the journal of a run", error))?;
-        let archived_n = app.logs.archived_n(run).await?;
+        // Nothing can be archived before the first claim: a run begins without the object store.
+        let archived_n = if record.epoch <= 1 { 0 } else { app.logs.archived_n(run).await? };
         let Some(known_n) = app.logs.open(run, record.epoch, archived_n).await? else { return Ok(None) };
         let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
         let fenced = CancellationToken::new();
@@ -188,6 +189,15 @@ impl RunLog {
     async fn send(&self, command: Command) {
         let _ = self.commands.send(command).await;
     }
+}
+
+/// Publishes what the journal in `dir` has of an ended run and Redis has lost. Whether it could: the journal is on
+/// the host that ran it, and somebody else may have begun the run anew.
+pub async fn publish_journal(app: &App, record: &RunRecord, dir: &Path) -> Result<bool> {
+    if !dir.join("journal").exists() {
+        return Ok(false);
+    }
+    Ok(RunLog::open(app, record, dir, app.shutdown.clone()).await?.is_some())
 }
 
 impl RunLogTask {

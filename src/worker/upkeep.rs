@@ -16,11 +16,12 @@ use crate::domain::run::{Run, RunStatus};
 use crate::domain::time::now;
 use crate::error::{Error, Result};
 use crate::jobs::JobStanding;
-use crate::services::executions;
+use crate::services::executions::{self, Settlement};
 use crate::store;
 use crate::store::runs::HeldRun;
 use crate::store::workers::WorkerRecord;
 use crate::worker::host::Seat;
+use crate::worker::run_log;
 use crate::worker::running::Running;
 
 const BEAT_INTERVAL: Duration = Duration::from_secs(3);
@@ -127,13 +128,13 @@ async fn hand_back_unclaimed(app: &App, running: &Running, known: &Mutex<HashSet
 }
 
 /// Queues runs that have no job: Redis was away when they were triggered, or has forgotten them.
-pub async fn reconcile(app: App, shutdown: CancellationToken) {
+pub async fn reconcile(app: App, running: Running, shutdown: CancellationToken) {
     every(RECONCILE_INTERVAL, &shutdown, || async {
         enqueue_forgotten(&app).await?;
         let mut failure = None;
         for record in store::runs::unfinished_business(&app.store, before(SETTLE_GRACE), SLICE).await? {
             // One whose log cannot be archived must not keep the others waiting.
-            if let Err(error) = settle(&app, &record.run.id).await {
+            if let Err(error) = settle(&app, &running, &record.run.id).await {
                 tracing::debug!(run.id = %record.run.id, error = error.chain(), "An ended run is settled later");
                 failure.get_or_insert(error);
             }
@@ -164,15 +165,29 @@ async fn enqueue_forgotten(app: &App) -> Result<()> {
 }
 
 /// Tidies up behind the end of a run: its log, its job, and on its host its directory.
-pub async fn settle(app: &App, run: &RunId) -> Result<()> {
-    executions::settle(app, run).await?;
-    if let Some(record) = store::runs::find(&app.store, run).await?
-        && record.archived
-        && record.run.status == RunStatus::Succeeded
-    {
-        remove(&app.run_dir(run)).await?;
+pub async fn settle(app: &App, running: &Running, run: &RunId) -> Result<()> {
+    let mut settlement = executions::settle(app, run).await?;
+    if let Settlement::LacksLines(record) = &settlement {
+        // Nobody here begins the run anew meanwhile.
+        let Some(_held) = running.enter(run) else { return Ok(()) };
+        if !run_log::publish_journal(app, record, &app.run_dir(run)).await? {
+            return Err(Error::unavailable(
+                "log",
+                "redis has lost lines, and their journal is on another host",
+            ));
+        }
+        tracing::info!(run.id = %run, "The lines of an ended run that Redis had lost are published again");
+        settlement = executions::settle(app, run).await?;
     }
-    Ok(())
+    match settlement {
+        Settlement::Archived(record) if record.run.status == RunStatus::Succeeded => {
+            remove(&app.run_dir(run)).await
+        }
+        Settlement::Archived(_) | Settlement::NotEnded => Ok(()),
+        Settlement::LacksLines(_) => {
+            Err(Error::unavailable("log", "its journal lacks lines that Redis has lost"))
+        }
+    }
 }
 
 /// Removes the directories of runs that nobody needs any more, and what dead workers left.

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -7,7 +7,7 @@ import { connectPlainly, contents, followLog, followLogPlainly, gapsIn, printed 
 import { definition, script } from './harness/definition.js';
 import { Installation } from './harness/installation.js';
 import { supervisorsIn } from './harness/processes.js';
-import { finish, linesOf, trigger, waitFor, written } from './harness/runs.js';
+import { finish, linesOf, trigger, untilStatus, waitFor, written } from './harness/runs.js';
 import { until } from './harness/until.js';
 
 let slipway: Installation;
@@ -108,6 +108,18 @@ test('Redis is killed amid a step, and each line still comes once', async () => 
   const { state, lines: again } = await finish(slipway.client, run.id);
   expect(state.status).toBe('succeeded');
   expect(contents(again)).toEqual(contents(lines));
+});
+
+test('Redis loses the log of a run that has ended and could not be archived, and no line is lost', async () => {
+  mkdirSync(slipway.objects, { recursive: true });
+  const inTheWay = join(slipway.objects, 'logs');
+  writeFileSync(inTheWay, '');
+  const run = await trigger(slipway.client, script('seq 1 500'));
+  await untilStatus(slipway.client, run.id, 'succeeded');
+  await slipway.crashRedis();
+  rmSync(inTheWay);
+  const { lines } = await finish(slipway.client, run.id);
+  expect(printed(lines)).toEqual(numbers(500));
 });
 
 test('a step whose supervisor was killed is run again, and status and log say so', async () => {

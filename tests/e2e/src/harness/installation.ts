@@ -73,6 +73,11 @@ export class Installation {
     return join(this.dir, 'files');
   }
 
+  /** Where archived logs lie. */
+  get objects(): string {
+    return this.isAlone ? join(this.dir, 's', 'objects') : join(this.dir, 'objects');
+  }
+
   get client(): Client {
     return connect(this.url, this.adminToken);
   }
@@ -136,7 +141,7 @@ export class Installation {
     if (this.redisKind === 'shared') {
       env['REDIS_URL'] = `redis://127.0.0.1:${this.redisPort}`;
       // Of all that machines have in common, the archive is what the data directory would hold.
-      env['SLIPWAY_OBJECT_STORE'] = join(this.dir, 'objects');
+      env['SLIPWAY_OBJECT_STORE'] = this.objects;
     } else {
       env['SLIPWAY_REDIS_SERVER'] = fromEnvironment('SLIPWAY_TEST_REDIS_SERVER');
     }
