@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, HeaderName, Method, header};
 use crate::app::App;
 use crate::domain::token::Actor;
 use crate::error::{Error, Result};
+use crate::http::forwarded::Client;
 use crate::services::tokens;
 
 /// The cookie of a signed-in browser.
@@ -24,6 +25,10 @@ pub async fn actor(app: &App, parts: &Parts) -> Result<Option<Actor>> {
         return tokens::authenticate(app, token).await.map(Some);
     }
     let Some(session) = cookie(&parts.headers, COOKIE) else { return Ok(None) };
+    if is_from(&app.config.http.cors_origins, parts) {
+        // Pages of other sites call with a token or not at all.
+        return Ok(None);
+    }
     check_origin(app.config.http.public_url.as_deref(), parts)?;
     match tokens::authenticate(app, session).await {
         Ok(actor) => Ok(Some(actor)),
@@ -31,6 +36,10 @@ pub async fn actor(app: &App, parts: &Parts) -> Result<Option<Actor>> {
         Err(Error::Unauthenticated(_)) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+fn is_from(origins: &[String], parts: &Parts) -> bool {
+    parts.headers.get(header::ORIGIN).is_some_and(|origin| origins.iter().any(|one| origin == one.as_str()))
 }
 
 /// A browser sends its cookie with whatever page asks it to, so a change must come from our own pages.
@@ -50,8 +59,10 @@ fn check_origin(public_url: Option<&str>, parts: &Parts) -> Result<()> {
     let is_own = match public_url {
         Some(url) => origin == url.trim_end_matches('/'),
         None => {
-            let host =
-                text(header::HOST).or_else(|| parts.uri.authority().map(|authority| authority.as_str()));
+            let forwarded = parts.extensions.get::<Client>().and_then(|client| client.host.as_deref());
+            let host = forwarded
+                .or_else(|| text(header::HOST))
+                .or_else(|| parts.uri.authority().map(|authority| authority.as_str()));
             origin.split_once("://").is_some_and(|(_, origin)| Some(origin) == host)
         }
     };
