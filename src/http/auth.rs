@@ -7,11 +7,47 @@ use crate::app::App;
 use crate::domain::token::Actor;
 use crate::error::{Error, Result};
 use crate::http::forwarded::Client;
+use crate::rpc::wire::Incoming;
+use crate::services::tickets::{self, OpenTicket};
 use crate::services::tokens;
 
 /// The cookie of a signed-in browser.
 pub const COOKIE: &str = "slipway_session";
+/// In tRPC's `connectionParams`.
+const TICKET: &str = "ticket";
+const ONE_SUBSCRIPTION: Error = Error::Unauthenticated("a stream ticket opens one subscription, by GET");
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Who calls, and the ticket that they showed for it.
+#[derive(Debug, Default)]
+pub struct Caller {
+    pub actor: Option<Actor>,
+    /// To be kept as long as the answer is being sent.
+    pub ticket: Option<OpenTicket>,
+}
+
+/// Who calls procedures: as `actor` says, or by a stream ticket where there is one and no header beside it. A cookie
+/// beside it does not count, since a browser sends it with everything.
+///
+/// # Errors
+///
+/// As `actor`; `Unauthenticated` as well for a ticket that does not open this; `Unavailable` for one without Redis.
+pub async fn caller(app: &App, incoming: &Incoming) -> Result<Caller> {
+    let Incoming { parts, connection_params, paths } = incoming;
+    let ticket = connection_params.as_ref().and_then(|sent| sent.get(TICKET));
+    let Some(ticket) = ticket.filter(|_| !parts.headers.contains_key(header::AUTHORIZATION)) else {
+        return Ok(Caller { actor: actor(app, parts).await?, ticket: None });
+    };
+    let [path] = paths.as_slice() else { return Err(ONE_SUBSCRIPTION) };
+    if parts.method != Method::GET {
+        return Err(ONE_SUBSCRIPTION);
+    }
+    let input = form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes())
+        .find_map(|(name, value)| (name == "input").then_some(value))
+        .filter(|input| !input.is_empty());
+    let (actor, ticket) = tickets::open(app, ticket, path, input.as_deref()).await?;
+    Ok(Caller { actor: Some(actor), ticket: Some(ticket) })
+}
 
 /// Whom the request is from; none if it does not say. `Unauthenticated` for a token that is not known,
 /// `Forbidden` for a browser that was sent here by another site's page.

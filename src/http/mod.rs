@@ -10,6 +10,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any, get};
 use http_body::Body as _;
+use http_body_util::BodyExt as _;
 use uuid::Uuid;
 
 use crate::app::App;
@@ -138,12 +139,24 @@ async fn call(State(http): State<Http>, request: Request) -> Response {
         None => String::new(),
     };
     let app = http.app.clone();
-    wire::handle(&http.rpc, request, |incoming| async move {
-        let actor =
-            auth::actor(&app, &incoming.parts).await.map_err(|error| rpc::refuse(&error, &request_id))?;
-        Ok(Ctx { app, actor, request_id })
+    let mut shown = None;
+    let ticket = &mut shown;
+    let response = wire::handle(&http.rpc, request, |incoming| async move {
+        let caller = auth::caller(&app, &incoming).await.map_err(|error| rpc::refuse(&error, &request_id))?;
+        *ticket = caller.ticket;
+        Ok(Ctx { app, actor: caller.actor, request_id })
     })
-    .await
+    .await;
+    match shown {
+        None => response,
+        // The ticket is good as long as its stream is open, however that ends.
+        Some(ticket) => response.map(|body| {
+            Body::new(body.map_frame(move |frame| {
+                let _open = &ticket;
+                frame
+            }))
+        }),
+    }
 }
 
 /// Gives each request an identity, and each answer the headers that keep browsers careful.
