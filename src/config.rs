@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use crate::domain::secret::Secret;
 
 mod client;
@@ -38,12 +40,21 @@ pub struct HttpConfig {
     pub listen: SocketAddr,
     /// What browsers see, where a proxy stands before the server; no slash at its end.
     pub public_url: Option<String>,
+    /// Certificate chain and key, as PEM; with both, connections are TLS.
+    pub tls_cert: Option<PathBuf>,
+    pub tls_key: Option<PathBuf>,
+    /// Who may say on whose behalf a request comes.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Origins of other sites whose pages may call with a token; as browsers write them.
+    pub cors_origins: Vec<String>,
     pub body_bytes_max: usize,
     pub batch_calls_max: usize,
     /// Subscriptions open at a time in this process.
     pub streams_max: usize,
     /// Subscriptions that one response may carry.
     pub live_subscriptions_max: usize,
+    /// How long a stream may be silent before it says that it is there.
+    pub stream_ping: Duration,
     /// How long requests may take to end when the server stops.
     pub drain: Duration,
 }
@@ -151,6 +162,10 @@ impl Config {
                 self.redis.call_timeout <= self.http.drain,
                 "redis.call_timeout must not exceed http.drain: a request that waits for Redis must be able to \
                  end while the server stops",
+            ),
+            (
+                self.http.tls_cert.is_some() == self.http.tls_key.is_some(),
+                "http.tls_cert and http.tls_key belong together: set both, or neither",
             ),
             (
                 self.logs.line_bytes_max as u64 <= self.logs.segment_bytes,

@@ -16,6 +16,7 @@ use crate::domain::secret::Secret;
 use crate::error::{Error, Result};
 use crate::executor;
 use crate::http::sign_in::SignIn;
+use crate::http::tls::Tls;
 use crate::http::{Http, server};
 use crate::jobs::server::PrivateServer;
 use crate::services::tokens;
@@ -38,12 +39,20 @@ pub enum WithWorker {
 pub async fn serve(config: Config, with_worker: WithWorker) -> Result<()> {
     let started = start(config).await?;
     let app = &started.app;
+    let http_config = &app.config.http;
+    let tls = match (&http_config.tls_cert, &http_config.tls_key) {
+        (Some(cert), Some(key)) => Some(Tls::load(cert, key)?),
+        _ => None,
+    };
     let listener = TcpListener::bind(app.config.http.listen).await.map_err(|error| {
         let reason = format!("{} cannot be listened on: {error}", app.config.http.listen);
         Error::Invalid { field: "http.listen".to_owned(), reason }
     })?;
     let sign_in = SignIn::default();
     let http = Http::new(app.clone(), sign_in.clone())?;
+    if let Some(tls) = &tls {
+        app.tasks.spawn(tls.clone().stay_current(app.shutdown.clone()));
+    }
     let running = Running::default();
     app.tasks.spawn(upkeep::reconcile(app.clone(), running.clone(), app.shutdown.clone()));
     let work = async {
@@ -54,7 +63,7 @@ pub async fn serve(config: Config, with_worker: WithWorker) -> Result<()> {
     };
     print_welcome(&started, &listener, &sign_in, with_worker)?;
     let serving = async {
-        server::serve(listener, http.router(), app.shutdown.clone(), app.config.http.drain).await;
+        server::serve(listener, http.router(), tls, app.shutdown.clone(), app.config.http.drain).await;
         http.drained().await;
         Ok(())
     };
@@ -208,7 +217,8 @@ fn print_welcome(
     let config = &started.app.config;
     let unknown = |error: io::Error| Error::internal("reading the address that is listened on", error);
     let address = listener.local_addr().map_err(unknown)?;
-    let url = config.http.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    let scheme = if config.http.tls_cert.is_some() { "https" } else { "http" };
+    let url = config.http.public_url.clone().unwrap_or_else(|| format!("{scheme}://{address}"));
     let url = url.trim_end_matches('/');
     let database = match (&config.database.url, started.app.store.engine()) {
         (None, _) => "SQLite in the data directory",

@@ -167,6 +167,8 @@ fn flags(general: &GeneralArguments, command: &Command) -> Flags {
     match command {
         Command::Serve(arguments) => {
             add("http.listen", "--listen", arguments.listen.as_ref());
+            add("http.tls_cert", "--tls-cert", arguments.tls_cert.as_ref());
+            add("http.tls_key", "--tls-key", arguments.tls_key.as_ref());
             add("worker.concurrency", "--concurrency", arguments.concurrency.as_ref());
         }
         Command::Worker(arguments) => {

@@ -12,6 +12,12 @@ pub(super) struct ServeArguments {
     /// Address and port to listen on [default: 127.0.0.1:3001].
     #[arg(long, value_name = "ADDRESS")]
     pub(super) listen: Option<String>,
+    /// Certificate chain as a PEM file: with it and its key the server speaks TLS.
+    #[arg(long, value_name = "FILE")]
+    pub(super) tls_cert: Option<String>,
+    /// The certificate's key as a PEM file.
+    #[arg(long, value_name = "FILE")]
+    pub(super) tls_key: Option<String>,
     /// How many runs the worker has at a time [default: 5].
     #[arg(long, value_name = "NUMBER")]
     pub(super) concurrency: Option<String>,

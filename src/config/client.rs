@@ -39,6 +39,7 @@ impl ClientConfig {
             (None, Some(url)) => (url.to_owned(), Origin::Variable("SLIPWAY_URL".to_owned())),
             (None, None) => (own_url(config), Origin::Default),
         };
+        let is_own = origin == Origin::Default;
         let problem =
             |origin: Origin, message: String| ConfigError(vec![Problem { origin: Some(origin), message }]);
         let parsed = Url::parse(&url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
@@ -50,7 +51,7 @@ impl ClientConfig {
                 let origin = Origin::Flag("--token-file".to_owned());
                 Some(read_token(path).map_err(|reason| problem(origin, reason))?)
             }
-            None => own_token(environment, config, &parsed),
+            None => own_token(environment, config, is_own || is_loopback(&parsed)),
         };
         Ok(Self { url: url.trim_end_matches('/').to_owned(), token })
     }
@@ -66,18 +67,23 @@ fn own_url(config: &Config) -> String {
         };
         address.set_ip(loopback);
     }
-    format!("http://{address}")
+    let is_tls = config.http.tls_cert.is_some();
+    match &config.http.public_url {
+        // A certificate is for a name, which the address that is listened on does not tell.
+        Some(url) if is_tls => url.clone(),
+        _ => format!("{}://{address}", if is_tls { "https" } else { "http" }),
+    }
 }
 
 /// The admin token belongs to the server of this machine: it is not offered to another that somebody names.
-fn own_token(environment: &Environment, config: &Config, url: &Url) -> Option<Secret<String>> {
+fn own_token(environment: &Environment, config: &Config, is_own: bool) -> Option<Secret<String>> {
     if let Some(token) = environment.get("SLIPWAY_TOKEN") {
         return Some(Secret::new(token.to_owned()));
     }
     if let Some(token) = environment.get("SLIPWAY_ADMIN_TOKEN") {
         return Some(Secret::new(token.to_owned()));
     }
-    if !is_loopback(url) {
+    if !is_own {
         return None;
     }
     if let Some(token) = &config.auth.admin_token {

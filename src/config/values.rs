@@ -1,11 +1,12 @@
 //! The forms that values have: durations, sizes, addresses. Each parser says what it expects.
 
 use std::fmt::Display;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use url::Url;
 
 use crate::config::OnShutdown;
@@ -115,6 +116,47 @@ pub(super) fn public_url(text: &str) -> Expected<String> {
         && url.query().is_none()
         && url.fragment().is_none();
     if is_plain { Ok(text.trim_end_matches('/').to_owned()) } else { Err(expected()) }
+}
+
+/// Pings may not be so rare that no proxy would wait for them, nor so frequent that idle streams cost much.
+pub(super) fn stream_ping(text: &str) -> Expected<Duration> {
+    let (min, max) = (Duration::from_millis(100), Duration::from_secs(5 * 60));
+    duration(text)
+        .ok()
+        .filter(|ping| (min..=max).contains(ping))
+        .ok_or_else(|| "a duration from 100ms to 5m, such as 15s".to_owned())
+}
+
+/// Addresses and networks: `10.0.0.0/8`, `::1`.
+pub(super) fn networks(texts: &[String]) -> Expected<Vec<IpNet>> {
+    let network = |text: &String| {
+        text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map_err(|_| {
+            format!("addresses or networks such as 127.0.0.1 or 10.0.0.0/8, which {text:?} is not")
+        })
+    };
+    let networks = texts.iter().map(network).collect::<Expected<Vec<_>>>()?;
+    match networks.iter().find(|network| network.prefix_len() == 0) {
+        // It would let everybody claim any address.
+        Some(all) => Err(format!("the addresses of proxies, not {all}, which is everybody")),
+        None => Ok(networks),
+    }
+}
+
+/// Origins as browsers send them. `*` is none: an exact list costs nothing, and a token that somebody pastes into a
+/// stranger's page is then worth nothing there.
+pub(super) fn origins(texts: &[String]) -> Expected<Vec<String>> {
+    let origin = |text: &String| {
+        let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+        match url.map(|url| url.origin().ascii_serialization()) {
+            Some(origin) if origin == *text => Ok(origin),
+            Some(origin) if format!("{origin}/") == *text => Ok(origin),
+            Some(origin) => {
+                Err(format!("origins without a path, as browsers send them: {origin}, not {text}"))
+            }
+            None => Err(format!("origins such as https://app.example.com, each by its name, not {text:?}")),
+        }
+    };
+    texts.iter().map(origin).collect()
 }
 
 /// A short one is taken, since it is the operator's to choose; `slipway doctor` warns of it.
@@ -252,6 +294,28 @@ mod tests {
         assert_eq!(without_password("postgres://db/ci?user=me&password=hunter2"), "postgres://db/ci?***");
         assert_eq!(without_password("hunter2"), "***");
         assert_eq!(without_password("postgres://db/ci"), "postgres://db/ci");
+    }
+
+    #[test]
+    fn an_origin_is_named_exactly_and_a_star_is_none() {
+        let read = |text: &str| origins(&[text.to_owned()]);
+        assert_eq!(read("https://app.example.com").unwrap(), ["https://app.example.com"]);
+        assert_eq!(read("http://localhost:5173/").unwrap(), ["http://localhost:5173"]);
+        for text in ["*", "null", "app.example.com", "ftp://a.example", "https://*.example.com/x"] {
+            assert!(read(text).is_err(), "{text}");
+        }
+        assert!(read("https://app.example.com/page").unwrap_err().contains("https://app.example.com, not"));
+        assert!(read("HTTPS://App.example.com:443").unwrap_err().contains("https://app.example.com, not"));
+    }
+
+    #[test]
+    fn proxies_are_addresses_or_networks_and_never_everybody() {
+        let read = |text: &str| networks(&[text.to_owned()]);
+        assert_eq!(read("127.0.0.1").unwrap()[0].to_string(), "127.0.0.1/32");
+        assert_eq!(read("fd00::/8").unwrap()[0].to_string(), "fd00::/8");
+        for text in ["0.0.0.0/0", "::/0", "proxy.example", "10.0.0.0/33", ""] {
+            assert!(read(text).is_err(), "{text}");
+        }
     }
 
     #[test]

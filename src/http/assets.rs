@@ -46,7 +46,8 @@ pub(super) async fn asset(Path(path): Path<String>, headers: HeaderMap) -> Respo
 fn serve(path: &str, headers: &HeaderMap) -> Option<Response> {
     let file = WebClient::get(path)?;
     let tag: String = file.metadata.sha256_hash().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    let tag = format!("\"{tag}\"");
+    // A weak one: the same file may be sent compressed or not.
+    let tag = format!("W/\"{tag}\"");
     let caching = if path.starts_with(HASHED) { "public, max-age=31536000, immutable" } else { "no-cache" };
     let common = [(header::ETAG, tag.clone()), (header::CACHE_CONTROL, caching.to_owned())];
     if headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes()) {

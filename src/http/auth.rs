@@ -6,11 +6,48 @@ use axum::http::{HeaderMap, HeaderName, Method, header};
 use crate::app::App;
 use crate::domain::token::Actor;
 use crate::error::{Error, Result};
+use crate::http::forwarded::Client;
+use crate::rpc::wire::Incoming;
+use crate::services::tickets::{self, OpenTicket};
 use crate::services::tokens;
 
 /// The cookie of a signed-in browser.
 pub const COOKIE: &str = "slipway_session";
+/// In tRPC's `connectionParams`.
+const TICKET: &str = "ticket";
+const ONE_SUBSCRIPTION: Error = Error::Unauthenticated("a stream ticket opens one subscription, by GET");
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Who calls, and the ticket that they showed for it.
+#[derive(Debug, Default)]
+pub struct Caller {
+    pub actor: Option<Actor>,
+    /// To be kept as long as the answer is being sent.
+    pub ticket: Option<OpenTicket>,
+}
+
+/// Who calls procedures: as `actor` says, or by a stream ticket where there is one and no header beside it. A cookie
+/// beside it does not count, since a browser sends it with everything.
+///
+/// # Errors
+///
+/// As `actor`; `Unauthenticated` as well for a ticket that does not open this; `Unavailable` for one without Redis.
+pub async fn caller(app: &App, incoming: &Incoming) -> Result<Caller> {
+    let Incoming { parts, connection_params, paths } = incoming;
+    let ticket = connection_params.as_ref().and_then(|sent| sent.get(TICKET));
+    let Some(ticket) = ticket.filter(|_| !parts.headers.contains_key(header::AUTHORIZATION)) else {
+        return Ok(Caller { actor: actor(app, parts).await?, ticket: None });
+    };
+    let [path] = paths.as_slice() else { return Err(ONE_SUBSCRIPTION) };
+    if parts.method != Method::GET {
+        return Err(ONE_SUBSCRIPTION);
+    }
+    let input = form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes())
+        .find_map(|(name, value)| (name == "input").then_some(value))
+        .filter(|input| !input.is_empty());
+    let (actor, ticket) = tickets::open(app, ticket, path, input.as_deref()).await?;
+    Ok(Caller { actor: Some(actor), ticket: Some(ticket) })
+}
 
 /// Whom the request is from; none if it does not say. `Unauthenticated` for a token that is not known,
 /// `Forbidden` for a browser that was sent here by another site's page.
@@ -24,6 +61,10 @@ pub async fn actor(app: &App, parts: &Parts) -> Result<Option<Actor>> {
         return tokens::authenticate(app, token).await.map(Some);
     }
     let Some(session) = cookie(&parts.headers, COOKIE) else { return Ok(None) };
+    if is_from(&app.config.http.cors_origins, parts) {
+        // Pages of other sites call with a token or not at all.
+        return Ok(None);
+    }
     check_origin(app.config.http.public_url.as_deref(), parts)?;
     match tokens::authenticate(app, session).await {
         Ok(actor) => Ok(Some(actor)),
@@ -31,6 +72,10 @@ pub async fn actor(app: &App, parts: &Parts) -> Result<Option<Actor>> {
         Err(Error::Unauthenticated(_)) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+fn is_from(origins: &[String], parts: &Parts) -> bool {
+    parts.headers.get(header::ORIGIN).is_some_and(|origin| origins.iter().any(|one| origin == one.as_str()))
 }
 
 /// A browser sends its cookie with whatever page asks it to, so a change must come from our own pages.
@@ -50,8 +95,10 @@ fn check_origin(public_url: Option<&str>, parts: &Parts) -> Result<()> {
     let is_own = match public_url {
         Some(url) => origin == url.trim_end_matches('/'),
         None => {
-            let host =
-                text(header::HOST).or_else(|| parts.uri.authority().map(|authority| authority.as_str()));
+            let forwarded = parts.extensions.get::<Client>().and_then(|client| client.host.as_deref());
+            let host = forwarded
+                .or_else(|| text(header::HOST))
+                .or_else(|| parts.uri.authority().map(|authority| authority.as_str()));
             origin.split_once("://").is_some_and(|(_, origin)| Some(origin) == host)
         }
     };

@@ -9,19 +9,26 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any, get};
+use http_body::Body as _;
+use http_body_util::BodyExt as _;
 use uuid::Uuid;
 
 use crate::app::App;
 use crate::config::HttpConfig;
 use crate::error::{Error, Result};
+use crate::http::forwarded::Client;
 use crate::http::sign_in::SignIn;
 use crate::rpc::{self, Ctx, wire};
 
 pub mod assets;
 pub mod auth;
+mod cors;
+mod encoding;
+pub mod forwarded;
 pub mod health;
 pub mod server;
 pub mod sign_in;
+pub mod tls;
 
 /// Who may call a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +60,9 @@ pub struct RequestId(pub String);
 
 /// Clients of a stream that was cut come back after this.
 const RETRY: Duration = Duration::from_millis(500);
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Clients that hear nothing for so many pings connect anew.
+const PINGS_MISSED_MAX: u32 = 3;
+const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// Every path that is served. Nothing is served that is not in this list.
 pub fn routes() -> Vec<Route> {
@@ -87,7 +96,15 @@ impl Http {
         for route in routes() {
             router = router.route(route.path, route.handler);
         }
-        router.layer(middleware::from_fn(identify)).with_state(self.clone())
+        // From the inside out: what is streamed is marked before anything is compressed, and a browser's question
+        // whether it may ask is answered before any call is looked at.
+        let router = router.layer(middleware::from_fn(mark_streams)).layer(encoding::compression());
+        let router = match cors::layer(&self.app.config.http.cors_origins) {
+            Some(cors) => router.layer(cors),
+            None => router,
+        };
+        let identify = middleware::from_fn_with_state(self.clone(), identify);
+        router.layer(identify).with_state(self.clone())
     }
 
     /// Waits until what clients have begun and left is done.
@@ -111,6 +128,9 @@ fn options(config: &HttpConfig) -> wire::Options {
     };
     options.sse.streams_max = config.streams_max;
     options.sse.live_subscriptions_max = config.live_subscriptions_max;
+    options.sse.ping_interval = Some(config.stream_ping);
+    options.sse.reconnect_after_inactivity = Some(config.stream_ping * PINGS_MISSED_MAX);
+    options.lines.ping_interval = Some(config.stream_ping);
     options.sse.retry = Some(RETRY);
     options
 }
@@ -118,40 +138,95 @@ fn options(config: &HttpConfig) -> wire::Options {
 async fn call(State(http): State<Http>, request: Request) -> Response {
     let request_id = request_id(&request);
     let app = http.app.clone();
-    wire::handle(&http.rpc, request, |incoming| context(app, request_id, incoming)).await
+    let mut shown = None;
+    let ticket = &mut shown;
+    let response = wire::handle(&http.rpc, request, |incoming| async move {
+        let caller = auth::caller(&app, &incoming).await.map_err(|error| rpc::refuse(&error, &request_id))?;
+        *ticket = caller.ticket;
+        Ok(Ctx { app, actor: caller.actor, request_id })
+    })
+    .await;
+    match shown {
+        None => response,
+        // The ticket is good as long as its stream is open, however that ends.
+        Some(ticket) => response.map(|body| {
+            Body::new(body.map_frame(move |frame| {
+                let _open = &ticket;
+                frame
+            }))
+        }),
+    }
 }
 
-/// Several subscriptions over one response.
+/// Several subscriptions over one response. No ticket opens them: who can send a body can send headers.
 async fn call_live(State(http): State<Http>, request: Request) -> Response {
     let request_id = request_id(&request);
     let app = http.app.clone();
-    wire::handle_live(&http.rpc, request, |incoming| context(app, request_id, incoming)).await
+    wire::handle_live(&http.rpc, request, |incoming| async move {
+        let caller = auth::caller(&app, &incoming).await.map_err(|error| rpc::refuse(&error, &request_id))?;
+        Ok(Ctx { app, actor: caller.actor, request_id })
+    })
+    .await
 }
 
 fn request_id(request: &Request) -> String {
     request.extensions().get::<RequestId>().map(|RequestId(id)| id.clone()).unwrap_or_default()
 }
 
-async fn context(app: App, request_id: String, incoming: wire::Incoming) -> Result<Ctx, wire::CallError> {
-    let actor = auth::actor(&app, &incoming.parts).await.map_err(|error| rpc::refuse(&error, &request_id))?;
-    Ok(Ctx { app, actor, request_id })
-}
-
 /// Gives each request an identity, and each answer the headers that keep browsers careful.
-async fn identify(mut request: Request, next: Next) -> Response {
-    let id = Uuid::now_v7().to_string();
+async fn identify(State(http): State<Http>, mut request: Request, next: Next) -> Response {
+    let trusted = &http.app.config.http.trusted_proxies;
+    let mut client = forwarded::client(trusted, request.extensions(), request.headers());
+    let id = client.request_id.take().unwrap_or_else(|| Uuid::now_v7().to_string());
+    let asked = tracing::enabled!(tracing::Level::DEBUG).then(|| Asked::of(&request, &client));
     request.extensions_mut().insert(RequestId(id.clone()));
+    request.extensions_mut().insert(client);
     let is_head = request.method() == Method::HEAD;
     let mut response = next.run(request).await;
+    if let Some(Asked { ip, method, path }) = asked {
+        let status = response.status().as_u16();
+        tracing::debug!(request.id = id, client.ip = ip, %method, path, status, "Answered");
+    }
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&id) {
-        headers.insert(REQUEST_ID, id);
+        headers.insert(forwarded::X_REQUEST_ID, id);
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     if is_head {
         *response.body_mut() = Body::empty();
+    }
+    response
+}
+
+/// What the log says of a request.
+struct Asked {
+    ip: String,
+    method: Method,
+    path: String,
+}
+
+impl Asked {
+    /// Without the query, and of other paths than those of procedures only the beginning: tickets and sign-in codes
+    /// are there.
+    fn of(request: &Request, client: &Client) -> Self {
+        let whole = request.uri().path();
+        let first_ends = whole.get(1..).and_then(|rest| rest.find('/')).map_or(whole.len(), |at| at + 1);
+        let path = if whole.starts_with("/trpc/") { whole } else { &whole[..first_ends] };
+        Self {
+            ip: client.ip.map(|ip| ip.to_string()).unwrap_or_default(),
+            method: request.method().clone(),
+            path: path.to_owned(),
+        }
+    }
+}
+
+/// What has no size is sent as it comes about, and nginx would gather it before it passes any of it on.
+async fn mark_streams(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    if response.body().size_hint().exact().is_none() {
+        response.headers_mut().insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
     }
     response
 }

@@ -1,16 +1,29 @@
-//! Accepting connections, and ending them well.
+//! Accepting connections, and ending them well. HTTP/1.1 and HTTP/2, with TLS or without.
 
+use std::convert::Infallible;
+use std::future::Future;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
+use axum::body::{Body, Bytes};
+use http_body::{Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower::ServiceExt as _;
+
+use crate::http::forwarded::Connection;
+use crate::http::tls::Tls;
 
 /// A client has so long to send the head of a request, and for idle connections the next one.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -21,24 +34,39 @@ const BUFFER_BYTES_MAX: usize = 64 * 1024;
 const CONNECTIONS_MAX: usize = 20_000;
 /// After a failure to accept, such as too many open files.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
+/// Of one HTTP/2 connection: a proxy may carry the streams of many clients over one.
+const STREAMS_MAX: u32 = 1_000;
+/// How much of a body one HTTP/2 stream, and all of a connection, may send ahead. Bodies are small here, and what has
+/// come is held in memory.
+const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
+const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
+/// HTTP/2 asks whether the other side is still there. HTTP/1.1 cannot; there, the pings of streams find it out.
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Serves until `shutdown`, then lets requests end for `drain` at the most.
-pub async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken, drain: Duration) {
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    tls: Option<Tls>,
+    shutdown: CancellationToken,
+    drain: Duration,
+) {
     let connections = TaskTracker::new();
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let cut = CancellationToken::new();
+    let server = Arc::new(Server { builder: builder(), router, tls, shutdown: shutdown.clone() });
     loop {
         let accepted = tokio::select! {
             () = shutdown.cancelled() => break,
             accepted = accept(&listener, &places) => accepted,
         };
         match accepted {
-            Ok((stream, place)) => {
-                let connection = connect(stream, router.clone(), shutdown.clone());
-                let cut = cut.clone();
+            Ok((stream, connection, place)) => {
+                let (server, cut) = (Arc::clone(&server), cut.clone());
                 connections.spawn(async move {
                     let _place = place;
-                    cut.run_until_cancelled(connection).await;
+                    cut.run_until_cancelled(server.connect(stream, connection)).await;
                 });
             }
             Err(error) => {
@@ -59,32 +87,160 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: Cancellation
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+) -> io::Result<(TcpStream, Connection, tokio::sync::OwnedSemaphorePermit)> {
     let place = places.clone().acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
+    let (stream, peer) = listener.accept().await?;
     // Lines are to arrive when they are printed, not when a packet is full.
     stream.set_nodelay(true)?;
-    Ok((stream, place))
+    let connection = Connection { peer: peer.ip().to_canonical(), is_tls: false };
+    Ok((stream, connection, place))
 }
 
-async fn connect(stream: TcpStream, router: Router, shutdown: CancellationToken) {
-    let mut builder = hyper::server::conn::http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(BUFFER_BYTES_MAX);
-    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    let mut connection = std::pin::pin!(connection);
-    tokio::select! {
-        outcome = connection.as_mut() => {
-            note(outcome);
+/// What all connections are served with.
+struct Server {
+    builder: Builder<TokioExecutor>,
+    router: Router,
+    tls: Option<Tls>,
+    shutdown: CancellationToken,
+}
+
+/// Which version a connection speaks is seen by its first bytes. HTTP/2 without TLS is for proxies that are told to
+/// speak it; nobody is upgraded to it.
+fn builder() -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(BUFFER_BYTES_MAX);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS_MAX)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_send_buf_size(BUFFER_BYTES_MAX)
+        .max_header_list_size(BUFFER_BYTES_MAX as u32)
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_TIMEOUT);
+    builder
+}
+
+impl Server {
+    async fn connect(&self, stream: TcpStream, connection: Connection) {
+        let Some(tls) = &self.tls else { return self.converse(stream, connection).await };
+        let accepted = tokio::select! {
+            // Boxed, as below: what TLS needs would otherwise be kept for each connection without it too.
+            accepted = Box::pin(tls.accept(stream)) => accepted,
+            () = self.shutdown.cancelled() => return,
+        };
+        match accepted {
+            Ok(stream) => Box::pin(self.converse(stream, Connection { is_tls: true, ..connection })).await,
+            Err(error) => tracing::debug!(%error, client.ip = %connection.peer, "A TLS handshake failed"),
+        }
+    }
+
+    async fn converse<S>(&self, stream: S, connection: Connection)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let requests = watch::Sender::new(0);
+        let mut open = requests.subscribe();
+        let service = Conversation { router: self.router.clone(), connection, requests: Arc::new(requests) };
+        let conversation = self.builder.serve_connection(TokioIo::new(stream), service);
+        let mut conversation = std::pin::pin!(conversation);
+        tokio::select! {
+            outcome = conversation.as_mut() => return note(outcome),
+            () = self.shutdown.cancelled() => conversation.as_mut().graceful_shutdown(),
+            () = idle(&mut open) => {
+                conversation.as_mut().graceful_shutdown();
+                // Nothing is under way, so that whoever does not take its leave is cut off.
+                match tokio::time::timeout(PING_TIMEOUT, conversation).await {
+                    Ok(outcome) => note(outcome),
+                    Err(_) => tracing::debug!("An idle connection was cut"),
+                }
+                return;
+            }
+        }
+        note(conversation.await);
+    }
+}
+
+/// Waits until no request was under way for as long as a connection may be idle. HTTP/1.1 has a timeout of its own for
+/// that; this one is for HTTP/2, and for who does not say which of them it speaks.
+async fn idle(requests: &mut watch::Receiver<usize>) {
+    loop {
+        // The sender lives as long as the conversation, which is what both waits belong to.
+        if tokio::time::timeout(HEAD_TIMEOUT, requests.wait_for(|open| 0 < *open)).await.is_err() {
             return;
         }
-        () = shutdown.cancelled() => connection.as_mut().graceful_shutdown(),
+        if requests.wait_for(|open| *open == 0).await.is_err() {
+            return;
+        }
     }
-    note(connection.await);
+}
+
+/// What answers the requests of one connection.
+struct Conversation {
+    router: Router,
+    connection: Connection,
+    requests: Arc<watch::Sender<usize>>,
+}
+
+impl hyper::service::Service<Request<Incoming>> for Conversation {
+    type Response = Response<Answering>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        request.extensions_mut().insert(self.connection);
+        let under_way = UnderWay::new(&self.requests);
+        let answer = self.router.clone().oneshot(request.map(Body::new));
+        Box::pin(async move { Ok(answer.await?.map(|body| Answering { body, _under_way: under_way })) })
+    }
+}
+
+/// Counts a request from its head to the last byte of its answer.
+struct UnderWay(Arc<watch::Sender<usize>>);
+
+impl UnderWay {
+    fn new(requests: &Arc<watch::Sender<usize>>) -> Self {
+        requests.send_modify(|open| *open += 1);
+        Self(Arc::clone(requests))
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.send_modify(|open| *open -= 1);
+    }
+}
+
+/// The body of an answer that is being sent.
+struct Answering {
+    body: Body,
+    _under_way: UnderWay,
+}
+
+impl http_body::Body for Answering {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 /// Clients come and go as they like; why one went is of interest only to who looks for it.
-fn note(outcome: hyper::Result<()>) {
+fn note(outcome: Result<(), Box<dyn std::error::Error + Send + Sync>>) {
     if let Err(error) = outcome {
-        tracing::debug!(%error, "A connection ended");
+        tracing::debug!(error, "A connection ended");
     }
 }

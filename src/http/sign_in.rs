@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 
 use crate::error::Result;
 use crate::http::auth::COOKIE;
+use crate::http::forwarded::Client;
 use crate::http::{Http, plain};
 use crate::services::tokens;
 
@@ -51,7 +52,11 @@ pub(super) async fn preview() -> Response {
     plain(StatusCode::OK, "")
 }
 
-pub(super) async fn enter(State(http): State<Http>, Path(code): Path<String>) -> Response {
+pub(super) async fn enter(
+    State(http): State<Http>,
+    Extension(client): Extension<Client>,
+    Path(code): Path<String>,
+) -> Response {
     if !http.sign_in.redeem(&code) {
         return plain(
             StatusCode::FORBIDDEN,
@@ -68,7 +73,8 @@ pub(super) async fn enter(State(http): State<Http>, Path(code): Path<String>) ->
             );
         }
     };
-    let is_secure = http.app.config.http.public_url.as_deref().is_some_and(|url| url.starts_with("https://"));
+    let public_url = http.app.config.http.public_url.as_deref();
+    let is_secure = client.is_secure || public_url.is_some_and(|url| url.starts_with("https://"));
     let secure = if is_secure { "; Secure" } else { "" };
     let cookie = format!(
         "{COOKIE}={}; Path=/; HttpOnly; SameSite=Lax; Max-Age={}{secure}",

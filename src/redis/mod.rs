@@ -72,6 +72,17 @@ impl Redis {
         invocation.invoke_async(&mut self.manager.clone()).await.map_err(unavailable)
     }
 
+    /// What lies under a name without the prefix.
+    pub async fn get(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        self.command(redis::cmd("GET").arg(self.key(name))).await
+    }
+
+    /// Puts something under a name without the prefix, for so long.
+    pub async fn set_for(&self, name: &str, value: &[u8], lifetime: Duration) -> Result<()> {
+        let millis = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
+        self.command(redis::cmd("SET").arg(self.key(name)).arg(value).arg("PX").arg(millis)).await
+    }
+
     /// Tells those who listen on `channel` (a name without the prefix) to look again.
     pub async fn wake(&self, channel: &str) -> Result<()> {
         self.command(redis::cmd("PUBLISH").arg(self.key(channel)).arg("")).await

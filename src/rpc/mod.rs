@@ -3,6 +3,7 @@
 //! A procedure is declared once (`procedures!`), a few lines that call a service. Everything else follows from
 //! the declaration: the rspc router, the registry, the input's validation, the TypeScript package.
 
+mod auth;
 pub mod bindings;
 mod error;
 mod input;
@@ -53,6 +54,7 @@ pub fn refuse(error: &Error, request_id: &str) -> wire::CallError {
 /// If a declaration contradicts itself; a test makes the router.
 pub fn router() -> Rpc {
     let mut api = kit::Api::default();
+    auth::declare(&mut api);
     pipelines::declare(&mut api);
     runs::declare(&mut api);
     system::declare(&mut api);

@@ -18,7 +18,7 @@ use crate::domain::run::{Run, RunDetails, RunState, RunStatus, Step, StepStatus}
 use crate::domain::token::{Role, Token, TokenKind};
 use crate::rpc::error::{ApiError, ApiErrorCode, ApiErrorData};
 use crate::rpc::input::{InputCheck, InputProblem};
-use crate::rpc::{bindings, pipelines, runs, schema, tokens};
+use crate::rpc::{auth, bindings, pipelines, runs, schema, tokens};
 use crate::services::logs::LogPage;
 use crate::services::system::Health;
 use crate::store::page::Page;
@@ -188,6 +188,8 @@ fn outputs(samples: &mut Samples) {
     }
     let created = json!({ "token": token(Role::Admin, TokenKind::Api), "value": "secret" });
     samples.parsed::<tokens::CreatedToken>("CreatedToken", created);
+    let ticket = json!({ "ticket": "slt_secret", "expiresAt": AT });
+    samples.parsed::<auth::StreamTicket>("StreamTicket", ticket);
     samples.parsed::<tokens::RevokedToken>("RevokedToken", json!({ "revoked": true }));
     samples.parsed::<pipelines::DeletedPipeline>("DeletedPipeline", json!({ "deleted": true }));
     let problem =
@@ -265,6 +267,10 @@ fn inputs(samples: &mut Samples) {
     for role in Role::ALL {
         let create = json!({ "name": "ci", "role": role, "expiresInDays": 30 });
         samples.input::<tokens::CreateTokenInput>("CreateTokenInput", create);
+    }
+    for input in [json!(null), json!({ "runId": ID }), json!([1])] {
+        let ticket = json!({ "path": "pipelines.streamLogs", "input": input });
+        samples.input::<auth::StreamTicketInput>("StreamTicketInput", ticket);
     }
     samples.input::<tokens::ListTokensInput>("ListTokensInput", json!({ "cursor": null }));
     samples.input::<tokens::RevokeTokenInput>("RevokeTokenInput", json!({ "token": "ci" }));

@@ -6,4 +6,5 @@ pub mod pipelines;
 pub mod runs;
 pub mod states;
 pub mod system;
+pub mod tickets;
 pub mod tokens;

@@ -79,15 +79,25 @@ pub async fn authenticate(app: &App, value: &str) -> Result<Actor> {
     if bool::from(hash.ct_eq(&self::hash(app.admin_token.reveal()))) {
         return Ok(Actor { name: "admin".to_owned(), role: Role::Admin, token: None });
     }
-    let Some(token) = store::tokens::find_by_hash(&app.store, &hash).await? else { return Err(UNKNOWN) };
+    let token = store::tokens::find_by_hash(&app.store, &hash).await?;
+    admit(app, token).await?.ok_or(UNKNOWN)
+}
+
+/// Whom a token or a session belongs to; none if it was revoked or has expired.
+pub(super) async fn holder(app: &App, id: &TokenId) -> Result<Option<Actor>> {
+    let token = store::tokens::find(&app.store, id).await?;
+    admit(app, token).await
+}
+
+/// The actor of a token that is there and has not expired.
+async fn admit(app: &App, token: Option<Token>) -> Result<Option<Actor>> {
     let now = now();
-    if token.expires_at.is_some_and(|at| at <= now) {
-        return Err(UNKNOWN);
-    }
+    let is_current = |token: &Token| token.expires_at.is_none_or(|at| now < at);
+    let Some(token) = token.filter(is_current) else { return Ok(None) };
     if token.last_used_at.is_none_or(|at| TOUCH_INTERVAL < now.since(at)) {
         store::tokens::touch(&app.store, &token.id, now).await?;
     }
-    Ok(Actor { name: token.name, role: token.role, token: Some(token.id) })
+    Ok(Some(Actor { name: token.name, role: token.role, token: Some(token.id) }))
 }
 
 /// A value that nobody can guess.

@@ -40,6 +40,11 @@ pub async fn find_by_hash(store: &Store, hash: &[u8; 32]) -> Result<Option<Token
     row.map(read).transpose()
 }
 
+pub async fn find(store: &Store, id: &TokenId) -> Result<Option<Token>> {
+    let row = token::Entity::find_by_id(id.as_str()).one(&store.reader).await.doing("looking up a token")?;
+    row.map(read).transpose()
+}
+
 pub(super) fn by_hash(hash: &[u8; 32]) -> Select<token::Entity> {
     token::Entity::find().filter(token::Column::Hash.eq(hash.to_vec()))
 }

@@ -1,11 +1,18 @@
 //! The HTTP edge of a real server: sign-in, cookies, what every answer carries, and how it ends.
 
+mod connection;
+mod cors;
+mod proxied;
+mod tls;
+
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, redirect};
 use tempfile::TempDir;
+
+const ADMIN_TOKEN: &str = "admin-token-of-the-tests-0123456789abcdef";
 
 /// A server of its own, with a data directory of its own.
 struct Server {
@@ -18,16 +25,23 @@ struct Server {
 
 impl Server {
     fn start() -> Self {
+        Self::start_with(&[], &[])
+    }
+
+    fn start_with(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let data_dir = tempfile::tempdir().unwrap();
         let redis = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/valkey/valkey-server");
         assert!(redis.exists(), "{} is missing: run `make setup`", redis.display());
         let mut process = Command::new(env!("CARGO_BIN_EXE_slipway"))
             .arg("serve")
+            .args(arguments)
             .env("SLIPWAY_LISTEN", "127.0.0.1:0")
             .env("SLIPWAY_DATA_DIR", data_dir.path())
             .env("SLIPWAY_REDIS_SERVER", redis)
             .env_remove("REDIS_URL")
             .env_remove("DATABASE_URL")
+            .env("SLIPWAY_ADMIN_TOKEN", ADMIN_TOKEN)
+            .envs(variables.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -47,6 +61,15 @@ impl Server {
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("{}{path}", self.url))
+    }
+
+    fn address(&self) -> &str {
+        self.url.split("://").nth(1).unwrap()
+    }
+
+    fn tell_to_stop(&self) {
+        let pid = rustix::process::Pid::from_child(&self.process);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     }
 
     /// Signs in by the link; the cookie.
@@ -178,7 +201,6 @@ async fn a_head_that_is_too_large_is_refused_and_the_server_lives() {
 async fn a_server_that_is_told_to_stop_ends_well() {
     let mut server = Server::start();
     assert_eq!(server.request(Method::GET, "/healthz").send().await.unwrap().status(), StatusCode::OK);
-    let pid = rustix::process::Pid::from_child(&server.process);
-    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    server.tell_to_stop();
     assert!(server.process.wait().unwrap().success());
 }
