@@ -1,8 +1,6 @@
 //! tRPC's HTTP protocol, version 11, over the procedures of rspc: queries, mutations, batches, subscriptions.
 //!
-//! It is a library of its own: it knows procedures by path and kind, and nothing of what they do. Left out are inputs
-//! that are not JSON (forms, byte streams) and results that are streams in themselves; both are refused with a proper
-//! error.
+//! It is a library of its own: it knows procedures by path and kind, and nothing of what they do.
 //!
 //! # How procedures meet the wire
 //!
@@ -19,11 +17,13 @@
 //!   that both sides have the same paths.
 
 mod body;
+mod byte_stream;
 mod call;
 mod codes;
 mod envelope;
 mod error;
 mod feed;
+mod form;
 mod input;
 mod lines;
 mod live;
@@ -38,11 +38,12 @@ mod tracked;
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 
 use axum::body::Body;
 use futures::FutureExt;
-use futures::future::join_all;
+use futures::future::{FusedFuture, join_all};
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
 use rspc_procedure::Procedure;
@@ -54,10 +55,12 @@ use feed::{Feed, Opened};
 use request::{Answer, Call, Inputs, Request};
 use sse::SubscriptionBody;
 
+pub use byte_stream::ByteStream;
 pub use codes::ErrorCode;
 pub use envelope::{ErrorFormatter, Failure};
 pub use error::CallError;
-pub use input::Input;
+pub use form::{Form, FormField, FormOptions};
+pub use input::{Input, Sent};
 pub use live::handle_live;
 pub use output::{Events, Output};
 pub use request::ConnectionParams;
@@ -126,7 +129,7 @@ where
         Answer::Single if request.calls.iter().any(|call| call.kind == Some(Kind::Subscription)) => {
             subscribe(service, request, formatting, body, context).await
         }
-        _ => call_all(service, request, formatting, body, context).await,
+        _ => call_all(service, request, &parts, body, context).await,
     }
 }
 
@@ -146,16 +149,22 @@ where
 async fn call_all<TCtx: Clone + Send + 'static>(
     service: &Service<TCtx>,
     mut request: Request<TCtx>,
-    formatting: Formatting<'_>,
+    parts: &Parts,
     body: &mut RequestBody,
     context: impl Future<Output = Result<TCtx, CallError>>,
 ) -> Response<Body> {
+    let options = &service.shared.options;
+    let formatting = Formatting { formatter: &options.format_error, extensions: &parts.extensions };
     let context = context.await;
     let reads = |call: &Call<TCtx>| call.target.as_ref().is_ok_and(|(entry, _)| entry.reads_input);
-    let mut inputs = if context.is_ok() && request.calls.iter().any(reads) {
-        request.read_inputs(body).await
-    } else {
+    let mut passing_on = None;
+    let mut inputs = if context.is_err() || !request.calls.iter().any(reads) {
         Inputs::Unread
+    } else if let Some((inputs, sender)) = request.stream_input(parts, options) {
+        passing_on = Some(body.pass_on(sender));
+        inputs
+    } else {
+        request.read_inputs(body).await
     };
     let calls = std::mem::take(&mut request.calls).into_iter().enumerate().map(|(index, call)| {
         let prepared = prepare(&call.path, call.target, &context, |entry| inputs.take(entry, index));
@@ -173,10 +182,27 @@ async fn call_all<TCtx: Clone + Send + 'static>(
         };
         (path, outcome)
     });
-    let outcomes: Vec<(String, Outcome)> = join_all(running).await;
+    let passing_on = async {
+        match passing_on {
+            Some(passing_on) => passing_on.await,
+            None => std::future::pending().await,
+        }
+    };
+    let outcomes: Vec<(String, Outcome)> = while_passing_on(join_all(running), passing_on).await;
     match (request.answer, &*outcomes) {
         (Answer::Single, [(path, outcome)]) => envelope::single(formatting, path, outcome, request.allow),
         _ => envelope::batch(formatting, &outcomes, request.allow),
+    }
+}
+
+/// Awaits calls while their body is passed on to them. What they leave of it stays where it is.
+async fn while_passing_on<T>(calls: impl Future<Output = T>, passing_on: impl Future<Output = ()>) -> T {
+    let (mut calls, mut passing_on) = (pin!(calls), pin!(passing_on.fuse()));
+    loop {
+        tokio::select! {
+            outcomes = &mut calls => return outcomes,
+            () = &mut passing_on, if !passing_on.is_terminated() => {}
+        }
     }
 }
 

@@ -13,9 +13,11 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::body::RequestBody;
+use super::byte_stream::{self, ByteSender};
 use super::codes::ErrorCode;
 use super::error::{CallError, not_found_message};
-use super::input::Input;
+use super::form::{self, Form};
+use super::input::{Input, Sent};
 use super::router::{Entry, Kind, Router};
 use super::service::Options;
 use super::tracked::{last_event_id, merge_last_event_id};
@@ -129,13 +131,14 @@ pub(super) fn read<TCtx>(
 }
 
 impl<TCtx> Request<TCtx> {
-    /// The inputs of all calls. Queries are parsed and the body is read here, so it is called only if some procedure
-    /// will look at its input.
+    /// The inputs of all calls, if they are JSON. Queries are parsed and the body is read here, so it is called only
+    /// if some procedure will look at its input.
     pub(super) async fn read_inputs(&self, body: &mut RequestBody) -> Inputs {
         let raw = match &self.source {
+            // Subscriptions: their requests are answered before they read anything.
             _ if self.form != BodyForm::Json => Err(CallError::new(
                 ErrorCode::UnsupportedMediaType,
-                format!("This server does not take {} input", self.form.media_type()),
+                format!("A subscription does not take {} input", self.form.media_type()),
             )),
             Source::Query(input) => Ok(Bytes::from(input.clone().unwrap_or_default())),
             Source::Body => body.read().await,
@@ -148,8 +151,29 @@ impl<TCtx> Request<TCtx> {
     }
 }
 
+impl<TCtx> Request<TCtx> {
+    /// The input of the one call of a request whose body is not JSON, and where the body is to be passed on to.
+    pub(super) fn stream_input(&self, parts: &Parts, options: &Options) -> Option<(Inputs, ByteSender)> {
+        let (sender, bytes) = byte_stream::channel();
+        let input = match self.form {
+            BodyForm::Json => return None,
+            BodyForm::OctetStream => Sent::Bytes(bytes).into(),
+            BodyForm::Multipart => {
+                let boundary = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+                match boundary.and_then(|value| multer::parse_boundary(value).ok()) {
+                    Some(boundary) => Sent::Form(Form::new(bytes, &boundary, options.forms)).into(),
+                    None => Input::failed(form::unreadable()),
+                }
+            }
+        };
+        Some((Inputs::Whole(input), sender))
+    }
+}
+
 /// The inputs of a request, read once for all its calls.
 pub(super) enum Inputs {
+    /// Of the only call, whatever it is.
+    Whole(Input),
     /// No call looks at its input.
     Unread,
     Failed(CallError),
@@ -164,6 +188,7 @@ impl Inputs {
         match self {
             _ if !entry.reads_input => Input::absent(),
             Self::Unread => Input::absent(),
+            Self::Whole(input) => std::mem::replace(input, Input::absent()),
             Self::Failed(error) => Input::failed(error.clone()),
             Self::One(input) => Ok(input.take()).into(),
             Self::Each(inputs) => Ok(inputs.remove(&index.to_string())).into(),

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::envelope::{ErrorFormatter, Failure};
+use super::form::FormOptions;
 use super::router::Router;
 
 pub struct Options {
@@ -22,6 +23,7 @@ pub struct Options {
     pub body_bytes_max: usize,
     /// How long a body may take to arrive.
     pub body_time_max: Duration,
+    pub forms: FormOptions,
     pub sse: SseOptions,
     pub lines: LinesOptions,
     pub format_error: ErrorFormatter,
@@ -59,6 +61,7 @@ impl Default for Options {
             batch_calls_max: 100,
             body_bytes_max: 1024 * 1024,
             body_time_max: Duration::from_secs(30),
+            forms: FormOptions::default(),
             sse: SseOptions::default(),
             lines: LinesOptions::default(),
             format_error: Arc::new(|failure: &Failure<'_>| failure.shape()),

@@ -21,20 +21,6 @@ const LEFT_OUT: &[(&str, &[&str])] = &[
         &["jsonl-async-iterable", "jsonl-async-iterable-error", "jsonl-deferred", "jsonl-deferred-error"],
     ),
     (
-        "forms and byte streams are refused as input with 415",
-        &[
-            "mutation-formdata",
-            "mutation-formdata-to-json-procedure",
-            "mutation-octet-stream",
-            "mutation-octet-stream-empty",
-            "mutation-json-to-octet-procedure",
-            "formdata-broken-body",
-            "formdata-connection-params-ignored",
-            "octet-to-json-procedure",
-            "octet-too-large",
-        ],
-    ),
-    (
         "the error of a stream-like result has a path as every other error of a call has",
         &["stream-output-in-plain-request"],
     ),

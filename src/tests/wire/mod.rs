@@ -14,3 +14,4 @@ mod live_changes;
 mod reference_router;
 mod server;
 mod subscriptions;
+mod uploads;
