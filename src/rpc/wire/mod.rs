@@ -21,6 +21,7 @@
 mod body;
 mod call;
 mod codes;
+mod direct;
 mod envelope;
 mod error;
 mod input;
@@ -51,6 +52,7 @@ use request::{Answer, Call, Inputs, Request};
 use sse::{Subscription, SubscriptionBody};
 
 pub use codes::ErrorCode;
+pub use direct::{Cut, Place, SentBody, Subscribed};
 pub use envelope::{ErrorFormatter, Failure};
 pub use error::CallError;
 pub use input::Input;
