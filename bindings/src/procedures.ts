@@ -619,7 +619,7 @@ runId: RunId;
  */
 after?: number | null;
 /**
- * The `id` of the last line that was received. It goes before `after`.
+ * The `id` of the last line that was received, or its number alone. It goes before `after`.
  */
 lastEventId?: string | null }
 

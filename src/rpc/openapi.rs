@@ -171,7 +171,7 @@ fn parameters(field: &Field, properties: &Map<String, Value>, declared: &Declare
     let mut schema = without_null(&properties[&field.name]);
     let description = schema.as_object_mut().and_then(|schema| schema.remove("description"));
     let mut found = Vec::new();
-    if field.place != Place::Body {
+    if matches!(field.place, Place::Path | Place::Query) {
         let is_in_path = field.place == Place::Path;
         let place = if is_in_path { "path" } else { "query" };
         found.push(json!({
@@ -190,10 +190,7 @@ fn parameters(field: &Field, properties: &Map<String, Value>, declared: &Declare
                 "Idempotency-Key"
             }
             _ => {
-                words.push_str(&format!(
-                    " Event sources send it; it goes before the query's `{}`.",
-                    field.name
-                ));
+                words.push_str(" Event sources send it when they come back.");
                 "Last-Event-ID"
             }
         };

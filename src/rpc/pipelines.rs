@@ -54,7 +54,7 @@ pub(super) struct CreatePipelineInput {
     name: String,
     /// What `git clone` takes; without it, steps run in an empty workspace.
     #[serde(default)]
-    #[schemars(length(min = 1, max = 2000), regex(pattern = FREE_TEXT), extend("format" = "git-repository"))]
+    #[schemars(extend("format" = "git-repository"))]
     repository: Option<String>,
     /// The branch of a run that names none.
     #[serde(default)]
@@ -62,7 +62,7 @@ pub(super) struct CreatePipelineInput {
     default_branch: Option<String>,
     /// YAML; without it, `.slipway.yml` of the repository is used.
     #[serde(default)]
-    #[schemars(length(max = 1_000_000), regex(pattern = FREE_TEXT), extend("format" = "pipeline-definition"))]
+    #[schemars(extend("format" = "pipeline-definition"))]
     definition: Option<String>,
     /// For people: text with line breaks.
     #[serde(default)]
@@ -90,7 +90,7 @@ pub(super) struct UpdatePipelineInput {
     name: Option<String>,
     /// What `git clone` takes.
     #[serde(deserialize_with = "given", default)]
-    #[schemars(length(min = 1, max = 2000), regex(pattern = FREE_TEXT), extend("format" = "git-repository"))]
+    #[schemars(extend("format" = "git-repository"))]
     repository: Option<Option<String>>,
     /// The branch of a run that names none.
     #[serde(deserialize_with = "given", default)]
@@ -98,7 +98,7 @@ pub(super) struct UpdatePipelineInput {
     default_branch: Option<Option<String>>,
     /// YAML.
     #[serde(deserialize_with = "given", default)]
-    #[schemars(length(max = 1_000_000), regex(pattern = FREE_TEXT), extend("format" = "pipeline-definition"))]
+    #[schemars(extend("format" = "pipeline-definition"))]
     definition: Option<Option<String>>,
     /// For people: text with line breaks.
     #[serde(deserialize_with = "given", default)]
@@ -138,7 +138,7 @@ async fn get(ctx: Ctx, input: PipelineInput) -> Result<Pipeline> {
 pub(super) struct ListPipelinesInput {
     /// `nextCursor` of the page before.
     #[serde(default)]
-    #[schemars(length(min = 1, max = 500), regex(pattern = FREE_TEXT), extend("format" = "cursor"))]
+    #[schemars(extend("format" = "cursor"))]
     cursor: Option<String>,
     /// 20 if it is absent.
     #[serde(default)]
@@ -172,7 +172,6 @@ async fn delete(ctx: Ctx, input: PipelineInput) -> Result<DeletedPipeline> {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct ValidateInput {
     /// YAML, right or wrong.
-    #[schemars(length(max = 1_000_000))]
     definition: String,
 }
 
@@ -235,7 +234,7 @@ pub(super) struct StreamLogsInput {
     #[specta(type = Option<f64>)]
     #[schemars(range(min = -1))]
     after: Option<i64>,
-    /// The `id` of the last line that was received. It goes before `after`.
+    /// The `id` of the last line that was received, or its number alone. It goes before `after`.
     #[serde(default)]
     #[schemars(regex(pattern = LINE_ID))]
     last_event_id: Option<String>,
@@ -250,8 +249,8 @@ async fn stream_logs(ctx: Ctx, input: StreamLogsInput) -> Result<Live<LogLine>> 
 /// Where a stream begins. The schema keeps `number` at -1 or above.
 fn after(last_event_id: Option<&str>, number: Option<i64>) -> Result<After> {
     match (last_event_id, number) {
-        (Some(text), _) => match text.parse::<LineId>() {
-            Ok(id) => Ok(After::Line(id.n)),
+        (Some(text), _) => match text.parse().or_else(|_| text.parse::<LineId>().map(|id| id.n)) {
+            Ok(n) => Ok(After::Line(n)),
             Err(error) => Err(Error::invalid("lastEventId", error.to_string())),
         },
         (None, None) => Ok(After::Line(0)),
@@ -290,7 +289,8 @@ mod tests {
         assert_eq!(after(None, Some(-1)).unwrap(), After::End);
         assert_eq!(after(None, Some(7)).unwrap(), After::Line(7));
         assert_eq!(after(Some("3-17"), Some(7)).unwrap(), After::Line(17));
-        let error = after(Some("17"), None).unwrap_err();
+        assert_eq!(after(Some("17"), None).unwrap(), After::Line(17));
+        let error = after(Some("a-17"), None).unwrap_err();
         assert!(matches!(error, Error::Invalid { field, .. } if field == "lastEventId"));
     }
 }

@@ -68,7 +68,7 @@ pub(super) struct ListRunsInput {
     branch: Option<String>,
     /// `nextCursor` of the page before.
     #[serde(default)]
-    #[schemars(length(min = 1, max = 500), regex(pattern = FREE_TEXT), extend("format" = "cursor"))]
+    #[schemars(extend("format" = "cursor"))]
     cursor: Option<String>,
     /// 20 if it is absent.
     #[serde(default)]

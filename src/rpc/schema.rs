@@ -17,8 +17,8 @@ pub const PROSE: &str = r"^[^\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F-\u009F
 /// Visible ASCII characters, without spaces.
 pub const VISIBLE_ASCII: &str = "^[!-~]+$";
 
-/// The `id` of a log line.
-pub const LINE_ID: &str = "^[0-9]{1,16}-[0-9]{1,16}$";
+/// The `id` of a log line, or its number alone, which is what counts.
+pub const LINE_ID: &str = "^([0-9]{1,16}-)?[0-9]{1,16}$";
 
 /// The `version` of a run, as text.
 pub const VERSION: &str = "^[0-9]{1,16}$";

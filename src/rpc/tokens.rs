@@ -64,7 +64,7 @@ async fn create(ctx: Ctx, input: CreateTokenInput) -> Result<CreatedToken> {
 pub(super) struct ListTokensInput {
     /// `nextCursor` of the page before.
     #[serde(default)]
-    #[schemars(length(min = 1, max = 500), regex(pattern = FREE_TEXT), extend("format" = "cursor"))]
+    #[schemars(extend("format" = "cursor"))]
     cursor: Option<String>,
     /// 20 if it is absent.
     #[serde(default)]

@@ -10,7 +10,7 @@ const BY_NAME: [(&str, &str); 24] = [
     ("name", "build"),
     ("pipelineId", "build"),
     ("pipelineName", "build"),
-    ("repository", "https://example.com/team/project.git"),
+    ("repository", "/srv/git/project.git"),
     ("defaultBranch", "main"),
     ("branch", "main"),
     ("commit", "8f0c9a1d2b3e4f5061728394a5b6c7d8e9f00112"),

@@ -93,26 +93,35 @@ impl Schemas {
     pub(super) fn event(&mut self, item: &Value) -> Value {
         let item_name = name_of(item).expect("an item is a named type");
         let name = format!("{item_name}Event");
-        let data = |media_type: &str, schema: Value| json!({ "type": "string", "contentMediaType": media_type, "contentSchema": schema });
-        let mut item_data = data("application/json", item.clone());
-        item_data["description"] = json!("The item as JSON.");
+        let event = |kind: Value, description: &str, data: Value| {
+            let mut event = json!({
+                "description": description,
+                "type": "object",
+                "properties": {
+                    "id": { "type": "string", "description": "Give it as `Last-Event-ID`." },
+                    "event": kind,
+                    "data": data,
+                    "retry": { "type": "integer", "description": "Milliseconds to wait before coming back." },
+                },
+                "required": ["event", "data"],
+            });
+            if event["properties"]["event"]["const"] == "message" {
+                // What an event is called that has no name.
+                event["required"] = json!(["data"]);
+            }
+            event
+        };
+        let json_of = |schema: Value| json!({ "type": "string", "contentMediaType": "application/json", "contentSchema": schema });
+        let problem = json_of(self.problem.clone());
         self.all.insert(
             name.clone(),
             json!({
                 "description": "A server-sent event.",
-                "type": "object",
-                "properties": {
-                    "id": { "type": "string", "description": "Give it as `Last-Event-ID`." },
-                    "event": {
-                        "type": "string",
-                        "description": "Absent for an item; `end` for the end of the stream, `problem` for its \
-                                        failure, whose `data` is a problem document.",
-                        "enum": ["message", "end", "problem"],
-                    },
-                    "data": item_data,
-                    "retry": { "type": "integer", "description": "How long to wait before coming back, in milliseconds." },
-                },
-                "required": ["data"],
+                "oneOf": [
+                    event(json!({ "const": "message" }), "An item.", json_of(item.clone())),
+                    event(json!({ "const": "end" }), "Nothing follows.", json!({ "const": "{}" })),
+                    event(json!({ "const": "problem" }), "The stream failed.", problem),
+                ],
             }),
         );
         reference(&name)

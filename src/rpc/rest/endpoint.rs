@@ -18,6 +18,8 @@ pub(crate) enum Place {
     Path,
     Query,
     Body,
+    /// In a header alone.
+    Header,
 }
 
 /// What the text of a parameter is.
@@ -90,6 +92,7 @@ impl Endpoint {
             place: match name {
                 name if kit::parameters(rest.path).any(|parameter| parameter == name) => Place::Path,
                 _ if has_body => Place::Body,
+                name if name == "lastEventId" => Place::Header,
                 _ => Place::Query,
             },
             reads: reads(schema, &definitions),

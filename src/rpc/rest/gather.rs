@@ -124,8 +124,7 @@ fn from_query(endpoint: &Endpoint, parts: &Parts, input: &mut Map<String, Value>
     problems
 }
 
-/// A header goes before the query (an event source that comes back repeats its old address); with a body it must
-/// agree.
+/// A header that stands for a field. With a body that has the field too, it must agree.
 fn from_header(
     field: &Field,
     parts: &Parts,

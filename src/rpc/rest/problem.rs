@@ -20,9 +20,10 @@ const NOT_ACCEPTABLE: &str = "NOT_ACCEPTABLE";
 /// How long to wait before what is unavailable is asked for again, in seconds.
 const RETRY_AFTER_SECONDS: u32 = 1;
 
-/// Why a request failed, as RFC 9457 has it.
+/// Why a request failed: the problem details of RFC 9457.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "ProblemDetails")]
 pub struct Problem {
     /// `about:blank`: the status and `code` say what kind of problem it is.
     #[serde(rename = "type")]
