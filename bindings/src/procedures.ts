@@ -46,7 +46,7 @@ kind: string; error: string | null }
  */
 export type CreatePipelineInput = {
 /**
- * Unique among the pipelines that are not deleted.
+ * Unique among the pipelines that are not deleted: letters, digits, spaces and `. _ - /`.
  */
 name: string;
 /**
@@ -60,12 +60,24 @@ defaultBranch?: string | null;
 /**
  * YAML; without it, `.slipway.yml` of the repository is used.
  */
-definition?: string | null; description?: string | null }
+definition?: string | null;
+/**
+ * For people: text with line breaks.
+ */
+description?: string | null }
 
 /**
  * An access token to be made.
  */
-export type CreateTokenInput = { name: string; role: Role;
+export type CreateTokenInput = {
+/**
+ * Unique among those that are not revoked: letters, digits, spaces and `. _ - /`.
+ */
+name: string;
+/**
+ * What its bearer may do.
+ */
+role: Role;
 /**
  * Without it, the token does not expire.
  */
@@ -80,7 +92,14 @@ export type CreatedToken = { token: Token;
  */
 value: string }
 
-export type DeletedPipeline = { deleted: boolean }
+/**
+ * That a pipeline is no more.
+ */
+export type DeletedPipeline = {
+/**
+ * Always true.
+ */
+deleted: boolean }
 
 export type Health = { status: HealthStatus; version: string;
 /**
@@ -105,7 +124,15 @@ export type InputProblem = {
 /**
  * Where: a path such as `steps[2].name`; empty for the input as a whole.
  */
-field: string; message: string }
+field: string;
+/**
+ * The same as a JSON pointer, such as `/steps/2/name`.
+ */
+pointer: string;
+/**
+ * What is wrong there, as the rest of a sentence about the field.
+ */
+message: string }
 
 /**
  * `<epoch>-<n>`: what a client resumes by. Only `n` counts.
@@ -136,7 +163,15 @@ export type ListRunsInput = {
 /**
  * Only of this pipeline: its id or name.
  */
-pipelineId?: PipelineId | null; status?: RunStatus | null; branch?: string | null;
+pipelineId?: PipelineId | null;
+/**
+ * Only those that stand there.
+ */
+status?: RunStatus | null;
+/**
+ * Only of this branch.
+ */
+branch?: string | null;
 /**
  * `nextCursor` of the page before.
  */
@@ -258,6 +293,9 @@ definition: string | null; createdAt: Timestamp; updatedAt: Timestamp }
  */
 export type PipelineId = string & { readonly __brand?: "PipelineId" }
 
+/**
+ * Which pipeline.
+ */
 export type PipelineInput = {
 /**
  * Its id or name.
@@ -304,19 +342,36 @@ export type RetryFrom =
  */
 "failed"
 
-export type RetryRunInput = { runId: RunId;
+/**
+ * Which run, and from where.
+ */
+export type RetryRunInput = {
+/**
+ * Its id.
+ */
+runId: RunId;
 /**
  * `failed` if it is absent.
  */
 from?: RetryFrom | null }
 
+/**
+ * Which access token.
+ */
 export type RevokeTokenInput = {
 /**
  * Its id or name.
  */
 token: string }
 
-export type RevokedToken = { revoked: boolean }
+/**
+ * That an access token is no more.
+ */
+export type RevokedToken = {
+/**
+ * Always true.
+ */
+revoked: boolean }
 
 /**
  * What a caller may do; each role may also do what those before it may.
@@ -434,19 +489,34 @@ earlierSteps: Step[] }
  */
 export type RunId = string & { readonly __brand?: "RunId" }
 
-export type RunInput = { runId: RunId }
+/**
+ * Which run.
+ */
+export type RunInput = {
+/**
+ * Its id.
+ */
+runId: RunId }
 
 /**
  * Which lines.
  */
-export type RunLogsInput = { runId: RunId;
+export type RunLogsInput = {
+/**
+ * Its id.
+ */
+runId: RunId;
 /**
  * The number of the first line; negative: counted from the end, -1 being the last. The first line if it is
  * absent.
  */
 from?: number | null;
 /**
- * 100 if it is absent.
+ * Begin behind the line with this number, where `from` is absent.
+ */
+after?: number | null;
+/**
+ * How many lines. A page has 100 if it is absent; a whole log, as text or a line a line, has no bound then.
  */
 limit?: number | null;
 /**
@@ -538,14 +608,18 @@ export type StepStatus =
 /**
  * Whose log, and from where.
  */
-export type StreamLogsInput = { runId: RunId;
+export type StreamLogsInput = {
+/**
+ * Its id.
+ */
+runId: RunId;
 /**
  * Begin behind the line with this number; -1: with the lines that are still to come. The first line if it is
  * absent.
  */
 after?: number | null;
 /**
- * The `id` of the last line that was received. It goes before `after`.
+ * The `id` of the last line that was received, or its number alone. It goes before `after`.
  */
 lastEventId?: string | null }
 
@@ -590,11 +664,11 @@ pipelineId: PipelineId;
  */
 branch?: string | null;
 /**
- * Given to steps as `SLIPWAY_INPUT_<NAME>`.
+ * Given to steps as `SLIPWAY_INPUT_<NAME>`. Names are letters, digits and `_`, and differ not in case alone.
  */
 inputs?: Partial<{ [key in string]: string }> | null;
 /**
- * Two triggers of a pipeline with the same key make one run.
+ * Two triggers of a pipeline with the same key make one run. Visible ASCII characters.
  */
 idempotencyKey?: string | null }
 
@@ -619,11 +693,30 @@ pipelineId: PipelineId;
 /**
  * Cannot be cleared: null leaves it as it is.
  */
-name?: string | null; repository?: string | null; defaultBranch?: string | null; definition?: string | null; description?: string | null }
-
-export type ValidateInput = {
+name?: string | null;
+/**
+ * What `git clone` takes.
+ */
+repository?: string | null;
+/**
+ * The branch of a run that names none.
+ */
+defaultBranch?: string | null;
 /**
  * YAML.
+ */
+definition?: string | null;
+/**
+ * For people: text with line breaks.
+ */
+description?: string | null }
+
+/**
+ * A definition to be looked at.
+ */
+export type ValidateInput = {
+/**
+ * YAML, right or wrong.
  */
 definition: string }
 
@@ -636,9 +729,17 @@ export type Validation = {
  */
 problems: Problem[] }
 
-export type WatchRunInput = { runId: RunId;
 /**
- * Accepted, since clients that come back send it. A watcher is always told the present state first.
+ * Which run, and which state of it is known.
+ */
+export type WatchRunInput = {
+/**
+ * Its id.
+ */
+runId: RunId;
+/**
+ * The `version` that was received last. A watcher is told the present state first, wherever it was, unless the
+ * run has ended at this version.
  */
 lastEventId?: string | null }
 

@@ -43,7 +43,7 @@ pub(super) async fn asset(Path(path): Path<String>, headers: HeaderMap) -> Respo
     page(headers).await
 }
 
-fn serve(path: &str, headers: &HeaderMap) -> Option<Response> {
+pub(super) fn serve(path: &str, headers: &HeaderMap) -> Option<Response> {
     let file = WebClient::get(path)?;
     let tag: String = file.metadata.sha256_hash().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
     // A weak one: the same file may be sent compressed or not.

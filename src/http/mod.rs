@@ -18,11 +18,13 @@ use crate::config::HttpConfig;
 use crate::error::{Error, Result};
 use crate::http::forwarded::Client;
 use crate::http::sign_in::SignIn;
+use crate::rpc::rest::Rest;
 use crate::rpc::{self, Ctx, wire};
 
 pub mod assets;
 pub mod auth;
 mod cors;
+mod docs;
 mod encoding;
 pub mod forwarded;
 pub mod health;
@@ -37,6 +39,8 @@ pub enum Access {
     Public,
     /// Whoever each procedure below it admits, as its declaration says.
     Procedures,
+    /// Whoever has signed in, in whatever role.
+    Viewer,
 }
 
 /// A path, who may call it, and what answers.
@@ -52,6 +56,7 @@ pub struct Http {
     pub app: App,
     pub sign_in: SignIn,
     rpc: wire::Service<Ctx>,
+    rest: Rest,
 }
 
 /// The identity of a request, in the log and in the answer.
@@ -70,6 +75,11 @@ pub fn routes() -> Vec<Route> {
         Route { path: "/trpc/{*path}", access: Access::Procedures, handler: any(call) },
         Route { path: "/trpc", access: Access::Procedures, handler: any(call) },
         Route { path: "/trpc-live", access: Access::Procedures, handler: any(call_live) },
+        Route { path: "/api/v1/{*path}", access: Access::Procedures, handler: any(docs::call) },
+        Route { path: "/api/v1", access: Access::Procedures, handler: any(docs::call) },
+        Route { path: "/openapi.json", access: Access::Viewer, handler: get(docs::document) },
+        Route { path: "/docs", access: Access::Viewer, handler: get(docs::page) },
+        Route { path: "/docs/{file}", access: Access::Viewer, handler: get(docs::file) },
         Route { path: "/healthz", access: Access::Public, handler: get(health::live) },
         Route { path: "/readyz", access: Access::Public, handler: get(health::ready) },
         Route {
@@ -88,7 +98,8 @@ impl Http {
         let rpc = rpc::router();
         let service = wire::Service::new(rpc.router, options(&app.config.http), app.shutdown.clone())
             .map_err(|error| Error::internal("setting up the procedures", error))?;
-        Ok(Self { app, sign_in, rpc: service })
+        let rest = Rest::new(&rpc.registry, service.clone());
+        Ok(Self { app, sign_in, rpc: service, rest })
     }
 
     pub fn router(&self) -> Router {

@@ -90,7 +90,7 @@ pub(super) fn refusal(error: &Error, kind: Kind, path: &str, request_id: &str) -
     match error {
         Error::Invalid { field, reason } => {
             data.insert("field".to_owned(), json!(field));
-            data.insert("problems".to_owned(), json!([{ "field": field, "message": reason }]));
+            data.insert("problems".to_owned(), json!([InputProblem::at(field, reason)]));
         }
         Error::Unavailable { .. } => {
             tracing::warn!(
@@ -155,7 +155,10 @@ mod tests {
     fn an_invalid_field_is_named_in_the_data() {
         let data = refused(&Error::invalid("steps[2].name", "is empty"), Kind::Query).data;
         assert_eq!(data["field"], "steps[2].name");
-        assert_eq!(data["problems"], json!([{ "field": "steps[2].name", "message": "is empty" }]));
+        assert_eq!(
+            data["problems"],
+            json!([{ "field": "steps[2].name", "pointer": "/steps/2/name", "message": "is empty" }])
+        );
     }
 
     #[test]

@@ -24,7 +24,17 @@ const ADDED_BY_CLIENTS: [&str; 3] = ["direction", "cursor", "lastEventId"];
 pub struct InputProblem {
     /// Where: a path such as `steps[2].name`; empty for the input as a whole.
     pub field: String,
+    /// The same as a JSON pointer, such as `/steps/2/name`.
+    pub pointer: String,
+    /// What is wrong there, as the rest of a sentence about the field.
     pub message: String,
+}
+
+impl InputProblem {
+    /// Of a field that is named by its path.
+    pub(super) fn at(field: &str, message: impl Into<String>) -> Self {
+        Self { field: field.to_owned(), pointer: pointer_of(field), message: message.into() }
+    }
 }
 
 /// The compiled schema of an input.
@@ -59,6 +69,7 @@ impl InputCheck {
             Value::Null => Value::Object(Map::new()),
             value => value,
         };
+        whole_numbers(&mut value);
         if let Value::Object(members) = &mut value {
             members
                 .retain(|name, _| !ADDED_BY_CLIENTS.contains(&name.as_str()) || self.fields.contains(name));
@@ -81,7 +92,7 @@ impl InputCheck {
                     whole if whole == "." => String::new(),
                     path => path,
                 };
-                let said = InputProblem { field, message: error.inner().to_string() };
+                let said = InputProblem::at(&field, error.inner().to_string());
                 if problems.is_empty() {
                     problems.push(said);
                 } else if let Some(vague) = problems
@@ -101,6 +112,7 @@ impl InputCheck {
     /// Leaves the message empty where the schema can only say that no alternative fits: serde knows better.
     fn explain(&self, error: &ValidationError<'_>, problems: &mut Vec<InputProblem>) {
         let at = path_of(error);
+        let pointer = pointer_to(error);
         match error.kind() {
             ValidationErrorKind::AdditionalProperties { unexpected } => {
                 let known = if at.is_empty() && !self.fields.is_empty() {
@@ -110,29 +122,76 @@ impl InputCheck {
                 };
                 problems.extend(unexpected.iter().take(PROBLEMS_MAX).map(|name| {
                     let name = shortened(name);
-                    InputProblem { field: joined(&at, &name), message: known.clone() }
+                    InputProblem {
+                        field: joined(&at, &name),
+                        pointer: format!("{pointer}/{}", escaped(&name)),
+                        message: known.clone(),
+                    }
                 }));
             }
-            ValidationErrorKind::Required { property } => problems.push(InputProblem {
-                field: joined(&at, property.as_str().unwrap_or_default()),
-                message: "is required".to_owned(),
-            }),
-            ValidationErrorKind::AnyOf { .. } | ValidationErrorKind::OneOfNotValid { .. } => {
-                problems.push(InputProblem { field: at, message: String::new() });
+            ValidationErrorKind::Required { property } => {
+                let name = property.as_str().unwrap_or_default();
+                problems.push(InputProblem {
+                    field: joined(&at, name),
+                    pointer: format!("{pointer}/{}", escaped(name)),
+                    message: "is required".to_owned(),
+                });
             }
-            ValidationErrorKind::Pattern { pattern } if pattern == schema::FREE_TEXT => {
-                problems.push(InputProblem { field: at, message: "must not contain NUL".to_owned() });
-            }
-            _ => {
-                let message = if error.instance().to_string().len() <= SHOWN_BYTES_MAX {
-                    error.to_string()
-                } else {
-                    error.masked_with("the value").to_string()
+            kind => {
+                let message = match kind {
+                    ValidationErrorKind::AnyOf { .. } | ValidationErrorKind::OneOfNotValid { .. } => {
+                        String::new()
+                    }
+                    ValidationErrorKind::Pattern { pattern } if pattern == schema::FREE_TEXT => {
+                        "must not contain NUL".to_owned()
+                    }
+                    _ => {
+                        if error.instance().to_string().len() <= SHOWN_BYTES_MAX {
+                            error.to_string()
+                        } else {
+                            error.masked_with("the value").to_string()
+                        }
+                    }
                 };
-                problems.push(InputProblem { field: at, message });
+                problems.push(InputProblem { field: at, pointer, message });
             }
         }
     }
+}
+
+fn pointer_to(error: &ValidationError<'_>) -> String {
+    error.instance_path().segments().fold(String::new(), |pointer, segment| match segment {
+        LocationSegment::Property(name) => pointer + "/" + &escaped(&shortened(&name)),
+        LocationSegment::Index(index) => format!("{pointer}/{index}"),
+    })
+}
+
+/// JSON Schema takes `1.0` for a whole number, serde does not.
+fn whole_numbers(value: &mut Value) {
+    match value {
+        Value::Number(number) => {
+            let float = number.as_f64().filter(|float| number.is_f64() && float.fract() == 0.0);
+            if let Some(float) = float.filter(|float| float.abs() <= schema::INTEGER_MAX as f64) {
+                *number = (float as i64).into();
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(whole_numbers),
+        Value::Object(members) => members.values_mut().for_each(whole_numbers),
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
+    }
+}
+
+/// `/steps/2/name` for `steps[2].name`.
+fn pointer_of(path: &str) -> String {
+    let segments = path.split(['.', '[']).map(|segment| segment.strip_suffix(']').unwrap_or(segment));
+    segments
+        .filter(|segment| !segment.is_empty())
+        .fold(String::new(), |pointer, segment| pointer + "/" + &escaped(segment))
+}
+
+/// A name as a segment of a JSON pointer.
+pub(super) fn escaped(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
 }
 
 /// `steps[2].name` for `/steps/2/name`.

@@ -45,6 +45,9 @@ pub struct Rest {
     pub path: &'static str,
     /// Of a success.
     pub status: u16,
+    /// Where that which was made is found: a path in which `{id}` stands for the output's member of that name, and
+    /// `{token.id}` for a member of a member.
+    pub location: Option<&'static str>,
 }
 
 /// A procedure as it was declared.
@@ -97,9 +100,8 @@ impl<T: DeserializeOwned> In<T> {
     fn read(self, check: &InputCheck) -> Result<T, CallError> {
         let value = match self.sent.read()? {
             None => Value::Null,
-            Some(json) => serde_json::from_str(json.get()).map_err(|error| {
-                bad_input(&[InputProblem { field: String::new(), message: error.to_string() }])
-            })?,
+            Some(json) => serde_json::from_str(json.get())
+                .map_err(|error| bad_input(&[InputProblem::at("", error.to_string())]))?,
         };
         check.read(value).map_err(|problems| bad_input(&problems))
     }
@@ -313,11 +315,11 @@ where
 }
 
 /// `runId` of `/runs/{runId}/cancel`.
-fn parameters(path: &str) -> impl Iterator<Item = &str> {
+pub(super) fn parameters(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
 }
 
-fn authorize(access: Access, actor: Option<&Actor>) -> Result<()> {
+pub(super) fn authorize(access: Access, actor: Option<&Actor>) -> Result<()> {
     match (access, actor) {
         (Access::Public, _) => Ok(()),
         (Access::Role(_), None) => Err(Error::Unauthenticated(SIGN_IN)),
@@ -344,7 +346,7 @@ macro_rules! procedures {
         $(#[doc = $doc:literal])*
         $(#[deprecated = $note:literal])?
         $kind:ident $namespace:ident . $name:ident =
-            $method:ident $path:literal $(-> $status:literal)?, $access:ident, $handler:path;
+            $method:ident $path:literal $(-> $status:literal $(at $location:literal)?)?, $access:ident, $handler:path;
     )*) => {$(
         $api.$kind(
             $crate::rpc::kit::Spec {
@@ -356,6 +358,7 @@ macro_rules! procedures {
                     method: stringify!($method),
                     path: $path,
                     status: $crate::rpc::kit::procedures!(@last 200 $(, $status)?),
+                    location: $crate::rpc::kit::procedures!(@last None $($(, Some($location))?)?),
                 },
             },
             $handler,

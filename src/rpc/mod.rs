@@ -8,7 +8,9 @@ pub mod bindings;
 mod error;
 mod input;
 mod kit;
+pub mod openapi;
 mod pipelines;
+pub mod rest;
 mod runs;
 #[cfg(test)]
 mod samples;
@@ -18,7 +20,7 @@ mod tokens;
 pub mod wire;
 
 use crate::app::App;
-use crate::domain::token::Actor;
+use crate::domain::token::{Actor, Role};
 use crate::error::{Error, Result};
 
 pub use error::{ApiError, ApiErrorCode, ApiErrorData};
@@ -45,6 +47,15 @@ impl Ctx {
 /// What a caller is told who could not be recognised. `request_id` is what to look for in the log.
 pub fn refuse(error: &Error, request_id: &str) -> wire::CallError {
     error::refusal(error, wire::Kind::Query, "authentication", request_id)
+}
+
+/// Whether somebody with this role or a higher one asks, for what is no procedure.
+///
+/// # Errors
+///
+/// `Unauthenticated` or `Forbidden`.
+pub fn require(role: Role, actor: Option<&Actor>) -> Result<()> {
+    kit::authorize(Access::Role(role), actor)
 }
 
 /// Every procedure. Made once, when the server starts.

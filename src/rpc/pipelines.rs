@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::rpc::Ctx;
 use crate::rpc::kit::{Api, Live, procedures};
 use crate::rpc::runs::run_id;
-use crate::rpc::schema::FREE_TEXT;
+use crate::rpc::schema::{FREE_TEXT, LINE_ID, PROSE, VERSION, VISIBLE_ASCII};
 use crate::services;
 use crate::services::logs::After;
 use crate::services::pipelines::{CreatePipeline, PipelineChange};
@@ -24,7 +24,7 @@ use crate::store::page::{LIMIT_DEFAULT, Page, PageRequest};
 pub(super) fn declare(api: &mut Api) {
     procedures! { api;
         /// Makes a pipeline.
-        mutation pipelines.create = POST "/pipelines" -> 201, Admin, create;
+        mutation pipelines.create = POST "/pipelines" -> 201 at "/pipelines/{id}", Admin, create;
         /// Changes a pipeline. An absent field is left as it is, null clears it.
         mutation pipelines.update = PATCH "/pipelines/{pipelineId}", Admin, update;
         /// Returns a pipeline.
@@ -36,7 +36,7 @@ pub(super) fn declare(api: &mut Api) {
         /// Says all that is wrong with a definition, without storing it.
         query pipelines.validate = POST "/pipelines/validate", Viewer, validate;
         /// Triggers a run. With an `idempotencyKey` that the pipeline has seen, returns the run that it made.
-        mutation pipelines.trigger = POST "/pipelines/{pipelineId}/runs" -> 201, Operator, trigger;
+        mutation pipelines.trigger = POST "/pipelines/{pipelineId}/runs" -> 201 at "/runs/{id}", Operator, trigger;
         /// Streams a run's log: the lines that are there, then each new one, until the run has ended. Takes up
         /// where it was cut off, without losing or repeating a line.
         subscription pipelines.streamLogs = GET "/runs/{runId}/logs/stream", Viewer, stream_logs;
@@ -49,23 +49,24 @@ pub(super) fn declare(api: &mut Api) {
 #[derive(Debug, Deserialize, Type, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct CreatePipelineInput {
-    /// Unique among the pipelines that are not deleted.
-    #[schemars(length(min = 1, max = 200), regex(pattern = FREE_TEXT))]
+    /// Unique among the pipelines that are not deleted: letters, digits, spaces and `. _ - /`.
+    #[schemars(length(min = 1, max = 100), regex(pattern = FREE_TEXT), extend("format" = "name"))]
     name: String,
     /// What `git clone` takes; without it, steps run in an empty workspace.
     #[serde(default)]
-    #[schemars(length(min = 1, max = 2000), regex(pattern = FREE_TEXT))]
+    #[schemars(extend("format" = "git-repository"))]
     repository: Option<String>,
     /// The branch of a run that names none.
     #[serde(default)]
-    #[schemars(length(min = 1, max = 255), regex(pattern = FREE_TEXT))]
+    #[schemars(length(min = 1, max = 250), regex(pattern = FREE_TEXT), extend("format" = "git-branch"))]
     default_branch: Option<String>,
     /// YAML; without it, `.slipway.yml` of the repository is used.
     #[serde(default)]
-    #[schemars(length(max = 1_000_000), regex(pattern = FREE_TEXT))]
+    #[schemars(extend("format" = "pipeline-definition"))]
     definition: Option<String>,
+    /// For people: text with line breaks.
     #[serde(default)]
-    #[schemars(length(max = 2000), regex(pattern = FREE_TEXT))]
+    #[schemars(length(max = 2000), regex(pattern = PROSE))]
     description: Option<String>,
 }
 
@@ -85,19 +86,23 @@ pub(super) struct UpdatePipelineInput {
     pipeline_id: String,
     /// Cannot be cleared: null leaves it as it is.
     #[serde(default)]
-    #[schemars(length(min = 1, max = 200), regex(pattern = FREE_TEXT))]
+    #[schemars(length(min = 1, max = 100), regex(pattern = FREE_TEXT), extend("format" = "name"))]
     name: Option<String>,
+    /// What `git clone` takes.
     #[serde(deserialize_with = "given", default)]
-    #[schemars(length(min = 1, max = 2000), regex(pattern = FREE_TEXT))]
+    #[schemars(extend("format" = "git-repository"))]
     repository: Option<Option<String>>,
+    /// The branch of a run that names none.
     #[serde(deserialize_with = "given", default)]
-    #[schemars(length(min = 1, max = 255), regex(pattern = FREE_TEXT))]
+    #[schemars(length(min = 1, max = 250), regex(pattern = FREE_TEXT), extend("format" = "git-branch"))]
     default_branch: Option<Option<String>>,
+    /// YAML.
     #[serde(deserialize_with = "given", default)]
-    #[schemars(length(max = 1_000_000), regex(pattern = FREE_TEXT))]
+    #[schemars(extend("format" = "pipeline-definition"))]
     definition: Option<Option<String>>,
+    /// For people: text with line breaks.
     #[serde(deserialize_with = "given", default)]
-    #[schemars(length(max = 2000), regex(pattern = FREE_TEXT))]
+    #[schemars(length(max = 2000), regex(pattern = PROSE))]
     description: Option<Option<String>>,
 }
 
@@ -113,6 +118,7 @@ async fn update(ctx: Ctx, input: UpdatePipelineInput) -> Result<Pipeline> {
     services::pipelines::update(&ctx.app, ctx.actor()?, &pipeline_id, change).await
 }
 
+/// Which pipeline.
 #[derive(Debug, Deserialize, Type, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct PipelineInput {
@@ -132,7 +138,7 @@ async fn get(ctx: Ctx, input: PipelineInput) -> Result<Pipeline> {
 pub(super) struct ListPipelinesInput {
     /// `nextCursor` of the page before.
     #[serde(default)]
-    #[schemars(length(min = 1, max = 500), regex(pattern = FREE_TEXT))]
+    #[schemars(extend("format" = "cursor"))]
     cursor: Option<String>,
     /// 20 if it is absent.
     #[serde(default)]
@@ -149,8 +155,10 @@ async fn list(ctx: Ctx, input: ListPipelinesInput) -> Result<Page<Pipeline>> {
     services::pipelines::list(&ctx.app, input.search.as_deref(), page).await
 }
 
+/// That a pipeline is no more.
 #[derive(Debug, Serialize, Deserialize, Type, JsonSchema)]
 pub(super) struct DeletedPipeline {
+    /// Always true.
     deleted: bool,
 }
 
@@ -159,11 +167,11 @@ async fn delete(ctx: Ctx, input: PipelineInput) -> Result<DeletedPipeline> {
     Ok(DeletedPipeline { deleted: true })
 }
 
+/// A definition to be looked at.
 #[derive(Debug, Deserialize, Type, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct ValidateInput {
-    /// YAML.
-    #[schemars(length(max = 1_000_000))]
+    /// YAML, right or wrong.
     definition: String,
 }
 
@@ -189,15 +197,19 @@ pub(super) struct TriggerInput {
     pipeline_id: String,
     /// The pipeline's default branch if it is absent.
     #[serde(default)]
-    #[schemars(length(min = 1, max = 255), regex(pattern = FREE_TEXT))]
+    #[schemars(length(min = 1, max = 250), regex(pattern = FREE_TEXT), extend("format" = "git-branch"))]
     branch: Option<String>,
-    /// Given to steps as `SLIPWAY_INPUT_<NAME>`.
+    /// Given to steps as `SLIPWAY_INPUT_<NAME>`. Names are letters, digits and `_`, and differ not in case alone.
     #[serde(default)]
-    #[schemars(extend("maxProperties" = 100))]
+    #[schemars(extend(
+        "maxProperties" = 100,
+        "propertyNames" = { "pattern": "^[A-Za-z_][A-Za-z0-9_]{0,99}$", "format": "input-name" },
+        "additionalProperties" = { "type": "string", "maxLength": 32768, "pattern": FREE_TEXT },
+    ))]
     inputs: Option<BTreeMap<String, String>>,
-    /// Two triggers of a pipeline with the same key make one run.
+    /// Two triggers of a pipeline with the same key make one run. Visible ASCII characters.
     #[serde(default)]
-    #[schemars(length(min = 1, max = 200), regex(pattern = FREE_TEXT))]
+    #[schemars(length(min = 1, max = 200), regex(pattern = VISIBLE_ASCII))]
     idempotency_key: Option<String>,
 }
 
@@ -212,6 +224,7 @@ async fn trigger(ctx: Ctx, input: TriggerInput) -> Result<Run> {
 #[derive(Debug, Deserialize, Type, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct StreamLogsInput {
+    /// Its id.
     #[specta(type = RunId)]
     #[schemars(length(min = 1, max = 200), regex(pattern = FREE_TEXT))]
     run_id: String,
@@ -221,9 +234,9 @@ pub(super) struct StreamLogsInput {
     #[specta(type = Option<f64>)]
     #[schemars(range(min = -1))]
     after: Option<i64>,
-    /// The `id` of the last line that was received. It goes before `after`.
+    /// The `id` of the last line that was received, or its number alone. It goes before `after`.
     #[serde(default)]
-    #[schemars(length(max = 200), regex(pattern = FREE_TEXT))]
+    #[schemars(regex(pattern = LINE_ID))]
     last_event_id: Option<String>,
 }
 
@@ -236,8 +249,8 @@ async fn stream_logs(ctx: Ctx, input: StreamLogsInput) -> Result<Live<LogLine>> 
 /// Where a stream begins. The schema keeps `number` at -1 or above.
 fn after(last_event_id: Option<&str>, number: Option<i64>) -> Result<After> {
     match (last_event_id, number) {
-        (Some(text), _) => match text.parse::<LineId>() {
-            Ok(id) => Ok(After::Line(id.n)),
+        (Some(text), _) => match text.parse().or_else(|_| text.parse::<LineId>().map(|id| id.n)) {
+            Ok(n) => Ok(After::Line(n)),
             Err(error) => Err(Error::invalid("lastEventId", error.to_string())),
         },
         (None, None) => Ok(After::Line(0)),
@@ -245,22 +258,25 @@ fn after(last_event_id: Option<&str>, number: Option<i64>) -> Result<After> {
     }
 }
 
+/// Which run, and which state of it is known.
 #[derive(Debug, Deserialize, Type, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct WatchRunInput {
+    /// Its id.
     #[specta(type = RunId)]
     #[schemars(length(min = 1, max = 200), regex(pattern = FREE_TEXT))]
     run_id: String,
-    /// Accepted, since clients that come back send it. A watcher is always told the present state first.
+    /// The `version` that was received last. A watcher is told the present state first, wherever it was, unless the
+    /// run has ended at this version.
     #[serde(default)]
-    #[schemars(length(max = 200), regex(pattern = FREE_TEXT))]
-    #[expect(dead_code, reason = "a watcher is told the present state, wherever it was")]
+    #[schemars(regex(pattern = VERSION))]
     last_event_id: Option<String>,
 }
 
 async fn watch_run(ctx: Ctx, input: WatchRunInput) -> Result<Live<RunState>> {
     let run_id = run_id(&input.run_id)?;
-    services::runs::watch(&ctx.app, &run_id).await.map(Live::new)
+    let known = input.last_event_id.and_then(|version| version.parse().ok());
+    services::runs::watch(&ctx.app, &run_id, known).await.map(Live::new)
 }
 
 #[cfg(test)]
@@ -273,7 +289,8 @@ mod tests {
         assert_eq!(after(None, Some(-1)).unwrap(), After::End);
         assert_eq!(after(None, Some(7)).unwrap(), After::Line(7));
         assert_eq!(after(Some("3-17"), Some(7)).unwrap(), After::Line(17));
-        let error = after(Some("17"), None).unwrap_err();
+        assert_eq!(after(Some("17"), None).unwrap(), After::Line(17));
+        let error = after(Some("a-17"), None).unwrap_err();
         assert!(matches!(error, Error::Invalid { field, .. } if field == "lastEventId"));
     }
 }

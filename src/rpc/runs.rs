@@ -36,9 +36,11 @@ pub(super) fn run_id(text: &str) -> Result<RunId> {
     text.parse().map_err(|_| Error::not_found("run", text))
 }
 
+/// Which run.
 #[derive(Debug, Deserialize, Type, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct RunInput {
+    /// Its id.
     #[specta(type = RunId)]
     #[schemars(length(min = 1, max = 200), regex(pattern = FREE_TEXT))]
     run_id: String,
@@ -57,14 +59,16 @@ pub(super) struct ListRunsInput {
     #[specta(type = Option<PipelineId>)]
     #[schemars(length(min = 1, max = 200), regex(pattern = FREE_TEXT))]
     pipeline_id: Option<String>,
+    /// Only those that stand there.
     #[serde(default)]
     status: Option<RunStatus>,
+    /// Only of this branch.
     #[serde(default)]
     #[schemars(length(min = 1, max = 255), regex(pattern = FREE_TEXT))]
     branch: Option<String>,
     /// `nextCursor` of the page before.
     #[serde(default)]
-    #[schemars(length(min = 1, max = 500), regex(pattern = FREE_TEXT))]
+    #[schemars(extend("format" = "cursor"))]
     cursor: Option<String>,
     /// 20 if it is absent.
     #[serde(default)]
@@ -94,9 +98,11 @@ pub(super) enum RetryFrom {
     Failed,
 }
 
+/// Which run, and from where.
 #[derive(Debug, Deserialize, Type, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct RetryRunInput {
+    /// Its id.
     #[specta(type = RunId)]
     #[schemars(length(min = 1, max = 200), regex(pattern = FREE_TEXT))]
     run_id: String,
@@ -117,6 +123,7 @@ async fn retry(ctx: Ctx, input: RetryRunInput) -> Result<Run> {
 #[derive(Debug, Deserialize, Type, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct RunLogsInput {
+    /// Its id.
     #[specta(type = RunId)]
     #[schemars(length(min = 1, max = 200), regex(pattern = FREE_TEXT))]
     run_id: String,
@@ -125,7 +132,12 @@ pub(super) struct RunLogsInput {
     #[serde(default)]
     #[specta(type = Option<f64>)]
     from: Option<i64>,
-    /// 100 if it is absent.
+    /// Begin behind the line with this number, where `from` is absent.
+    #[serde(default)]
+    #[specta(type = Option<f64>)]
+    #[schemars(range(min = 0))]
+    after: Option<i64>,
+    /// How many lines. A page has 100 if it is absent; a whole log, as text or a line a line, has no bound then.
     #[serde(default)]
     #[schemars(range(min = 1, max = 1000))]
     limit: Option<u32>,
@@ -138,5 +150,6 @@ pub(super) struct RunLogsInput {
 async fn logs(ctx: Ctx, input: RunLogsInput) -> Result<LogPage> {
     let run_id = run_id(&input.run_id)?;
     let limit = input.limit.unwrap_or(PAGE_LINES_DEFAULT);
-    services::logs::page(&ctx.app, ReadLog { run_id, from: input.from, limit, step: input.step }).await
+    let from = input.from.or(input.after.map(|after| after + 1));
+    services::logs::page(&ctx.app, ReadLog { run_id, from, limit, step: input.step }).await
 }

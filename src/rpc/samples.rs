@@ -199,7 +199,7 @@ fn outputs(samples: &mut Samples) {
 }
 
 fn errors(samples: &mut Samples) {
-    let problem = InputProblem { field: "limit".to_owned(), message: "is too large".to_owned() };
+    let problem = InputProblem::at("limit", "is too large");
     samples.output("InputProblem", &problem);
     let bare = ApiErrorData {
         code: ApiErrorCode::NotFound,

@@ -11,6 +11,18 @@ pub const INTEGER_MAX: i64 = 9_007_199_254_740_991;
 /// A pattern for free text: anything but NUL, which PostgreSQL refuses.
 pub const FREE_TEXT: &str = r"^[^\u0000]*$";
 
+/// Text of several lines: no control characters but line breaks and tabs.
+pub const PROSE: &str = r"^[^\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F-\u009F]*$";
+
+/// Visible ASCII characters, without spaces.
+pub const VISIBLE_ASCII: &str = "^[!-~]+$";
+
+/// The `id` of a log line, or its number alone, which is what counts.
+pub const LINE_ID: &str = "^([0-9]{1,16}-)?[0-9]{1,16}$";
+
+/// The `version` of a run, as text.
+pub const VERSION: &str = "^[0-9]{1,16}$";
+
 /// For what a caller sends.
 pub fn of_inputs() -> SchemaGenerator {
     settings().for_deserialize().into_generator()
@@ -19,6 +31,13 @@ pub fn of_inputs() -> SchemaGenerator {
 /// For what a caller is given.
 pub fn of_outputs() -> SchemaGenerator {
     settings().for_serialize().into_generator()
+}
+
+/// With references into the OpenAPI document.
+pub(super) fn in_document(generator: SchemaGenerator) -> SchemaGenerator {
+    let mut settings = generator.settings().clone();
+    settings.definitions_path = "/components/schemas".into();
+    settings.into_generator()
 }
 
 fn settings() -> SchemaSettings {

@@ -20,7 +20,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 pub(super) fn declare(api: &mut Api) {
     procedures! { api;
         /// Makes an access token. Its value is given this once; only its hash is kept.
-        mutation tokens.create = POST "/tokens" -> 201, Admin, create;
+        mutation tokens.create = POST "/tokens" -> 201 at "/tokens/{token.id}", Admin, create;
         /// Lists access tokens, without their values.
         query tokens.list = GET "/tokens", Admin, list;
         /// Ends an access token at once.
@@ -32,8 +32,10 @@ pub(super) fn declare(api: &mut Api) {
 #[derive(Debug, Deserialize, Type, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct CreateTokenInput {
-    #[schemars(length(min = 1, max = 100), regex(pattern = FREE_TEXT))]
+    /// Unique among those that are not revoked: letters, digits, spaces and `. _ - /`.
+    #[schemars(length(min = 1, max = 100), regex(pattern = FREE_TEXT), extend("format" = "name"))]
     name: String,
+    /// What its bearer may do.
     role: Role,
     /// Without it, the token does not expire.
     #[serde(default)]
@@ -62,7 +64,7 @@ async fn create(ctx: Ctx, input: CreateTokenInput) -> Result<CreatedToken> {
 pub(super) struct ListTokensInput {
     /// `nextCursor` of the page before.
     #[serde(default)]
-    #[schemars(length(min = 1, max = 500), regex(pattern = FREE_TEXT))]
+    #[schemars(extend("format" = "cursor"))]
     cursor: Option<String>,
     /// 20 if it is absent.
     #[serde(default)]
@@ -75,6 +77,7 @@ async fn list(ctx: Ctx, input: ListTokensInput) -> Result<Page<Token>> {
     services::tokens::list(&ctx.app, page).await
 }
 
+/// Which access token.
 #[derive(Debug, Deserialize, Type, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct RevokeTokenInput {
@@ -83,8 +86,10 @@ pub(super) struct RevokeTokenInput {
     token: String,
 }
 
+/// That an access token is no more.
 #[derive(Debug, Serialize, Deserialize, Type, JsonSchema)]
 pub(super) struct RevokedToken {
+    /// Always true.
     revoked: bool,
 }
 

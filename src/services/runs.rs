@@ -184,10 +184,17 @@ pub async fn retry(app: &App, actor: &Actor, id: &RunId, from: RetryFrom) -> Res
     Ok(find(app, id).await?.run)
 }
 
-/// The run's states as finished server-sent events: the present one, then each change, until it has ended.
-pub async fn watch(app: &App, id: &RunId) -> Result<BoxStream<'static, Result<Bytes>>> {
+/// The run's states as finished server-sent events: the present one, then each change, until it has ended. Nothing
+/// is left to tell of a run that has ended at the version that is `known`.
+pub async fn watch(app: &App, id: &RunId, known: Option<u64>) -> Result<BoxStream<'static, Result<Bytes>>> {
     let watched = app.states.watch(id).await?;
     let mut latest = watched.subscribe();
+    {
+        let present = latest.borrow();
+        if present.state.status.is_ended() && known == Some(present.state.version) {
+            return Ok(futures::stream::empty().boxed());
+        }
+    }
     let events = async_stream::stream! {
         let _keeps_reading = watched;
         loop {

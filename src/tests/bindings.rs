@@ -1,8 +1,8 @@
-//! The generated file of the TypeScript package.
+//! What is generated: the TypeScript package's file, and the OpenAPI document.
 
 use std::path::Path;
 
-use slipway::rpc::bindings;
+use slipway::rpc::{bindings, openapi};
 
 fn generated_file() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(bindings::PATH)
@@ -11,11 +11,13 @@ fn generated_file() -> std::path::PathBuf {
 #[test]
 fn the_generated_file_says_what_the_procedures_say() {
     bindings::check(&generated_file()).unwrap();
+    openapi::check(&Path::new(env!("CARGO_MANIFEST_DIR")).join(openapi::PATH)).unwrap();
 }
 
 #[test]
 fn two_exports_are_the_same_text() {
     assert_eq!(bindings::export().unwrap(), bindings::export().unwrap());
+    assert_eq!(openapi::text(), openapi::text());
 }
 
 /// Not a check: writes the file where the program cannot be run.

@@ -20,6 +20,7 @@ mod body;
 mod byte_stream;
 mod call;
 mod codes;
+mod direct;
 mod envelope;
 mod error;
 mod feed;
@@ -57,6 +58,7 @@ use sse::SubscriptionBody;
 
 pub use byte_stream::ByteStream;
 pub use codes::ErrorCode;
+pub use direct::{Cut, Place, SentBody, Subscribed};
 pub use envelope::{ErrorFormatter, Failure};
 pub use error::CallError;
 pub use form::{Form, FormField, FormOptions};
