@@ -42,6 +42,8 @@ pub struct HttpConfig {
     pub batch_calls_max: usize,
     /// Subscriptions open at a time in this process.
     pub streams_max: usize,
+    /// Subscriptions that one response may carry.
+    pub live_subscriptions_max: usize,
     /// How long requests may take to end when the server stops.
     pub drain: Duration,
 }

@@ -152,6 +152,7 @@ fn read(layers: &mut Layers, environment: &Environment) -> Config {
             body_bytes_max: layers.required("http.body_bytes_max", memory(1 << 10, 64 << 20)),
             batch_calls_max: layers.required("http.batch_calls_max", count(1, 1_000)),
             streams_max: layers.required("http.streams_max", count(1, 1_000_000)),
+            live_subscriptions_max: layers.required("http.live_subscriptions_max", count(1, 1_000)),
             drain: layers.required("http.drain", values::duration),
         },
         auth: AuthConfig { admin_token: layers.optional("auth.admin_token", values::admin_token) },

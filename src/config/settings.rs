@@ -29,6 +29,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     plain("http.body_bytes_max", "SLIPWAY_BODY_BYTES_MAX"),
     plain("http.batch_calls_max", "SLIPWAY_BATCH_CALLS_MAX"),
     plain("http.streams_max", "SLIPWAY_STREAMS_MAX"),
+    plain("http.live_subscriptions_max", "SLIPWAY_LIVE_SUBSCRIPTIONS_MAX"),
     plain("http.drain", "SLIPWAY_DRAIN"),
     Setting { key: "auth.admin_token", variable: "SLIPWAY_ADMIN_TOKEN", shown: Shown::Never },
     Setting { key: "database.url", variable: "DATABASE_URL", shown: Shown::WithoutPassword },

@@ -60,6 +60,7 @@ pub fn routes() -> Vec<Route> {
     vec![
         Route { path: "/trpc/{*path}", access: Access::Procedures, handler: any(call) },
         Route { path: "/trpc", access: Access::Procedures, handler: any(call) },
+        Route { path: "/trpc-live", access: Access::Procedures, handler: any(call_live) },
         Route { path: "/healthz", access: Access::Public, handler: get(health::live) },
         Route { path: "/readyz", access: Access::Public, handler: get(health::ready) },
         Route {
@@ -109,22 +110,31 @@ fn options(config: &HttpConfig) -> wire::Options {
         ..wire::Options::default()
     };
     options.sse.streams_max = config.streams_max;
+    options.sse.live_subscriptions_max = config.live_subscriptions_max;
     options.sse.retry = Some(RETRY);
     options
 }
 
 async fn call(State(http): State<Http>, request: Request) -> Response {
-    let request_id = match request.extensions().get::<RequestId>() {
-        Some(RequestId(id)) => id.clone(),
-        None => String::new(),
-    };
+    let request_id = request_id(&request);
     let app = http.app.clone();
-    wire::handle(&http.rpc, request, |incoming| async move {
-        let actor =
-            auth::actor(&app, &incoming.parts).await.map_err(|error| rpc::refuse(&error, &request_id))?;
-        Ok(Ctx { app, actor, request_id })
-    })
-    .await
+    wire::handle(&http.rpc, request, |incoming| context(app, request_id, incoming)).await
+}
+
+/// Several subscriptions over one response.
+async fn call_live(State(http): State<Http>, request: Request) -> Response {
+    let request_id = request_id(&request);
+    let app = http.app.clone();
+    wire::handle_live(&http.rpc, request, |incoming| context(app, request_id, incoming)).await
+}
+
+fn request_id(request: &Request) -> String {
+    request.extensions().get::<RequestId>().map(|RequestId(id)| id.clone()).unwrap_or_default()
+}
+
+async fn context(app: App, request_id: String, incoming: wire::Incoming) -> Result<Ctx, wire::CallError> {
+    let actor = auth::actor(&app, &incoming.parts).await.map_err(|error| rpc::refuse(&error, &request_id))?;
+    Ok(Ctx { app, actor, request_id })
 }
 
 /// Gives each request an identity, and each answer the headers that keep browsers careful.

@@ -129,8 +129,14 @@ impl<T: Serialize + Type + Send + 'static> ResolverOutput<Refusal> for Out<T> {
 
 /// Several items of a subscription as finished server-sent events: they pass rspc as bytes, typed as `T`.
 pub(super) struct Item<T> {
-    events: Events,
+    output: Output,
     typed_as: PhantomData<fn() -> T>,
+}
+
+impl<T> Item<T> {
+    fn new(output: Output) -> Self {
+        Self { output, typed_as: PhantomData }
+    }
 }
 
 impl<T: Type + 'static> ResolverOutput<Refusal> for Item<T> {
@@ -141,7 +147,7 @@ impl<T: Type + 'static> ResolverOutput<Refusal> for Item<T> {
     }
 
     fn into_stream(self) -> impl futures::Stream<Item = Result<Output, ProcedureError>> + Send + 'static {
-        futures::stream::once(async move { Ok(Output::events(self.events)) })
+        futures::stream::once(async move { Ok(self.output) })
     }
 
     fn into_procedure_stream(
@@ -226,11 +232,12 @@ impl Api {
             async move {
                 let request_id = ctx.request_id.clone();
                 let live = answer(spec, Kind::Subscription, &check, handler, ctx, input).await?;
-                Ok(live.events.map(move |events| match events {
+                let begun = futures::stream::once(async { Ok(Item::<O>::new(Output::begun())) });
+                Ok(begun.chain(live.events.map(move |events| match events {
                     // The ids are in the bytes, and every event of a subscription has one.
-                    Ok(bytes) => Ok(Item::<O> { events: Events::new(bytes, None), typed_as: PhantomData }),
+                    Ok(bytes) => Ok(Item::new(Output::events(Events::new(bytes, None)))),
                     Err(error) => Err(Refusal(refusal(&error, Kind::Subscription, spec.path, &request_id))),
-                }))
+                })))
             }
         });
         self.add(spec.path, procedure);

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
-use http::header::{EXPECT, HeaderMap};
+use http::header::{CONNECTION, EXPECT, HeaderMap, HeaderValue};
+use http::{Response, Version};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 
@@ -22,6 +23,17 @@ const DRAIN_TIME_MAX: Duration = Duration::from_secs(1);
 pub(super) enum Connection {
     Keep,
     Close,
+}
+
+impl Connection {
+    /// Tells the client, and by that hyper, that no further request is read.
+    pub(super) fn decide(self, version: Version, mut response: Response<Body>) -> Response<Body> {
+        // The header is illegal in HTTP/2, where a body that is not wanted does no harm either.
+        if self == Self::Close && version <= Version::HTTP_11 {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
 }
 
 pub(super) struct RequestBody {

@@ -58,7 +58,7 @@ impl<TCtx: Send + 'static> Prepared<TCtx> {
         let data = match output.transpose()? {
             None | Some(Output(Form::Nothing)) => None,
             Some(Output(Form::Json(json))) => Some(json),
-            Some(Output(Form::Tracked(..) | Form::Events(_))) => return Err(stream_like()),
+            Some(Output(Form::Begun | Form::Tracked(..) | Form::Events(_))) => return Err(stream_like()),
         };
         // A procedure with one value is over after it. One that is not yields a stream, which has no place here.
         let next = poll_fn(|cx| Poll::Ready(poll_output(&mut stream, yields, &path, cx))).await;

@@ -81,10 +81,14 @@ impl Formatting<'_> {
 }
 
 /// The answer to a request that failed before any call was looked at: one envelope, also for a batch.
-pub(super) fn request_error(formatting: Formatting<'_>, error: &CallError) -> Response<Body> {
+pub(super) fn request_error(
+    formatting: Formatting<'_>,
+    error: &CallError,
+    allow: Option<&'static str>,
+) -> Response<Body> {
     let mut body = BytesMut::new();
     formatting.write_error(&mut body, error, None);
-    respond(error.code.status(), body.freeze(), None)
+    respond(error.code.status(), body.freeze(), allow)
 }
 
 pub(super) fn single(

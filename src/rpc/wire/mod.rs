@@ -23,9 +23,13 @@ mod call;
 mod codes;
 mod envelope;
 mod error;
+mod feed;
 mod input;
 mod lines;
+mod live;
+mod live_body;
 mod output;
+mod pulse;
 mod request;
 mod router;
 mod service;
@@ -39,21 +43,22 @@ use std::sync::Arc;
 use axum::body::Body;
 use futures::FutureExt;
 use futures::future::join_all;
-use http::header::{CONNECTION, HeaderValue};
 use http::request::Parts;
-use http::{Method, Response, StatusCode, Version};
+use http::{Method, Response, StatusCode};
 use rspc_procedure::Procedure;
 
-use body::{Connection, RequestBody};
+use body::RequestBody;
 use call::Prepared;
 use envelope::{Formatting, Outcome};
+use feed::{Feed, Opened};
 use request::{Answer, Call, Inputs, Request};
-use sse::{Subscription, SubscriptionBody};
+use sse::SubscriptionBody;
 
 pub use codes::ErrorCode;
 pub use envelope::{ErrorFormatter, Failure};
 pub use error::CallError;
 pub use input::Input;
+pub use live::handle_live;
 pub use output::{Events, Output};
 pub use request::ConnectionParams;
 pub use router::{Entry, Kind, Router, RouterError, Yields};
@@ -91,12 +96,8 @@ where
     let (parts, body) = request.into_parts();
     let mut body = RequestBody::new(&parts.headers, body, options.body_bytes_max, options.body_time_max);
     let version = parts.version;
-    let mut response = answer(service, Arc::new(parts), &mut body, context).await;
-    // The header is illegal in HTTP/2, where a body that is not wanted does no harm either.
-    if body.finish().await == Connection::Close && version <= Version::HTTP_11 {
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    }
-    response
+    let response = answer(service, Arc::new(parts), &mut body, context).await;
+    body.finish().await.decide(version, response)
 }
 
 async fn answer<TCtx, F>(
@@ -113,23 +114,32 @@ where
     let formatting = Formatting { formatter: &options.format_error, extensions: &parts.extensions };
     let mut request = match request::read(&service.router, options, &parts) {
         Ok(request) => request,
-        Err(error) => return envelope::request_error(formatting, &error),
+        Err(error) => return envelope::request_error(formatting, &error, None),
     };
     let incoming = Incoming {
         parts: Arc::clone(&parts),
         connection_params: request.connection_params.take(),
         paths: request.calls.iter().map(|call| call.path.clone()).collect(),
     };
-    let context = async {
-        let built = AssertUnwindSafe(async { context(incoming).await }).catch_unwind().await;
-        built.unwrap_or_else(|payload| Err(CallError::from_panic(payload.as_ref(), "context")))
-    };
+    let context = build_context(context, incoming);
     match request.answer {
         Answer::Single if request.calls.iter().any(|call| call.kind == Some(Kind::Subscription)) => {
             subscribe(service, request, formatting, body, context).await
         }
         _ => call_all(service, request, formatting, body, context).await,
     }
+}
+
+/// Makes the context of a request. A panic is an internal error.
+async fn build_context<TCtx, F>(
+    context: impl FnOnce(Incoming) -> F,
+    incoming: Incoming,
+) -> Result<TCtx, CallError>
+where
+    F: Future<Output = Result<TCtx, CallError>>,
+{
+    let built = AssertUnwindSafe(async { context(incoming).await }).catch_unwind().await;
+    built.unwrap_or_else(|payload| Err(CallError::from_panic(payload.as_ref(), "context")))
 }
 
 /// Runs queries and mutations, all at once, and answers when the slowest is done or call by call.
@@ -185,9 +195,7 @@ async fn subscribe<TCtx: Clone + Send + 'static>(
         Err(error) => return sse::failed(options, formatting, &path, &error, request.allow),
     };
     let Some(slot) = service.shared.open_stream() else {
-        let error =
-            CallError::new(ErrorCode::ServiceUnavailable, "This server takes no more subscriptions now");
-        return sse::turned_away(options, formatting, &path, &error);
+        return sse::turned_away(options, formatting, &path);
     };
     let last_event_id = request.last_event_id.take();
     let started = async {
@@ -203,10 +211,10 @@ async fn subscribe<TCtx: Clone + Send + 'static>(
     match started.await {
         Err(error) => sse::failed(options, formatting, &path, &error, None),
         Ok(stream) => {
-            let extensions = formatting.extensions.clone();
+            let extensions = Arc::new(formatting.extensions.clone());
             let yields = entry.yields;
-            let subscription = Subscription { stream, yields, path, last_event_id, extensions, slot };
-            sse::respond(Body::new(SubscriptionBody::new(subscription)), None)
+            let feed = Feed::new(Opened { stream, yields, path, last_event_id, extensions, slot });
+            sse::respond(Body::new(SubscriptionBody::new(&service.shared, feed)), None)
         }
     }
 }

@@ -21,6 +21,8 @@ pub struct Output(pub(super) Form);
 
 #[derive(Clone, Debug)]
 pub(super) enum Form {
+    /// No value: the subscription has begun.
+    Begun,
     /// A result without a `data` member, which clients read as `undefined`.
     Nothing,
     Json(Vec<u8>),
@@ -29,6 +31,13 @@ pub(super) enum Form {
 }
 
 impl Output {
+    /// No value, but the word that a subscription has begun: its caller may, its input is right. It is the first that
+    /// a subscription yields, as soon as it knows; one that does not is taken to have begun with its first value.
+    /// Clients that have the stream to themselves do not see it, as tRPC tells them before it knows.
+    pub fn begun() -> Self {
+        Self(Form::Begun)
+    }
+
     /// A result without data. Clients see `undefined`; for a query `null` is the better choice, since caches of
     /// clients refuse `undefined`.
     pub fn nothing() -> Self {

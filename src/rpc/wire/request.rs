@@ -34,7 +34,7 @@ pub(super) enum BodyForm {
 }
 
 impl BodyForm {
-    fn media_type(self) -> &'static str {
+    pub(super) fn media_type(self) -> &'static str {
         match self {
             Self::Json => "application/json",
             Self::Multipart => "multipart/form-data",
@@ -231,7 +231,7 @@ fn decode_path(path: &str, base: &str) -> Result<String, CallError> {
     percent_decode_str(path).decode_utf8().map(Cow::into_owned).map_err(|_| invalid())
 }
 
-fn body_form(method: &Method, headers: &HeaderMap) -> Result<BodyForm, CallError> {
+pub(super) fn body_form(method: &Method, headers: &HeaderMap) -> Result<BodyForm, CallError> {
     let header = headers.get(CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()));
     let media_type = header.as_deref().map(|value| {
         let end = value.find(';').unwrap_or(value.len());

@@ -44,8 +44,10 @@ pub struct SseOptions {
     pub reconnect_after_inactivity: Option<Duration>,
     /// How long clients are told to wait before they reconnect; `None` leaves them their own default.
     pub retry: Option<Duration>,
-    /// How many streams may be open at once.
+    /// How many subscriptions may be open at once.
     pub streams_max: usize,
+    /// How many subscriptions one stream may carry, where it carries several.
+    pub live_subscriptions_max: usize,
 }
 
 impl Default for Options {
@@ -78,6 +80,7 @@ impl Default for SseOptions {
             reconnect_after_inactivity: Some(Duration::from_secs(45)),
             retry: Some(Duration::from_secs(1)),
             streams_max: 20_000,
+            live_subscriptions_max: 100,
         }
     }
 }

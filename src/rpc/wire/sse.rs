@@ -10,27 +10,22 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::{BufMut, Bytes, BytesMut};
+use http::Response;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
-use http::{Extensions, Response};
 use http_body::Frame;
-use rspc_procedure::ProcedureStream;
-use tokio::time::{Instant, Sleep};
-use tokio_util::sync::WaitForCancellationFutureOwned;
 
+use super::codes::ErrorCode;
 use super::envelope::{self, Formatting};
 use super::error::CallError;
-use super::output::{Events, Form, Output, poll_output};
-use super::router::Yields;
-use super::service::{SseOptions, StreamSlot};
-use super::tracked::EventId;
+use super::feed::{Bounds, Feed, Outgoing};
+use super::pulse::Pulse;
+use super::service::{Shared, SseOptions};
 
-/// How much is gathered into one chunk of the body while the procedure has more.
-const CHUNK_BYTES_MAX: usize = 64 * 1024;
-/// How many values are gathered into one chunk, so that a stream of tiny values does not keep a thread to itself.
-const CHUNK_EVENTS_MAX: usize = 1024;
+/// What goes into one chunk of the body.
+const CHUNK: Bounds = Bounds { bytes_max: 64 * 1024, values_max: 1024 };
 
 /// What is told to clients that are turned away for now. Shorter than usual: another server may have a place at once.
-const TURNED_AWAY_RETRY: Duration = Duration::from_millis(500);
+pub(super) const TURNED_AWAY_RETRY: Duration = Duration::from_millis(500);
 
 /// Writes one event: fields, then the empty line that ends it.
 ///
@@ -60,7 +55,7 @@ fn write_field(buffer: &mut BytesMut, name: &[u8], value: &[u8]) {
 }
 
 /// What every stream begins with, failed ones too: without `connected` clients never leave their connecting state.
-fn write_head(buffer: &mut BytesMut, options: &SseOptions, retry: Option<Duration>) {
+pub(super) fn write_head(buffer: &mut BytesMut, options: &SseOptions, retry: Option<Duration>) {
     if let Some(retry) = retry {
         write_field(buffer, b"retry: ", retry.as_millis().to_string().as_bytes());
         buffer.put_u8(b'\n');
@@ -85,13 +80,14 @@ pub(super) fn failed(
 }
 
 /// A subscription for which there is no place now, with an error that makes the client come back.
-pub(super) fn turned_away(
-    options: &SseOptions,
-    formatting: Formatting<'_>,
-    path: &str,
-    error: &CallError,
-) -> Response<Body> {
-    respond_with_failure(options, Some(TURNED_AWAY_RETRY), &formatting.error(error, Some(path)), None)
+pub(super) fn turned_away(options: &SseOptions, formatting: Formatting<'_>, path: &str) -> Response<Body> {
+    let shape = formatting.error(&no_place(), Some(path));
+    respond_with_failure(options, Some(TURNED_AWAY_RETRY), &shape, None)
+}
+
+/// There are as many streams as there may be, or the server is about to end.
+pub(super) fn no_place() -> CallError {
+    CallError::new(ErrorCode::ServiceUnavailable, "This server takes no more subscriptions now")
 }
 
 fn respond_with_failure(
@@ -117,136 +113,21 @@ pub(super) fn respond(body: Body, allow: Option<&'static str>) -> Response<Body>
     response
 }
 
-/// What a stream is opened with.
-pub(super) struct Subscription {
-    pub(super) stream: ProcedureStream,
-    pub(super) yields: Yields,
-    pub(super) path: String,
-    pub(super) last_event_id: Option<String>,
-    pub(super) extensions: Extensions,
-    pub(super) slot: StreamSlot,
-}
-
-/// The body of an open subscription. Dropping it drops the procedure and gives its place back.
-///
-/// Nothing is queued: the procedure is polled when the connection can take more, so a slow client slows the procedure
-/// down. While a stream is idle its buffer is empty.
+/// The body of an open subscription. Dropping it drops the procedure and gives its place back. While a stream is idle
+/// its buffer is empty.
 pub(super) struct SubscriptionBody {
-    /// `None` once the subscription is over.
-    stream: Option<ProcedureStream>,
-    yields: Yields,
-    path: String,
-    extensions: Extensions,
-    /// The id that the client holds, which it would attach to events without one.
-    current_id: Option<EventId>,
-    buffer: BytesMut,
-    /// Finished events that come after what is in the buffer.
-    finished: Option<Bytes>,
-    ping: Option<(Pin<Box<Sleep>>, Duration)>,
-    deadline: Option<Pin<Box<Sleep>>>,
-    shutdown: Pin<Box<WaitForCancellationFutureOwned>>,
+    feed: Feed,
+    out: Outgoing,
+    pulse: Pulse,
     span: tracing::Span,
-    slot: StreamSlot,
 }
 
 impl SubscriptionBody {
-    pub(super) fn new(subscription: Subscription) -> Self {
-        let Subscription { stream, yields, path, last_event_id, extensions, slot } = subscription;
-        let options = &slot.shared().options.sse;
-        let mut buffer = BytesMut::new();
-        write_head(&mut buffer, options, options.retry);
-        let sleep = |duration| Box::pin(tokio::time::sleep(duration));
-        Self {
-            stream: Some(stream),
-            yields,
-            path,
-            extensions,
-            current_id: last_event_id.as_deref().and_then(EventId::new),
-            buffer,
-            finished: None,
-            ping: options.ping_interval.map(|interval| (sleep(interval), interval)),
-            deadline: options.duration_max.map(sleep),
-            shutdown: Box::pin(slot.shared().shutdown.clone().cancelled_owned()),
-            span: tracing::Span::current(),
-            slot,
-        }
-    }
-
-    /// Whether the stream is to end without `return`, which makes the client reconnect.
-    fn interrupted(&mut self, cx: &mut Context<'_>) -> bool {
-        let overdue = self.deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready());
-        overdue || self.shutdown.as_mut().poll(cx).is_ready()
-    }
-
-    /// Moves what the procedure has ready into the buffer, up to a bound.
-    fn gather(&mut self, cx: &mut Context<'_>) {
-        for _ in 0..CHUNK_EVENTS_MAX {
-            let Some(stream) = &mut self.stream else { return };
-            if self.finished.is_some() || self.buffer.len() >= CHUNK_BYTES_MAX {
-                return;
-            }
-            match poll_output(stream, self.yields, &self.path, cx) {
-                Poll::Pending => return,
-                Poll::Ready(Some(Ok(output))) => self.write(output),
-                Poll::Ready(Some(Err(error))) => {
-                    let formatter = &self.slot.shared().options.format_error;
-                    let formatting = Formatting { formatter, extensions: &self.extensions };
-                    let shape = formatting.error(&error, Some(&self.path));
-                    write_event(&mut self.buffer, Some("serialized-error"), &shape, None);
-                    self.stream = None;
-                }
-                Poll::Ready(None) => {
-                    write_event(&mut self.buffer, Some("return"), b"", None);
-                    self.stream = None;
-                }
-            }
-        }
-    }
-
-    fn write(&mut self, output: Output) {
-        match output.0 {
-            Form::Tracked(id, json) => {
-                write_event(&mut self.buffer, None, &json, Some(id.as_str()));
-                self.current_id = Some(id);
-            }
-            // A client cannot parse an event without data, so it gets the nearest value that it can.
-            Form::Nothing => self.write_untracked(b"null"),
-            Form::Json(json) => self.write_untracked(&json),
-            Form::Events(Events { bytes, last_id }) => {
-                self.finished = Some(bytes).filter(|bytes| !bytes.is_empty());
-                self.current_id = last_id.or(self.current_id.take());
-            }
-        }
-    }
-
-    /// A client takes a value for a tracked one while it holds an id, so the id is cleared and then restored.
-    fn write_untracked(&mut self, json: &[u8]) {
-        let Some(current) = &self.current_id else {
-            return write_event(&mut self.buffer, None, json, None);
-        };
-        write_event(&mut self.buffer, None, json, Some(""));
-        write_event(&mut self.buffer, Some("restore-id"), b"", Some(current.as_str()));
-    }
-
-    fn take_chunk(&mut self) -> Option<Bytes> {
-        if self.buffer.is_empty() {
-            return self.finished.take();
-        }
-        // A fresh buffer instead of the rest of this one: an idle stream keeps no memory of its last burst.
-        Some(std::mem::take(&mut self.buffer).freeze())
-    }
-
-    fn poll_ping(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some((sleep, _)) = &mut self.ping else { return Poll::Pending };
-        std::task::ready!(sleep.as_mut().poll(cx));
-        write_event(&mut self.buffer, Some("ping"), b"", None);
-        Poll::Ready(())
-    }
-
-    fn restart_ping(&mut self) {
-        if let Some((sleep, interval)) = &mut self.ping {
-            sleep.as_mut().reset(Instant::now() + *interval);
-        }
+    pub(super) fn new(shared: &Shared, feed: Feed) -> Self {
+        let options = &shared.options.sse;
+        let mut out = Outgoing::default();
+        write_head(&mut out.buffer, options, options.retry);
+        Self { feed, out, pulse: Pulse::new(shared), span: tracing::Span::current() }
     }
 }
 
@@ -260,22 +141,23 @@ impl http_body::Body for SubscriptionBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let this = self.get_mut();
         // The span belongs to the request, which is over for whoever polls this.
-        let span = this.span.clone();
-        let _entered = span.enter();
-        if this.stream.is_some() && this.interrupted(cx) {
-            this.stream = None;
+        let _entered = this.span.enter();
+        if !this.feed.is_over() && this.pulse.interrupts(cx) {
+            this.feed.interrupt();
         }
-        if this.finished.is_none() {
-            this.gather(cx);
-        }
-        if this.buffer.is_empty() && this.finished.is_none() {
-            if this.stream.is_none() {
+        let may_have_more = this.feed.gather(cx, &mut this.out, CHUNK);
+        if this.out.is_empty() {
+            if this.feed.is_over() {
                 return Poll::Ready(None);
             }
-            std::task::ready!(this.poll_ping(cx));
+            if may_have_more {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            std::task::ready!(this.pulse.poll_ping(cx, &mut this.out.buffer));
         }
-        this.restart_ping();
-        Poll::Ready(this.take_chunk().map(|chunk| Ok(Frame::data(chunk))))
+        this.pulse.restart();
+        Poll::Ready(this.out.take().map(|chunk| Ok(Frame::data(chunk))))
     }
 }
 
@@ -293,7 +175,6 @@ mod tests {
     fn an_idle_stream_is_small() {
         // Tens of thousands of them are open at once, each beside what its connection and its procedure hold.
         assert!(size_of::<SubscriptionBody>() <= 512, "{} bytes", size_of::<SubscriptionBody>());
-        assert!(size_of::<Sleep>() <= 256 && size_of::<WaitForCancellationFutureOwned>() <= 256);
     }
 
     #[test]

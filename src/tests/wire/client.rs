@@ -109,6 +109,7 @@ impl OpenResponse {
             None => usize::from_str_radix(&read_line(&mut self.connection).await, 16).expect("a chunk"),
         };
         if length == 0 {
+            self.left = Some(0);
             return None;
         }
         let mut bytes = vec![0; length];

@@ -9,6 +9,8 @@ mod calls;
 mod client;
 mod conformance;
 mod event_stream;
+mod live;
+mod live_changes;
 mod reference_router;
 mod server;
 mod subscriptions;

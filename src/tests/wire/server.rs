@@ -119,13 +119,18 @@ impl Server {
 }
 
 async fn serve(State(service): State<Service<Ctx>>, request: Request) -> http::Response<Body> {
-    wire::handle(&service, request, |incoming: Incoming| async move {
-        let headers = &incoming.parts.headers;
-        if headers.contains_key("x-fail-context") {
-            return Err(CallError::new(ErrorCode::Unauthorized, "context failed"));
-        }
-        let authorization = headers.get("authorization").map(|value| value.to_str().unwrap().to_owned());
-        Ok(Ctx { authorization, connection_params: incoming.connection_params })
-    })
-    .await
+    if request.uri().path() == "/trpc-live" {
+        return wire::handle_live(&service, request, context).await;
+    }
+    wire::handle(&service, request, context).await
+}
+
+pub(super) async fn context(incoming: Incoming) -> Result<Ctx, CallError> {
+    let headers = &incoming.parts.headers;
+    if let Some(code) = headers.get("x-fail-context") {
+        let code = serde_json::from_slice(format!("\"{}\"", code.to_str().unwrap()).as_bytes());
+        return Err(CallError::new(code.unwrap_or(ErrorCode::Unauthorized), "context failed"));
+    }
+    let authorization = headers.get("authorization").map(|value| value.to_str().unwrap().to_owned());
+    Ok(Ctx { authorization, connection_params: incoming.connection_params })
 }
