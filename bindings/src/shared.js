@@ -94,7 +94,12 @@ export class SharedPool {
 
   /** Who is asking may have changed, and with it what all tabs may see. */
   recheck() {
-    this.#own?.recheck();
+    if (this.#own) {
+      this.#own.recheck();
+      return;
+    }
+    // A page without subscriptions has no part in the worker yet, but the other tabs have.
+    if (!this.#worker) this.#join();
     this.#post({ type: 'recheck' });
   }
 
