@@ -46,7 +46,7 @@ export function poolFor(options) {
   const known = shared.get(url);
   if (known) return known;
   const made = new SharedPool(url, undefined, navigator.locks);
-  addEventListener('pagehide', () => made.leave());
+  window.addEventListener('pagehide', () => made.leave());
   shared.set(url, attached(made));
   return made;
 }
@@ -57,8 +57,8 @@ export function poolFor(options) {
  * @returns {P}
  */
 function attached(pool) {
-  addEventListener('online', () => pool.wake());
-  addEventListener('pageshow', (event) => {
+  window.addEventListener('online', () => pool.wake());
+  window.addEventListener('pageshow', (event) => {
     if (event.persisted) pool.wake();
   });
   document.addEventListener('visibilitychange', () => {
