@@ -1,8 +1,9 @@
 #!/bin/sh
-# Checks the tools of this machine and fetches into .cache what is missing. Nothing is installed system-wide.
+# Checks the tools of this machine and fetches into .cache what is missing. Nothing is installed system-wide, apart
+# from the tests' browser where root runs them.
 #
 #   scripts/setup.sh run    what `make run` and `make build` need
-#   scripts/setup.sh test   that, and the pinned valkey-server that the tests always use
+#   scripts/setup.sh test   that, the pinned valkey-server that the tests always use, and a browser
 #
 # Quick when there is nothing to do: what was fetched is stamped with the hash of what it was fetched for.
 set -eu
@@ -97,6 +98,22 @@ if [ "$purpose" = test ]; then
   fetch_valkey
 elif ! command -v valkey-server >/dev/null && ! command -v redis-server >/dev/null; then
   fetch_valkey
+fi
+
+# --- A browser for the tests ---------------------------------------------------------------------------------
+
+# No package registry has one that runs without the libraries of the system.
+browser() { [ -n "${SLIPWAY_TEST_CHROMIUM:-}" ] || [ -x /usr/bin/chromium ]; }
+
+if [ "$purpose" = test ] && ! browser; then
+  install='apt-get update && apt-get install -y --no-install-recommends chromium'
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    say 'installing chromium (Debian)'
+    DEBIAN_FRONTEND=noninteractive sh -c "$install" >.cache/chromium.log 2>&1 || die "see .cache/chromium.log: $install"
+  else
+    die "the tests need a browser (as root): $install
+  or set SLIPWAY_TEST_CHROMIUM to the path of a Chromium or Chrome"
+  fi
 fi
 
 # --- npm packages -------------------------------------------------------------------------------------------

@@ -58,6 +58,10 @@ cargo_tests() {
   fi
 }
 
+browser_tests() {
+  npm run --silent --workspace tests/browser test
+}
+
 end_to_end() {
   node scripts/postgres.mjs exec -- npm run --silent --workspace tests/e2e test
 }
@@ -78,5 +82,6 @@ if [ "$scope" = all ]; then
   part 'rust: tests' cargo_tests || true
   part 'bindings, hooks, examples: tests' npm run --silent --workspace bindings --workspace tests/hooks test || true
   part 'end to end' end_to_end || true
+  part 'browser' browser_tests || true
 fi
 finish

@@ -2,10 +2,12 @@
 // without a build.
 
 import { createTRPCClient, httpBatchLink, httpLink, isTRPCClientError, retryLink, splitLink } from '@trpc/client';
+import { observable } from '@trpc/server/observable';
 import { endpoint, requestHeaders } from './connection.js';
+import { isPage, linkOver, liveLink, poolFor } from './page.js';
 import { subscriptionLink } from './subscription.js';
 
-export { subscriptionLink };
+export { liveLink, subscriptionLink };
 
 /** How many calls the server takes in one request, and how long an address proxies let pass. */
 const BATCH_CALLS_MAX = 20;
@@ -17,9 +19,12 @@ const INPUT_LENGTH_MAX = 3000;
 const QUERY_ATTEMPTS_MAX = 3;
 
 /** @type {typeof import('./index.js').createClient} */
-export const createClient = (options = {}) =>
-  createTRPCClient({
+export const createClient = (options = {}) => {
+  // A program has connections to spare, so each subscription has its own.
+  const pool = isPage() ? poolFor(options) : undefined;
+  return createTRPCClient({
     links: [
+      ...(pool ? [sessionLink(pool)] : []),
       retryLink({
         // Without `data` it was not the server that answered. A mutation may have been done all the same.
         retry: ({ op, error, attempts }) =>
@@ -28,7 +33,7 @@ export const createClient = (options = {}) =>
       }),
       splitLink({
         condition: (op) => op.type === 'subscription',
-        true: subscriptionLink(options),
+        true: pool ? linkOver(pool) : subscriptionLink(options),
         false: splitLink({
           // A query whose input is too long for an address is sent as a mutation is.
           condition: (op) => op.type === 'query' && INPUT_LENGTH_MAX < encodedLength(op.input),
@@ -38,6 +43,28 @@ export const createClient = (options = {}) =>
       }),
     ],
   });
+};
+
+/**
+ * Once a call is told that the session has ended, whoever ended it, the subscriptions of all tabs are told too.
+ *
+ * @param {import('./page.js').Pool} pool
+ * @returns {import('@trpc/client').TRPCLink<import('./router.js').ClientRouter>}
+ */
+const sessionLink =
+  (pool) =>
+  () =>
+  ({ op, next }) =>
+    observable((observer) =>
+      next(op).subscribe({
+        next: (value) => observer.next(value),
+        error: (error) => {
+          if (op.type !== 'subscription' && error.data?.code === 'UNAUTHORIZED') pool.recheck();
+          observer.error(error);
+        },
+        complete: () => observer.complete(),
+      }),
+    );
 
 /** @typedef {import('./router.js').AppRouter['_def']['_config']['$types']} AnyRoot */
 

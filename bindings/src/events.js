@@ -91,6 +91,8 @@ export class EventParser {
     this.#event = '';
     this.#data = [];
     this.#dataLength = 0;
+    // What follows belongs to another subscription, whose place this stream has not told yet.
+    if (event === 'key') this.#id = '';
     // The standard: an event without a data line is none.
     return data.length > 0 ? { event, data: data.join('\n'), id: this.#id } : undefined;
   }

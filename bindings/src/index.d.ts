@@ -32,8 +32,16 @@ export type ClientError = TRPCClientError<ClientRouter>;
 export declare const createClient: (options?: ConnectionOptions) => Client;
 
 /**
- * The link that `createClient` uses for subscriptions, for clients with links of their own. It ends the chain,
- * needs no `EventSource`, and hands plain items to `onData`.
+ * The link that `createClient` uses for subscriptions in a browser, for clients with links of their own: one
+ * connection carries the subscriptions of all tabs, held by a SharedWorker. A client with a `token` or a `fetch`
+ * of its own, and one without a SharedWorker, has a connection of its own for all of its subscriptions. It ends
+ * the chain, and hands plain items to `onData`.
+ */
+export declare const liveLink: (options?: ConnectionOptions) => TRPCLink<ClientRouter>;
+
+/**
+ * The link that `createClient` uses for subscriptions in programs, for clients with links of their own: a
+ * connection for each. It ends the chain, needs no `EventSource`, and hands plain items to `onData`.
  */
 export declare const subscriptionLink: (options?: ConnectionOptions) => TRPCLink<ClientRouter>;
 

@@ -53,9 +53,10 @@ export class FakeServer {
 }
 
 /** Begins a stream; the retry keeps the tests fast. */
-export function begin(response: ServerResponse, connected = '{}'): void {
+export function begin(response: ServerResponse, connected = '{}'): ServerResponse {
   response.writeHead(200, { 'content-type': 'text/event-stream' });
   response.write(`retry: 1\n\nevent: connected\ndata: ${connected}\n\n`);
+  return response;
 }
 
 export function line(n: number, epoch = 1): string {

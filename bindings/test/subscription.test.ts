@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { createClient, type ClientError, type StreamLogsInput } from '@slipway/client';
+import { eventually } from './eventually.js';
 import { begin, failure, FakeServer, json, line, RETURN, type Answer } from './server.js';
 
 let server: FakeServer | undefined;
@@ -194,7 +195,7 @@ describe('a subscription', () => {
         },
       );
     });
-    await vi.waitFor(() => expect(closed).toHaveBeenCalled());
+    await eventually(() => expect(closed).toHaveBeenCalled());
     expect(messages).toEqual(['line 1']);
     expect(server.seen).toHaveLength(1);
   });
@@ -279,6 +280,11 @@ describe('queries and mutations', () => {
 });
 
 test('the package exports at run time what its types say', async () => {
-  const names: (keyof typeof import('@slipway/client'))[] = ['createClient', 'isClientError', 'subscriptionLink'];
+  const names: (keyof typeof import('@slipway/client'))[] = [
+    'createClient',
+    'isClientError',
+    'liveLink',
+    'subscriptionLink',
+  ];
   expect(Object.keys(await import('@slipway/client')).sort()).toEqual(names);
 });

@@ -2,7 +2,8 @@
 
 import { useInfiniteQuery, useMutation, useQuery } from '@tanstack/react-query';
 import type { DataTag, QueryClient } from '@tanstack/react-query';
-import { createTRPCClient, httpBatchLink, type TRPCClientErrorLike } from '@trpc/client';
+import { createTRPCClient, httpBatchLink, type TRPCClientError, type TRPCClientErrorLike } from '@trpc/client';
+import type { inferRouterInputs, inferRouterOutputs } from '@trpc/server';
 import { createTRPCContext, createTRPCOptionsProxy, useSubscription } from '@trpc/tanstack-react-query';
 import { expectTypeOf } from 'vitest';
 import {
@@ -156,4 +157,21 @@ export function ownClient(queryClient: QueryClient) {
   );
   // @ts-expect-error a misspelt field
   trpc.pipelines.get.queryOptions({ pipelinId: 'web' });
+}
+
+/** What a program takes apart for types of its own. */
+export function inferred(
+  inputs: inferRouterInputs<AppRouter>,
+  outputs: inferRouterOutputs<AppRouter>,
+  error: TRPCClientError<AppRouter>,
+) {
+  expectTypeOf(inputs.pipelines.trigger).toEqualTypeOf<TriggerInput>();
+  expectTypeOf(outputs.pipelines.trigger).toExtend<Run>();
+  expectTypeOf(outputs.runs.get.id).toEqualTypeOf<RunId>();
+  expectTypeOf(error.data?.code).toEqualTypeOf<ApiErrorCode | undefined>();
+  expectTypeOf(error.data?.field).toEqualTypeOf<string | undefined>();
+  expectTypeOf(error.data?.problems).toEqualTypeOf<InputProblem[] | undefined>();
+  // @ts-expect-error a procedure that there is not
+  type Explosion = inferRouterInputs<AppRouter>['runs']['explode'];
+  return undefined as Explosion | undefined;
 }

@@ -78,6 +78,13 @@ export class Installation {
     return this.isAlone ? join(this.dir, 's', 'objects') : join(this.dir, 'objects');
   }
 
+  /** What the server prints for a person who is to sign a browser in: good once. */
+  get signInLink(): string {
+    const link = /https?:\/\/\S+\/sign-in\/\S+/.exec(this.server?.output ?? '')?.[0];
+    if (link === undefined) throw new Error(`the server has printed no link:\n${this.server?.output ?? ''}`);
+    return link;
+  }
+
   get client(): Client {
     return connect(this.url, this.adminToken);
   }

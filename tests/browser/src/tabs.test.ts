@@ -1,0 +1,165 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+
+import { followLog, type Run } from '../../e2e/src/harness/client.js';
+import { script } from '../../e2e/src/harness/definition.js';
+import { Installation } from '../../e2e/src/harness/installation.js';
+import { finish, trigger, unique, waitFor } from '../../e2e/src/harness/runs.js';
+import { until } from '../../e2e/src/harness/until.js';
+import { launch, Person, PLAIN_HOST } from './browser.js';
+import { CountingProxy } from './proxy.js';
+
+const TABS = 10;
+const LINES = 200;
+
+let slipway: Installation;
+let browser: Browser;
+let proxy: CountingProxy;
+let person: Person;
+let cookie: string;
+
+beforeAll(async () => {
+  [slipway, browser] = await Promise.all([
+    Installation.start({ env: { SLIPWAY_CONCURRENCY: String(TABS + 2) } }),
+    launch(),
+  ]);
+  cookie = await session();
+});
+afterAll(async () => {
+  await browser?.close();
+  await slipway?.stop();
+});
+beforeEach(async () => {
+  proxy = await CountingProxy.start(slipway.port);
+});
+afterEach(async () => {
+  await person?.leave();
+  await proxy?.stop();
+});
+
+/** The session that the server's link begins: the link is good once, so all tests share it. */
+async function session(): Promise<string> {
+  const response = await fetch(slipway.signInLink, { redirect: 'manual' });
+  const value = /slipway_session=([^;]+)/.exec(response.headers.get('set-cookie') ?? '')?.[1];
+  if (value === undefined) throw new Error(`the link signs nobody in: ${response.status}`);
+  return value;
+}
+
+async function signIn(host = '127.0.0.1'): Promise<void> {
+  const origin = `http://${host}:${proxy.port}`;
+  person = await Person.of(browser, origin);
+  await person.context.addCookies([{ name: 'slipway_session', value: cookie, url: origin }]);
+}
+
+/** Prints half of its lines, and the others once the gate is open. */
+async function gated(): Promise<{ run: Run; open: () => void }> {
+  const gate = join(slipway.files, unique('gate'));
+  const run = await trigger(
+    slipway.client,
+    script(`seq 1 ${LINES / 2}; ${waitFor(gate)}; seq ${LINES / 2 + 1} ${LINES}`),
+  );
+  return { run, open: () => writeFileSync(gate, '') };
+}
+
+const pathOf = (run: Run) => `/#/runs/${run.id}`;
+
+/** The lines that the page shows, as it shows them. */
+function shown(page: Page): Promise<string[]> {
+  return page.getByRole('log').locator('div').allTextContents();
+}
+
+async function untilShown(page: Page, line: string): Promise<void> {
+  await page.getByRole('log').getByText(line, { exact: true }).waitFor({ state: 'attached' });
+}
+
+/** What the server has of the log, as a page shows it. */
+async function logOf(run: Run): Promise<string[]> {
+  const lines = await followLog(slipway.client, run.id).done;
+  return lines.map(({ step, message }) => (step === null ? message : `${step} | ${message}`));
+}
+
+const streams = (count: number) =>
+  until(`there are ${count} streams (${proxy.streams.join(', ')})`, () => proxy.streams.length === count);
+
+describe(`${TABS} tabs, each with the log and the status of its run`, () => {
+  test('are all live over one connection, another page loads at once, and a restart loses nothing', async () => {
+    await signIn();
+    const runs = await Promise.all(Array.from({ length: TABS }, gated));
+    const pages: [Page, Run][] = [];
+    for (const { run } of runs) pages.push([await person.open(pathOf(run)), run]);
+    for (const [page] of pages) {
+      await untilShown(page, `work | ${LINES / 2}`);
+      await page.getByRole('status').getByText('running').waitFor();
+    }
+    await streams(1);
+    expect(proxy.streams).toEqual(['/trpc-live']);
+
+    const another = await person.open('/');
+    await another.getByRole('heading', { name: 'Pipelines' }).waitFor();
+    await another.close();
+
+    person.expectComplaint(/Failed to load resource/);
+    await slipway.terminate();
+    await streams(0);
+    await slipway.startPrograms();
+    await streams(1);
+    for (const { open } of runs) open();
+    for (const [page, run] of pages) {
+      await finish(slipway.client, run.id);
+      await page.getByRole('status').getByText(/succeeded|failed/).waitFor();
+      const log = await logOf(run);
+      await until('the page shows the whole log', async () => (await shown(page)).length >= log.length);
+      expect(await shown(page)).toEqual(log);
+    }
+    // Nobody watches anything any more.
+    await streams(0);
+  });
+
+  test('keep the connection until the last of them is closed', async () => {
+    await signIn();
+    const { run, open } = await gated();
+    const pages: Page[] = [];
+    for (let index = 0; index < 4; index += 1) pages.push(await person.open(pathOf(run)));
+    for (const page of pages) await untilShown(page, `work | ${LINES / 2}`);
+    await streams(1);
+    const [last, ...others] = pages;
+    for (const page of others) await page.close();
+    await streams(1);
+    open();
+    await last?.getByRole('status').getByText('succeeded').waitFor();
+    await streams(0);
+  });
+});
+
+test('pages of a host that is not this machine share a connection too', async () => {
+  await signIn(PLAIN_HOST);
+  const { run, open } = await gated();
+  const pages: Page[] = [];
+  for (let index = 0; index < 3; index += 1) pages.push(await person.open(pathOf(run)));
+  expect(await pages[0]?.evaluate(() => window.isSecureContext)).toBe(false);
+  for (const page of pages) await untilShown(page, `work | ${LINES / 2}`);
+  await streams(1);
+  // There is no lock that tells: they say that they go.
+  for (const page of pages) await page.close({ runBeforeUnload: false });
+  await streams(0);
+  open();
+  await finish(slipway.client, run.id);
+});
+
+test('a session that ends in one tab is told in all of them', async () => {
+  await signIn();
+  const { run, open } = await gated();
+  const pages: Page[] = [];
+  for (let index = 0; index < 3; index += 1) pages.push(await person.open(pathOf(run)));
+  for (const page of pages) await untilShown(page, `work | ${LINES / 2}`);
+  await person.context.clearCookies();
+  person.expectComplaint(/401/);
+  const away = await person.open('/');
+  for (const page of [away, ...pages]) await page.getByRole('alert').getByText('You are not signed in').waitFor();
+  await streams(0);
+  open();
+  await finish(slipway.client, run.id);
+});
