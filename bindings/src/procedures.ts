@@ -550,6 +550,28 @@ after?: number | null;
 lastEventId?: string | null }
 
 /**
+ * A ticket that opens one subscription.
+ */
+export type StreamTicket = { ticket: string;
+/**
+ * Until when it must first be used.
+ */
+expiresAt: Timestamp }
+
+/**
+ * What a ticket is to open.
+ */
+export type StreamTicketInput = {
+/**
+ * The subscription, such as `pipelines.streamLogs`.
+ */
+path: string;
+/**
+ * Its input, which the ticket is good for and no other. `lastEventId` does not count.
+ */
+input?: unknown | null }
+
+/**
  * An instant, as RFC 3339 in UTC with milliseconds: `2026-11-23T23:20:00.123Z`.
  */
 export type Timestamp = string & { readonly __brand?: "Timestamp" }
@@ -644,6 +666,16 @@ lastEventId?: string | null }
 
 /** Every procedure. */
 export type Procedures = {
+  auth: {
+    /**
+     * Makes a ticket that opens one subscription, for a client that can send neither header nor cookie with it:
+     * as `{ ticket }` in tRPC's `connectionParams`. It must be used within a minute; then it serves that
+     * subscription, and its reconnects, until a minute after its last close.
+     *
+     * Role: viewer. REST: `POST /api/v1/auth/stream-tickets`.
+     */
+    streamTicket: { kind: 'mutation'; input: StreamTicketInput; output: StreamTicket; error: ApiError };
+  };
   pipelines: {
     /**
      * Makes a pipeline.
