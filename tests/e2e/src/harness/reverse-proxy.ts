@@ -105,16 +105,21 @@ export class ReverseProxy {
       },
     });
     this.program = program;
-    await until(`${this.kind} takes connections`, () => {
-      program.mustRun();
-      return accepts(this.port);
-    });
+    try {
+      await until(`${this.kind} takes connections`, () => {
+        program.mustRun();
+        return accepts(this.port);
+      });
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
   }
 
   /** Ends it at once, with all its connections. */
   async stop(): Promise<void> {
-    // TERM ends nginx, HAProxy and Caddy without waiting for open connections, and nginx's workers with it.
-    await this.program?.end('SIGTERM');
+    // TERM ends nginx, with its workers, and HAProxy at once. Caddy would wait for open streams, for ever.
+    await this.program?.end(this.kind === 'caddy' ? 'SIGKILL' : 'SIGTERM');
   }
 }
 
