@@ -116,6 +116,43 @@ if [ "$purpose" = test ] && ! browser; then
   fi
 fi
 
+# --- Proxies ------------------------------------------------------------------------------------------------
+
+# nginx, HAProxy and Caddy as Debian ships them, with the libraries that this machine lacks: unpacked, not installed.
+# apt checks their signatures, and keeps its lists and downloads here, so that no root is needed.
+proxies=.cache/proxies
+proxies_stamp="1 $(cat /etc/debian_version 2>/dev/null)"
+
+apt_here() {
+  apt-get -qq -o Debug::NoLocking=1 -o APT::Sandbox::User= -o Dir::State::Lists="$PWD/$proxies.new/lists" \
+    -o Dir::Cache="$PWD/$proxies.new/cache" "$@"
+}
+
+# Runs where an error does not end the script: each step says whether the next one may follow.
+fetch_proxies() {
+  rm -rf "$proxies.new"
+  mkdir -p "$proxies.new/lists/partial" "$proxies.new/cache/archives/partial" &&
+    apt_here update &&
+    apt_here install --yes --download-only --no-install-recommends nginx haproxy caddy &&
+    for package in "$proxies.new"/cache/archives/*.deb; do
+      dpkg-deb -x "$package" "$proxies.new" || return 1
+    done &&
+    rm -rf "$proxies.new/lists" "$proxies.new/cache" &&
+    echo "$proxies_stamp" >"$proxies.new/stamp" &&
+    rm -rf "$proxies" &&
+    mv "$proxies.new" "$proxies"
+}
+
+if [ "$purpose" = test ] && [ "$(cat $proxies/stamp 2>/dev/null)" != "$proxies_stamp" ]; then
+  say 'fetching nginx, haproxy and caddy (12 MB, and the lists of packages) into .cache/proxies'
+  if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
+    say 'this is no Debian: the tests behind nginx, haproxy and caddy will be skipped'
+  elif ! fetch_proxies; then
+    rm -rf "$proxies.new"
+    say 'they could not be fetched: the tests behind nginx, haproxy and caddy will be skipped'
+  fi
+fi
+
 # --- npm packages -------------------------------------------------------------------------------------------
 
 # Node's version counts, since packages with native parts depend on it.

@@ -3,11 +3,13 @@
 mod connection;
 mod cors;
 mod proxied;
+mod tickets;
 mod tls;
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, redirect};
 use tempfile::TempDir;
@@ -20,7 +22,8 @@ struct Server {
     url: String,
     sign_in: String,
     client: Client,
-    _data_dir: TempDir,
+    log: Arc<Mutex<String>>,
+    data_dir: TempDir,
 }
 
 impl Server {
@@ -43,7 +46,7 @@ impl Server {
             .env("SLIPWAY_ADMIN_TOKEN", ADMIN_TOKEN)
             .envs(variables.iter().copied())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let mut words = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
@@ -54,13 +57,27 @@ impl Server {
             .expect("the server prints a link");
         // What it prints further must find a reader.
         std::thread::spawn(move || words.count());
+        let log = Arc::new(Mutex::new(String::new()));
+        let mut stderr = BufReader::new(process.stderr.take().unwrap());
+        let kept = Arc::clone(&log);
+        std::thread::spawn(move || {
+            let mut line = String::new();
+            while stderr.read_line(&mut line).is_ok_and(|bytes| 0 < bytes) {
+                kept.lock().unwrap().push_str(&std::mem::take(&mut line));
+            }
+        });
         let url = sign_in.split("/sign-in/").next().unwrap().to_owned();
         let client = Client::builder().redirect(redirect::Policy::none()).no_proxy().build().unwrap();
-        Self { process, url, sign_in, client, _data_dir: data_dir }
+        Self { process, url, sign_in, client, log, data_dir }
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("{}{path}", self.url))
+    }
+
+    /// What the server has told about itself so far.
+    fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
     }
 
     fn address(&self) -> &str {
@@ -92,8 +109,10 @@ impl Drop for Server {
     }
 }
 
+/// All lines of a header as one, as they are meant.
 fn header(response: &Response, name: &str) -> String {
-    response.headers().get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
+    let lines = response.headers().get_all(name).into_iter().map(|value| value.to_str().unwrap());
+    lines.collect::<Vec<_>>().join(", ")
 }
 
 #[tokio::test]

@@ -6,3 +6,4 @@ mod inputs;
 mod pipelines;
 mod runs;
 mod server;
+mod tickets;

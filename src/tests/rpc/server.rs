@@ -79,6 +79,15 @@ impl Server {
         response.text().await.unwrap()
     }
 
+    /// The events of a subscription that is opened by a ticket and no header.
+    pub(super) async fn subscribe_by_ticket(&self, path: &str, ticket: &str) -> String {
+        let mut url = reqwest::Url::parse(&self.url(path)).unwrap();
+        url.query_pairs_mut().append_pair("connectionParams", &json!({ "ticket": ticket }).to_string());
+        let response = self.http.get(url).send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        response.text().await.unwrap()
+    }
+
     /// The value of a new token with this role.
     pub(super) async fn token(&self, role: &str) -> String {
         let created = self.mutate("tokens.create", &json!({ "name": role, "role": role })).await.unwrap();

@@ -89,6 +89,11 @@ export class Installation {
     return connect(this.url, this.adminToken);
   }
 
+  /** What the server has printed last. */
+  get output(): string {
+    return this.server?.output ?? '';
+  }
+
   /** How many processes run steps. */
   get workerCount(): number {
     return this.isAlone ? 1 : 2;
