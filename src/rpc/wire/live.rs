@@ -230,6 +230,9 @@ impl<TCtx: Clone + Send + 'static> Opening<'_, TCtx> {
             let message = format!("Unsupported live request to {} procedure at path \"{path}\"", entry.kind);
             return Err(CallError::new(ErrorCode::MethodNotSupported, message));
         }
+        if !self.service.shared.options.sse.enabled {
+            return Err(sse::disabled());
+        }
         Ok((*entry, procedure.clone()))
     }
 }

@@ -119,8 +119,8 @@ async fn bytes_of_unknown_length_are_bounded_as_well() {
 async fn a_client_that_asks_before_it_sends_bytes_is_answered_before_it_sends() {
     // The second does not even begin to read.
     for (path, length, status) in [("report", 10_485_760, 413), ("refuse", 5, 403)] {
-        let declared = reporting()
-            .0
+        let (declared, _reports) = reporting();
+        let declared = declared
             .with_input(Kind::Mutation, "refuse", |_| async { Err(CallError::of(ErrorCode::Forbidden)) });
         let server = Server::start(declared, Options::default()).await;
         let mut connection = TcpStream::connect(server.address).await.unwrap();
