@@ -25,8 +25,8 @@
 //!   Subscriptions take JSON only.
 //! - **Output** is either anything serialisable, through rspc's own `ResolverOutput` ([`Yields::Serde`]), or an
 //!   [`Output`] through `ProcedureStream::from_stream_value` or `from_future_value` ([`Yields::Output`]), which can
-//!   also say "no data", "this item has this id" and "these are finished events, pass them on". A wrapper that
-//!   implements `ResolverOutput` with `type T = Output` does it.
+//!   also say "no data", "this item has this id", "these are finished events, pass them on", and "this subscription
+//!   has begun". A wrapper that implements `ResolverOutput` with `type T = Output` does it.
 //! - **Errors** are [`CallError`]s, turned into rspc's by `ProcedureError::from`. Panics are logged and answered with an
 //!   internal error that does not tell their text.
 //! - **Kind** and form of each procedure are in an [`Entry`], since rspc does not tell them; [`Router::new`] insists
@@ -73,6 +73,7 @@
 //!
 //! - Every buffer is bounded by an option above, or by 64 KiB for what is gathered into one chunk of a stream. Nothing
 //!   is queued per subscriber: a slow client slows its procedure down.
+//! - Bytes are passed on as the procedure takes them; a form may be read ahead of it, up to `body_bytes_max`.
 //! - JSON is checked for syntax without a bound on nesting, which costs no stack; serde_json stops at 128 levels
 //!   once a procedure reads it into a type. Of repeated members the last counts.
 //! - The head of a request is bounded by hyper, which answers without an envelope: 431 for headers, 414 for an address
