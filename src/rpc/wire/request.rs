@@ -85,7 +85,10 @@ pub(super) fn read<TCtx>(
     options: &Options,
     parts: &Parts,
 ) -> Result<Request<TCtx>, CallError> {
-    let path = decode_path(parts.uri.path(), &options.base_path)?;
+    let mut path = decode_path(parts.uri.path(), &options.base_path)?;
+    if options.path_separator != '.' {
+        path = path.replace(options.path_separator, ".");
+    }
     let form = body_form(&parts.method, &parts.headers)?;
     let query = Query::read(parts.uri.query().unwrap_or_default());
     let batch = form == BodyForm::Json && query.batch.as_deref() == Some("1");
@@ -370,6 +373,7 @@ fn parse_batch(raw: &[u8]) -> Result<HashMap<String, Box<RawValue>>, CallError> 
 
 #[cfg(test)]
 mod tests {
+    use super::super::router::Yields;
     use super::*;
 
     #[test]
@@ -392,7 +396,7 @@ mod tests {
     #[test]
     fn a_null_member_of_a_batch_is_not_absent() {
         let mut inputs = Inputs::Each(parse_batch(br#"{"0":null}"#).unwrap());
-        let entry = Entry { kind: Kind::Query, reads_input: true, yields: crate::rpc::wire::Yields::Serde };
+        let entry = Entry { kind: Kind::Query, reads_input: true, yields: Yields::Serde };
         assert_eq!(inputs.take(entry, 0).read().unwrap().unwrap().get(), "null");
         assert!(inputs.take(entry, 1).read().unwrap().is_none());
     }
