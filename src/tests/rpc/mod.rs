@@ -4,5 +4,6 @@
 mod access;
 mod inputs;
 mod pipelines;
+mod rest;
 mod runs;
 mod server;
