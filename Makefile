@@ -1,9 +1,9 @@
 # The front door. Each target is a line or two over a script, cargo or npm, so that both habits work.
 .DEFAULT_GOAL := help
-.PHONY: help setup run dev build test lint bindings
+.PHONY: help setup run dev build test lint bindings api-test api-fuzz
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Check the tools of this machine and fetch what is missing
 	@scripts/setup.sh test
@@ -24,7 +24,16 @@ test: ## Everything that CI checks: lint, all tests on both databases, end to en
 lint: ## The static part of `make test`
 	@scripts/test.sh lint
 
-bindings: ## Write bindings/src/procedures.ts anew from the procedures
+api-test: ## The API as its OpenAPI document says it: lint, then requests made from it (part of `make test`)
+	@scripts/test.sh api
+
+api-fuzz: ## The same with 1,000 examples an operation, other ones each time
+	@scripts/setup.sh test
+	@scripts/web.sh
+	@cargo build --locked
+	@node tests/openapi/run.mjs 1000
+
+bindings: ## Write bindings/src/procedures.ts and bindings/openapi.json anew from the procedures
 	@scripts/setup.sh run
 	@scripts/web.sh
 	@cargo run --quiet -- bindings

@@ -153,6 +153,37 @@ if [ "$purpose" = test ] && [ "$(cat $proxies/stamp 2>/dev/null)" != "$proxies_s
   fi
 fi
 
+# --- what tries the API out -----------------------------------------------------------------------------------
+
+# schemathesis from PyPI, pinned by hash, in a Python environment of its own. uv makes it in a second, and needs no
+# pip, which Debian's Python comes without.
+uv_version=0.13.9
+
+fetch_api_test() {
+  case "$(uname -s)-$(uname -m)" in
+    Linux-x86_64) platform=x86_64 sha256=d7f459fe4fd247d830351c75686d3996ace3c6f3f728eb0e85a30b7ada0cef19 ;;
+    Linux-aarch64) platform=aarch64 sha256=5435c5ce14a56431208ca0996416d310f1598e8c2c8ba707688985a16bb82dbe ;;
+    *) say "no uv for $(uname -s) on $(uname -m): the API is not tried out"; return ;;
+  esac
+  stamp=$( (cat tests/openapi/requirements.txt; python3 --version; echo "$sha256") | cksum)
+  [ "$(cat .cache/api-test/stamp 2>/dev/null)" = "$stamp" ] && return
+  say 'fetching schemathesis (12 MB) and uv (17 MB), which installs it, into .cache'
+  rm -rf .cache/api-test
+  mkdir -p .cache/uv
+  scripts/wheel.py "uv==$uv_version" "manylinux_2_17_$platform" "$sha256" "uv-$uv_version.data/scripts/uv" .cache/uv/uv
+  UV_CACHE_DIR=$PWD/.cache/uv/cache
+  UV_PYTHON_DOWNLOADS=never
+  export UV_CACHE_DIR UV_PYTHON_DOWNLOADS
+  .cache/uv/uv venv --quiet --python "$(command -v python3)" .cache/api-test
+  VIRTUAL_ENV=$PWD/.cache/api-test .cache/uv/uv pip install --quiet --require-hashes --only-binary :all: \
+    -r tests/openapi/requirements.txt
+  echo "$stamp" >.cache/api-test/stamp
+}
+
+if [ "$purpose" = test ]; then
+  fetch_api_test
+fi
+
 # --- npm packages -------------------------------------------------------------------------------------------
 
 # Node's version counts, since packages with native parts depend on it.

@@ -1,7 +1,7 @@
 #!/bin/sh
-# `make test` and `make lint`: runs part after part, goes on after one that fails, and sums up with times.
+# `make test`, `make lint` and `make api-test`: runs part after part, goes on after one that fails, and sums up with times.
 #
-#   scripts/test.sh all | lint
+#   scripts/test.sh all | lint | api
 set -eu
 cd "$(dirname "$0")/.."
 scope=${1:-all}
@@ -66,21 +66,44 @@ end_to_end() {
   node scripts/postgres.mjs exec -- npm run --silent --workspace tests/e2e test
 }
 
+# The document against linters, then a real server against the document. A fixed seed, so that a failure is one of
+# the change that is tested; `make api-fuzz` looks further.
+api() {
+  if [ ! -x .cache/api-test/bin/schemathesis ]; then
+    echo 'schemathesis cannot be had on this machine: the API is not tried out'
+    return
+  fi
+  node tests/openapi/run.mjs 50 --seed=20261124
+}
+
+api_lint() {
+  REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true npm run --silent --workspace tests/openapi lint
+}
+
 SLIPWAY_TEST_REDIS_SERVER=$PWD/.cache/valkey/valkey-server
 SLIPWAY_TEST_BIN=$PWD/target/debug/slipway
 export SLIPWAY_TEST_REDIS_SERVER SLIPWAY_TEST_BIN
 
 # The server embeds the web client, so nothing of Rust compiles without it.
 part 'web client: build' scripts/web.sh || finish
+if [ "$scope" = api ]; then
+  part 'rust: build' cargo build --locked || finish
+  part 'bindings: up to date' "$SLIPWAY_TEST_BIN" bindings --check || true
+  part 'api: lint' api_lint || true
+  part 'api: tried out from its document' api || true
+  finish
+fi
 part 'rust: format' cargo fmt --check || true
 part 'rust: clippy' cargo clippy --locked --all-targets -- -D warnings || true
 part 'dependencies: licences, sources' dependencies || true
 part 'typescript: types' typescript || true
 part 'rust: build' cargo build --locked || finish
 part 'bindings: up to date' "$SLIPWAY_TEST_BIN" bindings --check || true
+part 'api: lint' api_lint || true
 if [ "$scope" = all ]; then
   part 'rust: tests' cargo_tests || true
   part 'bindings, hooks, examples: tests' npm run --silent --workspace bindings --workspace tests/hooks test || true
+  part 'api: tried out from its document' api || true
   part 'end to end' end_to_end || true
   part 'browser' browser_tests || true
 fi

@@ -13,7 +13,7 @@ LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 WORDS = st.text(alphabet=LETTERS, min_size=1, max_size=40)
 
 DEFINITIONS = [
-    "steps:\n  - name: a\n    run: 'true'\n",
+    "retry:\n  attempts: 1\nsteps:\n  - name: a\n    run: 'true'\n",
     "retry:\n  attempts: 1\nsteps:\n  - name: a\n    run: 'false'\n",
     "steps:\n  - name: a\n    run: echo one\n  - name: b\n    run: seq 1 50\n    needs: [a]\n",
 ]

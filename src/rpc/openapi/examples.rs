@@ -129,7 +129,7 @@ fn text(schema: &Value, name: &str) -> Option<Value> {
     }
     let known = BY_NAME.iter().find(|(known, _)| *known == name).map(|(_, text)| *text);
     match schema.get("pattern").and_then(Value::as_str) {
-        Some(crate::rpc::schema::LINE_ID) => Some(json!("1-17")),
+        Some(pattern) if pattern.contains("[0-9]{1,16}-") => Some(json!("1-17")),
         Some(crate::rpc::schema::VERSION) => Some(json!("17")),
         _ => known.map(Value::from).or_else(|| {
             let is_empty_allowed = schema.get("minLength").and_then(Value::as_u64).unwrap_or(0) == 0;

@@ -117,7 +117,7 @@ impl Schemas {
             name.clone(),
             json!({
                 "description": "A server-sent event.",
-                "oneOf": [
+                "anyOf": [
                     event(json!({ "const": "message" }), "An item.", json_of(item.clone())),
                     event(json!({ "const": "end" }), "Nothing follows.", json!({ "const": "{}" })),
                     event(json!({ "const": "problem" }), "The stream failed.", problem),

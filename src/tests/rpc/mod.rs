@@ -4,6 +4,7 @@
 mod access;
 mod inputs;
 mod pipelines;
+mod rest;
 mod runs;
 mod server;
 mod tickets;

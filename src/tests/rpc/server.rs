@@ -88,6 +88,33 @@ impl Server {
         response.text().await.unwrap()
     }
 
+    /// A request to a path below `/api/v1`, by the admin.
+    pub(super) fn rest(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
+        self.rest_as(Some(ADMIN_TOKEN), method, path)
+    }
+
+    pub(super) fn rest_as(
+        &self,
+        token: Option<&str>,
+        method: reqwest::Method,
+        path: &str,
+    ) -> reqwest::RequestBuilder {
+        self.request(token, method, &format!("/api/v1{path}"))
+    }
+
+    /// A request for any other path.
+    pub(super) fn site(&self, token: Option<&str>, path: &str) -> reqwest::RequestBuilder {
+        self.request(token, reqwest::Method::GET, path)
+    }
+
+    fn request(&self, token: Option<&str>, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
+        let request = self.http.request(method, format!("http://{}{path}", self.address));
+        match token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
     /// The value of a new token with this role.
     pub(super) async fn token(&self, role: &str) -> String {
         let created = self.mutate("tokens.create", &json!({ "name": role, "role": role })).await.unwrap();
