@@ -19,6 +19,9 @@ const options: ts.CompilerOptions = {
 /** Lies in the package, so that the package is found under its own name. `|` is where the cursor is. */
 const file = join(bindings, 'test/editor.ts');
 
+/** What was parsed once is used by all tests. */
+const registry = ts.createDocumentRegistry();
+
 function edit(text: string, generated = readFileSync(procedures, 'utf8')) {
   const at = text.indexOf('|');
   const texts = new Map([
@@ -27,7 +30,8 @@ function edit(text: string, generated = readFileSync(procedures, 'utf8')) {
   ]);
   const host: ts.LanguageServiceHost = {
     getScriptFileNames: () => [file],
-    getScriptVersion: () => '1',
+    // The text is its own version: that of the procedures differs between tests.
+    getScriptVersion: (path) => texts.get(path) ?? '1',
     getScriptSnapshot: (path) => {
       const content = texts.get(path) ?? ts.sys.readFile(path);
       return content === undefined ? undefined : ts.ScriptSnapshot.fromString(content);
@@ -41,7 +45,7 @@ function edit(text: string, generated = readFileSync(procedures, 'utf8')) {
     getDirectories: ts.sys.getDirectories,
     ...(ts.sys.realpath ? { realpath: ts.sys.realpath } : {}),
   };
-  return { service: ts.createLanguageService(host), at, generated };
+  return { service: ts.createLanguageService(host, registry), at, generated };
 }
 
 const CALL = `
