@@ -42,6 +42,10 @@ impl Ctx {
 }
 
 /// What a caller is told who could not be recognised. `request_id` is what to look for in the log.
+///
+/// It is one answer for all calls of a request, subscriptions too. Those are opened again by their clients after an
+/// internal error, which is right here: unlike one of a procedure's, it is over as soon as callers can be recognised,
+/// and a page that gave up would have to be loaded again. Who is definitely refused is not asked again.
 pub fn refuse(error: &Error, request_id: &str) -> wire::CallError {
     error::refusal(error, wire::Kind::Query, "authentication", request_id)
 }
@@ -58,4 +62,21 @@ pub fn router() -> Rpc {
     system::declare(&mut api);
     tokens::declare(&mut api);
     api.build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The number by which clients of a subscription decide whether to open it again.
+    const COME_BACK: i32 = -32603;
+
+    #[test]
+    fn who_could_not_be_recognised_for_now_comes_back_and_who_was_refused_does_not() {
+        let number = |error: Error| refuse(&error, "request-1").code.number();
+        assert_eq!(number(Error::internal("reading a token", "corrupt")), COME_BACK);
+        assert_eq!(number(Error::unavailable("the database", "refused")), COME_BACK);
+        assert_ne!(number(Error::Unauthenticated("the token is unknown")), COME_BACK);
+        assert_ne!(number(Error::Forbidden("another site's page".to_owned())), COME_BACK);
+    }
 }

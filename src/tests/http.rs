@@ -140,6 +140,37 @@ async fn nobody_unknown_is_told_anything() {
     }
 }
 
+/// Alone or beside others, by a token or by a cookie: a subscription is refused by an event, never by a status.
+#[tokio::test]
+async fn a_subscription_by_somebody_unknown_is_refused_in_its_stream() {
+    let server = Server::start();
+    let cookie = server.sign_in().await;
+    let input = r#"{"runId":"01939d5e-0000-7000-8000-000000000000"}"#;
+    let alone = || server.request(Method::GET, &format!("/trpc/pipelines.watchRun?input={input}"));
+    let live = || {
+        let wanted = format!(r#"[{{"key":"w","path":"pipelines.watchRun","input":{input}}}]"#);
+        let request = server.request(Method::POST, "/trpc-live").body(wanted);
+        request.header("content-type", "application/json")
+    };
+    let own = |request: RequestBuilder| request.header("cookie", &cookie).header("origin", &server.url);
+    let foreign = live().header("cookie", &cookie).header("origin", "https://evil.example");
+    for (request, code) in [
+        (alone(), "UNAUTHORIZED"),
+        (live(), "UNAUTHORIZED"),
+        (alone().header("authorization", "Bearer wrong"), "UNAUTHORIZED"),
+        (live().header("authorization", "Bearer wrong"), "UNAUTHORIZED"),
+        (foreign, "FORBIDDEN"),
+        (own(alone()), "NOT_FOUND"),
+        (own(live()), "NOT_FOUND"),
+    ] {
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(header(&response, "content-type"), "text/event-stream");
+        let text = response.text().await.unwrap();
+        assert!(text.contains("event: serialized-error\n") && text.contains(code), "{code}: {text}");
+    }
+}
+
 #[tokio::test]
 async fn every_answer_keeps_browsers_careful() {
     let server = Server::start();
@@ -150,6 +181,8 @@ async fn every_answer_keeps_browsers_careful() {
         (Method::GET, "/nothing.js"),
         (Method::GET, "/trpc/nothing"),
         (Method::POST, "/healthz"),
+        (Method::POST, "/trpc-live"),
+        (Method::HEAD, "/trpc-live"),
         (Method::HEAD, "/healthz"),
     ] {
         let response = server.request(method, path).send().await.unwrap();

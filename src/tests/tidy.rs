@@ -71,6 +71,28 @@ fn libraries_stay_where_they_are_at_home() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// `src/rpc/wire` could be a crate of its own: it needs nothing of this one.
+#[test]
+fn the_transport_stands_alone() {
+    let mut wrong = Vec::new();
+    for (path, text) in sources(Path::new("src/rpc/wire")) {
+        // The example sees it from outside.
+        let is_example = path.ends_with("example.rs");
+        let is_root = path.ends_with("mod.rs");
+        let leaves = |line: &str| {
+            line.contains("crate::")
+                || line.contains("super::super::")
+                || (is_root && line.contains("super::"))
+                || (line.contains("slipway") && !is_example)
+                || (line.contains("slipway::") && !line.contains("slipway::rpc::wire"))
+        };
+        if let Some(line) = code(&text).find(|line| leaves(line)) {
+            wrong.push(format!("{}: {}", path.display(), line.trim()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 #[test]
 fn a_file_has_one_subject() {
     let long: Vec<String> = sources(Path::new("src"))

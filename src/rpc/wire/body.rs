@@ -8,7 +8,9 @@ use http::header::{CONNECTION, EXPECT, HeaderMap, HeaderValue};
 use http::{Response, Version};
 use http_body::Body as _;
 use http_body_util::BodyExt;
+use tokio::time::Instant;
 
+use super::byte_stream::{ByteSender, ended_early};
 use super::codes::ErrorCode;
 use super::error::CallError;
 
@@ -54,28 +56,69 @@ impl RequestBody {
     /// The whole body. A body of exactly the limit is allowed.
     pub(super) async fn read(&mut self) -> Result<Bytes, CallError> {
         let time_max = self.time_max;
-        tokio::time::timeout(time_max, self.read_whole()).await.unwrap_or_else(|_| {
-            Err(CallError::new(ErrorCode::Timeout, "The request's body took too long to arrive"))
-        })
+        tokio::time::timeout(time_max, self.read_whole()).await.unwrap_or_else(|_| Err(too_slow()))
     }
 
     async fn read_whole(&mut self) -> Result<Bytes, CallError> {
-        let declared = usize::try_from(self.body.size_hint().lower()).unwrap_or(usize::MAX);
-        if declared > self.bytes_max {
-            return Err(self.refuse());
-        }
-        self.awaits_continue = false;
+        let declared = self.begin()?;
         // A length that is only announced reserves little.
         let mut whole = BytesMut::with_capacity(declared.min(RESERVED_BYTES_MAX));
         while let Some(frame) = self.body.frame().await {
-            let frame = frame.map_err(|_| CallError::bad_request("The request's body ended early"))?;
-            let Ok(data) = frame.into_data() else { continue };
+            let Ok(data) = frame.map_err(|_| ended_early())?.into_data() else { continue };
             if whole.len() + data.len() > self.bytes_max {
                 return Err(self.refuse());
             }
             whole.extend_from_slice(&data);
         }
         Ok(whole.freeze())
+    }
+
+    /// Hands the body on piece by piece, as soon as and as long as somebody wants it. Only the time in which the
+    /// client is waited for counts.
+    pub(super) async fn pass_on(&mut self, mut sender: ByteSender) {
+        if !sender.is_wanted().await {
+            return;
+        }
+        let mut time_left = self.time_max;
+        let mut bytes_left = match self.begin() {
+            Ok(_) => self.bytes_max,
+            Err(error) => {
+                sender.send(Err(error)).await;
+                return;
+            }
+        };
+        loop {
+            let asked = Instant::now();
+            let frame = tokio::time::timeout(time_left, self.body.frame()).await;
+            time_left = time_left.saturating_sub(asked.elapsed());
+            let piece = match frame {
+                Err(_) => Err(too_slow()),
+                Ok(None) => Ok(None),
+                Ok(Some(Err(_))) => Err(ended_early()),
+                Ok(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) if data.len() > bytes_left => Err(self.refuse()),
+                    Ok(data) if !data.is_empty() => {
+                        bytes_left -= data.len();
+                        Ok(Some(data))
+                    }
+                    _ => continue,
+                },
+            };
+            let is_last = !matches!(piece, Ok(Some(_)));
+            if !sender.send(piece).await || is_last {
+                return;
+            }
+        }
+    }
+
+    /// How many bytes are said to come. From here on the client is told to send them.
+    fn begin(&mut self) -> Result<usize, CallError> {
+        let declared = usize::try_from(self.body.size_hint().lower()).unwrap_or(usize::MAX);
+        if declared > self.bytes_max {
+            return Err(self.refuse());
+        }
+        self.awaits_continue = false;
+        Ok(declared)
     }
 
     fn refuse(&mut self) -> CallError {
@@ -104,4 +147,8 @@ impl RequestBody {
         };
         tokio::time::timeout(DRAIN_TIME_MAX, drained).await.unwrap_or(false)
     }
+}
+
+fn too_slow() -> CallError {
+    CallError::new(ErrorCode::Timeout, "The request's body took too long to arrive")
 }

@@ -10,26 +10,47 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ErrorCode {
+    /// `PARSE_ERROR`, -32700, 400: parameters of the address that are not JSON. Malformed input is `BadRequest`.
     ParseError,
+    /// `BAD_REQUEST`, -32600, 400: the input or the request is wrong.
     BadRequest,
+    /// `UNAUTHORIZED`, -32001, 401: it is not known who asks.
     Unauthorized,
+    /// `PAYMENT_REQUIRED`, -32002, 402.
     PaymentRequired,
+    /// `FORBIDDEN`, -32003, 403: it is known who asks, who may not.
     Forbidden,
+    /// `NOT_FOUND`, -32004, 404: the procedure, or what it was asked for.
     NotFound,
+    /// `METHOD_NOT_SUPPORTED`, -32005, 405: the procedure is of another kind than the method reaches.
     MethodNotSupported,
+    /// `TIMEOUT`, -32008, 408: the client took too long.
     Timeout,
+    /// `CONFLICT`, -32009, 409: the state forbids it.
     Conflict,
+    /// `PRECONDITION_FAILED`, -32012, 412.
     PreconditionFailed,
+    /// `PAYLOAD_TOO_LARGE`, -32013, 413: the body is above its bound.
     PayloadTooLarge,
+    /// `UNSUPPORTED_MEDIA_TYPE`, -32015, 415: a body, or a result, of a form that cannot be taken so.
     UnsupportedMediaType,
+    /// `UNPROCESSABLE_CONTENT`, -32022, 422.
     UnprocessableContent,
+    /// `PRECONDITION_REQUIRED`, -32028, 428.
     PreconditionRequired,
+    /// `TOO_MANY_REQUESTS`, -32029, 429.
     TooManyRequests,
+    /// `CLIENT_CLOSED_REQUEST`, -32099, 499.
     ClientClosedRequest,
+    /// `INTERNAL_SERVER_ERROR`, -32603, 500: a bug. Clients open a subscription again.
     InternalServerError,
+    /// `NOT_IMPLEMENTED`, -32603, 501. Clients open a subscription again.
     NotImplemented,
+    /// `BAD_GATEWAY`, -32603, 502. Clients open a subscription again.
     BadGateway,
+    /// `SERVICE_UNAVAILABLE`, -32603, 503: it may succeed later. Clients open a subscription again.
     ServiceUnavailable,
+    /// `GATEWAY_TIMEOUT`, -32603, 504. Clients open a subscription again.
     GatewayTimeout,
 }
 

@@ -15,6 +15,7 @@ pub(super) type Outcome = Result<Option<Vec<u8>>, CallError>;
 
 /// An error on its way to the caller, with what an [`ErrorFormatter`] may want to know.
 pub struct Failure<'a> {
+    /// What went wrong.
     pub error: &'a CallError,
     /// The dotted path of the call, `None` if the request as a whole was refused.
     pub path: Option<&'a str>,
@@ -143,8 +144,8 @@ pub(super) fn decorate(response: &mut Response<Body>, allow: Option<&'static str
 
 #[cfg(test)]
 mod tests {
+    use super::super::codes::ErrorCode;
     use super::*;
-    use crate::rpc::wire::codes::ErrorCode;
 
     #[test]
     fn further_members_come_after_those_of_trpc_and_cannot_replace_them() {

@@ -18,6 +18,7 @@ const INTERNAL_MESSAGE: &str = "Internal server error";
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, thiserror::Error)]
 #[error("{}: {message}", code.key())]
 pub struct CallError {
+    /// What programs decide by.
     pub code: ErrorCode,
     /// Sent as it is.
     pub message: String,
@@ -27,6 +28,7 @@ pub struct CallError {
 }
 
 impl CallError {
+    /// An error with a text for its caller.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), data: Map::new() }
     }

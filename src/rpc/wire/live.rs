@@ -1,13 +1,5 @@
-//! Several subscriptions over one event stream, for clients that have few connections: a browser opens six to a
-//! server, for all its tabs together, and a subscription of tRPC's takes one.
-//!
-//! This is an extension of tRPC's protocol. The request is a POST of a JSON array of
-//! `{ "key", "path", "input"?, "lastEventId"? }`; the answer holds for each key the events that the subscription would
-//! have had alone, after `event: key` has told whose they are. Nothing is kept between requests: whoever wants other
-//! subscriptions asks for them all again, each with the id to resume after, and then leaves the first stream.
-//!
-//! What is wrong with the request is an ordinary error envelope. What is wrong with a subscription is an event of that
-//! subscription, and the others go on.
+//! Several subscriptions over one event stream: what a request asks for, and how each is opened. The bytes are
+//! written in `live_body`.
 
 use std::collections::HashSet;
 use std::future::Future;
@@ -56,10 +48,33 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawV
     Box::<RawValue>::deserialize(deserializer).map(Some)
 }
 
-/// Opens the subscriptions that a request asks for, and streams them over its response.
+/// Opens several subscriptions, and streams them over one response.
 ///
-/// `context` is called once for all of them; if it fails, each fails with its error. Each takes a place of
-/// `SseOptions::streams_max`. Dropping the response ends them all.
+/// This is an extension of tRPC's protocol, for clients that have few connections: a browser opens six to a server,
+/// for all its tabs together, and a subscription of tRPC's takes one.
+///
+/// The request is a POST of a JSON array of 1 to [`SseOptions::live_subscriptions_max`](super::SseOptions) objects
+/// `{ "key", "path", "input"?, "lastEventId"? }`. A key is 1 to 64 of the characters `A-Z a-z 0-9 _ -`, and there once.
+/// What is wrong with the request as a whole is an ordinary error envelope with its status. Otherwise the answer is an
+/// event stream of status 200, with these events:
+///
+/// | event | data | meaning |
+/// | --- | --- | --- |
+/// | `connected` | client options | the stream's own, before all others |
+/// | `ping` | empty | the stream's own, after silence |
+/// | `key` | a key | what follows belongs to this subscription, until the next such event |
+/// | `connected` | `{}` | this subscription has begun: it exists, its caller may, its input is right |
+/// | none, `restore-id`, `return` | | as in a stream of tRPC's |
+/// | `serialized-error` | error object | this subscription has failed, which is its last event; others go on |
+///
+/// An id belongs to the subscription whose event has it. The response ends once all subscriptions have, and without
+/// `return` of those that have not at [`SseOptions::duration_max`](super::SseOptions) and at the end of the service.
+/// Nothing is kept between requests: whoever wants other subscriptions asks for them all again, each with the id to
+/// resume after, and leaves the first stream when the second has answered.
+///
+/// `context` is called once for all of them; if it fails, each fails with its error, as it would alone. Each takes a
+/// place of [`SseOptions::streams_max`](super::SseOptions); those for which there is none are told to come back. Ready
+/// ones take turns. Dropping the response ends them all.
 pub async fn handle_live<TCtx, F>(
     service: &Service<TCtx>,
     request: http::Request<Body>,
@@ -229,6 +244,9 @@ impl<TCtx: Clone + Send + 'static> Opening<'_, TCtx> {
         if entry.kind != Kind::Subscription {
             let message = format!("Unsupported live request to {} procedure at path \"{path}\"", entry.kind);
             return Err(CallError::new(ErrorCode::MethodNotSupported, message));
+        }
+        if !self.service.shared.options.sse.enabled {
+            return Err(sse::disabled());
         }
         Ok((*entry, procedure.clone()))
     }

@@ -13,9 +13,11 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::body::RequestBody;
+use super::byte_stream::{self, ByteSender};
 use super::codes::ErrorCode;
 use super::error::{CallError, not_found_message};
-use super::input::Input;
+use super::form::{self, Form};
+use super::input::{Input, Sent};
 use super::router::{Entry, Kind, Router};
 use super::service::Options;
 use super::tracked::{last_event_id, merge_last_event_id};
@@ -83,7 +85,10 @@ pub(super) fn read<TCtx>(
     options: &Options,
     parts: &Parts,
 ) -> Result<Request<TCtx>, CallError> {
-    let path = decode_path(parts.uri.path(), &options.base_path)?;
+    let mut path = decode_path(parts.uri.path(), &options.base_path)?;
+    if options.path_separator != '.' {
+        path = path.replace(options.path_separator, ".");
+    }
     let form = body_form(&parts.method, &parts.headers)?;
     let query = Query::read(parts.uri.query().unwrap_or_default());
     let batch = form == BodyForm::Json && query.batch.as_deref() == Some("1");
@@ -129,13 +134,14 @@ pub(super) fn read<TCtx>(
 }
 
 impl<TCtx> Request<TCtx> {
-    /// The inputs of all calls. Queries are parsed and the body is read here, so it is called only if some procedure
-    /// will look at its input.
+    /// The inputs of all calls, if they are JSON. Queries are parsed and the body is read here, so it is called only
+    /// if some procedure will look at its input.
     pub(super) async fn read_inputs(&self, body: &mut RequestBody) -> Inputs {
         let raw = match &self.source {
+            // Subscriptions: their requests are answered before they read anything.
             _ if self.form != BodyForm::Json => Err(CallError::new(
                 ErrorCode::UnsupportedMediaType,
-                format!("This server does not take {} input", self.form.media_type()),
+                format!("A subscription does not take {} input", self.form.media_type()),
             )),
             Source::Query(input) => Ok(Bytes::from(input.clone().unwrap_or_default())),
             Source::Body => body.read().await,
@@ -148,8 +154,29 @@ impl<TCtx> Request<TCtx> {
     }
 }
 
+impl<TCtx> Request<TCtx> {
+    /// The input of the one call of a request whose body is not JSON, and where the body is to be passed on to.
+    pub(super) fn stream_input(&self, parts: &Parts, options: &Options) -> Option<(Inputs, ByteSender)> {
+        let (sender, bytes) = byte_stream::channel();
+        let input = match self.form {
+            BodyForm::Json => return None,
+            BodyForm::OctetStream => Sent::Bytes(bytes).into(),
+            BodyForm::Multipart => {
+                let boundary = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+                match boundary.and_then(|value| multer::parse_boundary(value).ok()) {
+                    Some(boundary) => Sent::Form(Form::new(bytes, &boundary, options.forms)).into(),
+                    None => Input::failed(form::unreadable()),
+                }
+            }
+        };
+        Some((Inputs::Whole(input), sender))
+    }
+}
+
 /// The inputs of a request, read once for all its calls.
 pub(super) enum Inputs {
+    /// Of the only call, whatever it is.
+    Whole(Input),
     /// No call looks at its input.
     Unread,
     Failed(CallError),
@@ -164,6 +191,7 @@ impl Inputs {
         match self {
             _ if !entry.reads_input => Input::absent(),
             Self::Unread => Input::absent(),
+            Self::Whole(input) => std::mem::replace(input, Input::absent()),
             Self::Failed(error) => Input::failed(error.clone()),
             Self::One(input) => Ok(input.take()).into(),
             Self::Each(inputs) => Ok(inputs.remove(&index.to_string())).into(),
@@ -345,6 +373,7 @@ fn parse_batch(raw: &[u8]) -> Result<HashMap<String, Box<RawValue>>, CallError> 
 
 #[cfg(test)]
 mod tests {
+    use super::super::router::Yields;
     use super::*;
 
     #[test]
@@ -367,7 +396,7 @@ mod tests {
     #[test]
     fn a_null_member_of_a_batch_is_not_absent() {
         let mut inputs = Inputs::Each(parse_batch(br#"{"0":null}"#).unwrap());
-        let entry = Entry { kind: Kind::Query, reads_input: true, yields: crate::rpc::wire::Yields::Serde };
+        let entry = Entry { kind: Kind::Query, reads_input: true, yields: Yields::Serde };
         assert_eq!(inputs.take(entry, 0).read().unwrap().unwrap().get(), "null");
         assert!(inputs.take(entry, 1).read().unwrap().is_none());
     }

@@ -6,10 +6,14 @@ use std::fmt;
 
 use rspc_procedure::{Procedure, Procedures};
 
+/// What a procedure does, which decides how it is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
+    /// Reads. Called by GET, ended when its client leaves.
     Query,
+    /// Changes. Called by POST, goes on when its client leaves.
     Mutation,
+    /// Yields values until it or its client ends it. Called by GET.
     Subscription,
 }
 
@@ -35,9 +39,11 @@ pub enum Yields {
 /// What the wire knows about a procedure.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
+    /// What it does.
     pub kind: Kind,
     /// Whether it looks at its input. If not, query and body are never parsed for it.
     pub reads_input: bool,
+    /// How its values are taken.
     pub yields: Yields,
 }
 
@@ -49,13 +55,17 @@ pub struct Router<TCtx> {
 /// Procedures and entries that do not belong to each other.
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub enum RouterError {
+    /// The procedure of this path.
     #[error("procedure {0} has no entry")]
     WithoutEntry(String),
+    /// The entry of this path.
     #[error("entry {0} has no procedure")]
     WithoutProcedure(String),
 }
 
 impl<TCtx> Router<TCtx> {
+    /// Joins procedures and entries.
+    ///
     /// # Errors
     /// Both sides must have the same paths.
     pub fn new(

@@ -8,45 +8,64 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::envelope::{ErrorFormatter, Failure};
+use super::form::FormOptions;
 use super::router::Router;
 
+/// The settings of a [`Service`]. All have defaults, to which bounds belong: nothing is unlimited.
 pub struct Options {
-    /// The path below which procedures are found. Slashes at its ends do not matter.
+    /// The path below which procedures are found. Slashes at its ends do not matter. Default `/`.
     pub base_path: String,
+    /// What may stand in an address for the dot between the names of a path, as clients with `pathSeparator` send
+    /// it; dots are understood as well. One of `.`, `_`, `~`, `-`. Names that hold it cannot be reached. Default `.`.
+    pub path_separator: char,
+    /// Whether several calls may come in one request. Default true.
     pub batching: bool,
-    /// Whether POST reaches queries and subscriptions as well. GET never reaches a mutation.
+    /// Whether POST reaches queries and subscriptions as well. GET never reaches a mutation. Default false.
     pub method_override: bool,
-    /// How many calls a batch may hold. They run concurrently.
+    /// How many calls a batch may hold. They run concurrently. Default 100.
     pub batch_calls_max: usize,
-    /// How long a body may be, in bytes.
+    /// How long a body may be, in bytes, whatever its form. Default 1 MiB.
     pub body_bytes_max: usize,
-    /// How long a body may take to arrive.
+    /// How long a body may take to arrive, not counting the time in which a procedure does not take what has come.
+    /// Default 30 seconds.
     pub body_time_max: Duration,
+    /// Bounds of forms.
+    pub forms: FormOptions,
+    /// Subscriptions.
     pub sse: SseOptions,
+    /// Batches whose answers are streamed.
     pub lines: LinesOptions,
+    /// Makes the error object that callers see. Default: tRPC's own, [`Failure::shape`].
     pub format_error: ErrorFormatter,
 }
 
 /// Batches whose answers are streamed line by line.
 pub struct LinesOptions {
-    /// How long such an answer may be silent before it sends a space.
+    /// How long such an answer may be silent before it sends a space, which keeps proxies from cutting it. `None`
+    /// for never. Default 15 seconds.
     pub ping_interval: Option<Duration>,
-    /// `application/json` is what tRPC sends.
+    /// The type of such an answer. Default `application/json`, which is what tRPC sends.
     pub content_type: &'static str,
 }
 
+/// Subscriptions, which are streams of server-sent events.
 pub struct SseOptions {
-    /// How long a stream may be silent before it sends a ping. Not above `reconnect_after_inactivity`.
+    /// Whether subscriptions are served. If not, each fails with `METHOD_NOT_SUPPORTED`. Default true.
+    pub enabled: bool,
+    /// How long a stream may be silent before it sends a ping; `None` for never. Not above
+    /// `reconnect_after_inactivity`. Default 15 seconds.
     pub ping_interval: Option<Duration>,
-    /// After how long a stream ends, so that its client opens another.
+    /// After how long a stream ends, so that its client opens another; `None` for never. Default never.
     pub duration_max: Option<Duration>,
-    /// After how much silence clients are told to reconnect.
+    /// After how much silence clients are told to reconnect; `None` for never. Default 45 seconds.
     pub reconnect_after_inactivity: Option<Duration>,
-    /// How long clients are told to wait before they reconnect; `None` leaves them their own default.
+    /// How long clients are told to wait before they reconnect; `None` leaves them their own default, which is a few
+    /// seconds. Default 1 second.
     pub retry: Option<Duration>,
-    /// How many subscriptions may be open at once.
+    /// How many subscriptions may be open at once, whether they have a stream of their own or share one. Default
+    /// 20,000.
     pub streams_max: usize,
-    /// How many subscriptions one stream may carry, where it carries several.
+    /// How many subscriptions one stream may carry, where it carries several. Default 100.
     pub live_subscriptions_max: usize,
 }
 
@@ -54,11 +73,13 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             base_path: "/".into(),
+            path_separator: '.',
             batching: true,
             method_override: false,
             batch_calls_max: 100,
             body_bytes_max: 1024 * 1024,
             body_time_max: Duration::from_secs(30),
+            forms: FormOptions::default(),
             sse: SseOptions::default(),
             lines: LinesOptions::default(),
             format_error: Arc::new(|failure: &Failure<'_>| failure.shape()),
@@ -75,6 +96,7 @@ impl Default for LinesOptions {
 impl Default for SseOptions {
     fn default() -> Self {
         Self {
+            enabled: true,
             ping_interval: Some(Duration::from_secs(15)),
             duration_max: None,
             reconnect_after_inactivity: Some(Duration::from_secs(45)),
@@ -88,12 +110,17 @@ impl Default for SseOptions {
 /// Settings that contradict each other.
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub enum OptionsError {
+    /// `ping_interval` is above `reconnect_after_inactivity`.
     #[error(
         "the ping interval exceeds the silence after which clients reconnect, so idle streams would never last"
     )]
     PingTooRare,
+    /// `ping_interval` is zero.
     #[error("a ping interval of zero would send without pause")]
     PingWithoutPause,
+    /// `path_separator` is none of `.`, `_`, `~` and `-`.
+    #[error("{0:?} cannot separate the names in a path, only one of . _ ~ - can")]
+    PathSeparator(char),
 }
 
 /// Procedures with their settings, ready to serve. Cheap to clone.
@@ -118,6 +145,9 @@ pub(super) struct Shared {
 }
 
 impl<TCtx> Service<TCtx> {
+    /// Puts procedures and settings together. Once `shutdown` is cancelled, open streams end without `return`, so that
+    /// their clients reconnect elsewhere, and no others are opened.
+    ///
     /// # Errors
     /// If the settings contradict each other.
     pub fn new(
@@ -125,6 +155,10 @@ impl<TCtx> Service<TCtx> {
         options: Options,
         shutdown: CancellationToken,
     ) -> Result<Self, OptionsError> {
+        // What clients can be set to; anything else would take the meaning of another character of an address away.
+        if !matches!(options.path_separator, '.' | '_' | '~' | '-') {
+            return Err(OptionsError::PathSeparator(options.path_separator));
+        }
         let SseOptions { ping_interval, reconnect_after_inactivity, .. } = options.sse;
         if ping_interval.is_some_and(|interval| interval.is_zero()) {
             return Err(OptionsError::PingWithoutPause);

@@ -85,6 +85,11 @@ pub(super) fn turned_away(options: &SseOptions, formatting: Formatting<'_>, path
     respond_with_failure(options, Some(TURNED_AWAY_RETRY), &shape, None)
 }
 
+/// In tRPC's words, and with its code, which ends the subscription at the client.
+pub(super) fn disabled() -> CallError {
+    CallError::new(ErrorCode::MethodNotSupported, "Missing experimental flag \"sseSubscriptions\"")
+}
+
 /// There are as many streams as there may be, or the server is about to end.
 pub(super) fn no_place() -> CallError {
     CallError::new(ErrorCode::ServiceUnavailable, "This server takes no more subscriptions now")

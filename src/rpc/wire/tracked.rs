@@ -24,6 +24,7 @@ impl EventId {
         fits.then(|| Self(text.into()))
     }
 
+    /// The id as it is sent.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -32,7 +33,9 @@ impl EventId {
 /// An item of a subscription with the id by which a client resumes after it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tracked<T> {
+    /// By which a client resumes after the item.
     pub id: EventId,
+    /// The item.
     pub value: T,
 }
 

@@ -3,7 +3,7 @@
 use futures::stream;
 use rspc_procedure::{Procedure, ProcedureStream};
 use serde_json::{Value, json};
-use slipway::rpc::wire::{CallError, Entry, ErrorCode, EventId, Input, Kind, Output, Tracked, Yields};
+use slipway::rpc::wire::{CallError, Entry, ErrorCode, EventId, Input, Kind, Output, Sent, Tracked, Yields};
 use std::time::Duration;
 
 use super::server::{Ctx, Declared};
@@ -58,9 +58,28 @@ fn mutations(declared: Declared) -> Declared {
         .plain(Kind::Mutation, "voidMutation", |_| async { Ok(Output::nothing()) })
         .with_input(Kind::Mutation, "echoMutation", |input| async { echo(input) })
         .with_input(Kind::Mutation, "failMutation", |input| async { Err(requested_error(input)) })
-        // Uploads are not taken, so what these answer to JSON does not matter; that they exist does.
-        .with_input(Kind::Mutation, "upload", |input| async { input.read().and_then(|_| Err(invalid())) })
-        .with_input(Kind::Mutation, "uploadBin", |input| async { input.read().and_then(|_| Err(invalid())) })
+        .with_input(Kind::Mutation, "upload", |input| async {
+            let Sent::Form(mut form) = input.sent()? else { return Err(invalid()) };
+            let (mut name, mut file_name, mut size) = (None, None, None);
+            while let Some(field) = form.next().await? {
+                match field.name() {
+                    Some("name") => name = Some(field.text().await?),
+                    Some("file") => {
+                        file_name = field.file_name().map(str::to_owned);
+                        size = Some(field.whole().await?.len());
+                    }
+                    _ => {}
+                }
+            }
+            Output::json(&json!({ "name": name, "fileName": file_name, "size": size }))
+        })
+        .with_input(Kind::Mutation, "uploadBin", |input| async {
+            let (mut bytes, mut size) = (input.bytes()?, 0);
+            while let Some(piece) = bytes.chunk().await? {
+                size += piece.len();
+            }
+            Output::json(&json!({ "size": size }))
+        })
 }
 
 fn subscriptions(declared: Declared) -> Declared {
@@ -131,7 +150,11 @@ fn item(n: u64, value: Value) -> Item {
 
 /// The input as a value, `Null` if it is absent.
 fn parse(input: Input) -> Result<Value, CallError> {
-    Ok(input.read()?.map_or(Value::Null, |raw| serde_json::from_str(raw.get()).unwrap()))
+    match input.sent()? {
+        Sent::Nothing => Ok(Value::Null),
+        Sent::Json(raw) => Ok(serde_json::from_str(raw.get()).unwrap()),
+        Sent::Form(_) | Sent::Bytes(_) => Err(invalid()),
+    }
 }
 
 fn echo(input: Input) -> Item {
