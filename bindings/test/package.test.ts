@@ -27,7 +27,9 @@ beforeAll(() => {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'ignore'],
   });
-  const [{ filename, files: inside }] = JSON.parse(packed) as [{ filename: string; files: { path: string }[] }];
+  const [{ filename, files: inside }] = JSON.parse(packed) as [
+    { filename: string; files: { path: string }[] },
+  ];
   files = inside.map(({ path }) => path).sort();
   execFileSync('tar', ['-xzf', join(project, filename), '-C', installed, '--strip-components=1']);
   for (const peer of ['@trpc/client', '@trpc/server']) {
@@ -46,7 +48,9 @@ test('holds its sources, its licence and its readme, and nothing else', () => {
 });
 
 test('says its own version', () => {
-  const { version } = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8')) as { version: string };
+  const { version } = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8')) as {
+    version: string;
+  };
   expect(VERSION).toBe(version);
 });
 
@@ -94,8 +98,11 @@ describe('type-checks in a strict project, its own files and those of tRPC inclu
       module,
       moduleResolution,
       types: [],
-      // tRPC's own declarations name what is disposable, which a project without Node's types takes from here.
-      lib: ['es2023', 'dom', 'dom.iterable', 'dom.asynciterable', 'esnext.disposable'].map((name) => `lib.${name}.d.ts`),
+      // tRPC's own declarations name what is disposable, which a project without Node's types takes from
+      // here.
+      lib: ['es2023', 'dom', 'dom.iterable', 'dom.asynciterable', 'esnext.disposable'].map(
+        (name) => `lib.${name}.d.ts`,
+      ),
       strict: true,
       skipLibCheck: false,
       // The compiler's own libraries are no part of the question, and take most of the time.
@@ -125,7 +132,10 @@ test('runs in a Node without an EventSource', () => {
       onConnectionStateChange: ({ error }) => { if (error) { console.log('came back'); process.exit(); } },
     });
   `;
-  const said = execFileSync(process.execPath, ['--input-type=module', '-e', script], { cwd: project, encoding: 'utf8' });
+  const said = execFileSync(process.execPath, ['--input-type=module', '-e', script], {
+    cwd: project,
+    encoding: 'utf8',
+  });
   expect(said).toBe('came back\n');
 });
 
@@ -142,7 +152,10 @@ describe('bundled', () => {
         write: false,
         modulePreload: false,
         assetsInlineLimit: 0,
-        rolldownOptions: { input: entry, output: { entryFileNames: 'entry.js', assetFileNames: '[name].[ext]' } },
+        rolldownOptions: {
+          input: entry,
+          output: { entryFileNames: 'entry.js', assetFileNames: '[name].[ext]' },
+        },
       },
     })) as Rollup.RollupOutput;
     return new Map(

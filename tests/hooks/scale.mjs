@@ -1,5 +1,5 @@
-// How long TypeScript takes for many procedures: `npm run scale --workspace tests/hooks`. It reports and judges
-// nothing, since machines differ; what to look at is how the numbers grow with the procedures.
+// How long TypeScript takes for many procedures: `npm run scale --workspace tests/hooks`. It reports and
+// judges nothing, since machines differ; what to look at is how the numbers grow with the procedures.
 
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -21,19 +21,31 @@ const leaf = (index) => `
     /**
      * Does number ${index}.
      */
-    p${index}: { kind: '${['query', 'mutation', 'subscription'][index % 3]}'; input: In${index}; output: Out${index}; error: ApiError };`;
+    p${index}: {
+      kind: '${['query', 'mutation', 'subscription'][index % 3]}'; input: In${index}; output: Out${index}; error: ApiError
+    };`;
 
 function procedures(count) {
   const indexes = Array.from({ length: count }, (_, index) => index);
   const types = indexes.map(
     (index) => `
 export type In${index} = { id: string; limit?: number | null; filter${index}?: string | null };
-export type Out${index} = { id: string; items: { name: string; value: number | null; tags: string[] }[]; at${index}: string };`,
+export type Out${index} = {
+  id: string; items: { name: string; value: number | null; tags: string[] }[]; at${index}: string
+};`,
   );
   const routers = indexes
     .filter((index) => index % PER_ROUTER === 0)
-    .map((first) => `  r${first}: {${indexes.slice(first, first + PER_ROUTER).map(leaf).join('')}\n  };`);
-  return `export type ApiError = { message: string; code: number; data: { code: string; httpStatus: number; field?: string } };
+    .map(
+      (first) =>
+        `  r${first}: {${indexes
+          .slice(first, first + PER_ROUTER)
+          .map(leaf)
+          .join('')}\n  };`,
+    );
+  return `export type ApiError = {
+  message: string; code: number; data: { code: string; httpStatus: number; field?: string }
+};
 ${types.join('')}
 export interface Procedures {
 ${routers.join('\n')}
@@ -68,17 +80,28 @@ try {
     writeFileSync(join(project, 'program.ts'), program(count));
     for (const [version, [command, ...args]] of Object.entries(compilers)) {
       const flags = ['--noEmit', '--strict', '--skipLibCheck', '--extendedDiagnostics'];
-      const settings = ['--target', 'es2022', '--module', 'nodenext', '--lib', 'es2023,dom,esnext.disposable'];
+      const settings = [
+        '--target',
+        'es2022',
+        '--module',
+        'nodenext',
+        '--lib',
+        'es2023,dom,esnext.disposable',
+      ];
       try {
         const said = execFileSync(command, [...args, ...flags, ...settings, join(project, 'program.ts')], {
           encoding: 'utf8',
           cwd: folder,
           stdio: ['ignore', 'pipe', 'pipe'],
         });
-        const found = NUMBERS.map((name) => new RegExp(`^${name}:\\s+(\\S+)`, 'm').exec(said)?.slice(0, 1) ?? name);
+        const found = NUMBERS.map(
+          (name) => new RegExp(`^${name}:\\s+(\\S+)`, 'm').exec(said)?.slice(0, 1) ?? name,
+        );
         console.log(`${count} procedures, TypeScript ${version}\n  ${found.join('\n  ')}`);
       } catch (cause) {
-        console.log(`${count} procedures, TypeScript ${version}: ${cause.stdout || cause.stderr || cause.message}`);
+        console.log(
+          `${count} procedures, TypeScript ${version}: ${cause.stdout || cause.stderr || cause.message}`,
+        );
       }
     }
   }

@@ -11,7 +11,7 @@ import {
   type HTTPBatchLinkOptions,
   type TRPCLink,
 } from '@trpc/client';
-import type { AppRouter, Pipeline } from '@slipway/client';
+import { liveLink, type AppRouter, type ClientRouter, type Pipeline } from '@slipway/client';
 import { EventSource } from 'eventsource';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
@@ -19,6 +19,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 
 import { failure, gapsIn, printed, type Line } from './harness/client.js';
 import { script } from './harness/definition.js';
 import { Installation } from './harness/installation.js';
+import { CuttingProxy } from './harness/proxy.js';
 import { runToEnd, unique } from './harness/runs.js';
 
 let slipway: Installation;
@@ -90,7 +91,8 @@ describe('httpLink', () => {
 });
 
 describe.each(['GET', 'POST'] as const)('httpBatchLink by %s', (method) => {
-  const trpc = () => through(httpBatchLink({ ...http(), ...(method === 'POST' ? { methodOverride: 'POST' } : {}) }));
+  const trpc = () =>
+    through(httpBatchLink({ ...http(), ...(method === 'POST' ? { methodOverride: 'POST' } : {}) }));
 
   test('sends the calls of one moment together, and each gets its own answer', async () => {
     const client = trpc();
@@ -110,7 +112,9 @@ describe.each(['GET', 'POST'] as const)('httpBatchLink by %s', (method) => {
   test('has the status of all calls where they agree', async () => {
     const client = trpc();
     const codes = await Promise.all(
-      ['one', 'two'].map(async (pipelineId) => (await failure(client.pipelines.get.query({ pipelineId }))).code),
+      ['one', 'two'].map(
+        async (pipelineId) => (await failure(client.pipelines.get.query({ pipelineId }))).code,
+      ),
     );
     expect(codes).toEqual(['NOT_FOUND', 'NOT_FOUND']);
     expect(seen.map(({ status }) => status)).toEqual([404]);
@@ -143,26 +147,29 @@ describe('httpBatchStreamLink', () => {
   });
 
   // A lock that is held as long as the test wants stands for a call that takes long.
-  test.runIf(inject('database') === 'postgres')('gives nineteen results while one of twenty waits', async () => {
-    const other = new pg.Client({ connectionString: slipway.environment('s')['DATABASE_URL'] });
-    await other.connect();
-    try {
-      await other.query('BEGIN; LOCK TABLE tokens IN ACCESS EXCLUSIVE MODE');
-      const trpc = through(httpBatchStreamLink(http()));
-      let isHeld = true;
-      const waiting = trpc.tokens.list.query({}).then((page) => ({ page, wasHeld: isHeld }));
-      const others = Array.from({ length: 19 }, () => trpc.pipelines.get.query({ pipelineId: 'linked' }));
-      const early = await Promise.all(others);
-      expect(early.map(({ id }) => id)).toEqual(Array.from({ length: 19 }, () => pipeline.id));
-      isHeld = false;
-      await other.query('ROLLBACK');
-      expect((await waiting).wasHeld).toBe(false);
-      // One request carried them all.
-      expect(seen).toHaveLength(1);
-    } finally {
-      await other.end();
-    }
-  });
+  test.runIf(inject('database') === 'postgres')(
+    'gives nineteen results while one of twenty waits',
+    async () => {
+      const other = new pg.Client({ connectionString: slipway.environment('s')['DATABASE_URL'] });
+      await other.connect();
+      try {
+        await other.query('BEGIN; LOCK TABLE tokens IN ACCESS EXCLUSIVE MODE');
+        const trpc = through(httpBatchStreamLink(http()));
+        let isHeld = true;
+        const waiting = trpc.tokens.list.query({}).then((page) => ({ page, wasHeld: isHeld }));
+        const others = Array.from({ length: 19 }, () => trpc.pipelines.get.query({ pipelineId: 'linked' }));
+        const early = await Promise.all(others);
+        expect(early.map(({ id }) => id)).toEqual(Array.from({ length: 19 }, () => pipeline.id));
+        isHeld = false;
+        await other.query('ROLLBACK');
+        expect((await waiting).wasHeld).toBe(false);
+        // One request carried them all.
+        expect(seen).toHaveLength(1);
+      } finally {
+        await other.end();
+      }
+    },
+  );
 });
 
 test('retryLink tries a query again that nobody answered', async () => {
@@ -192,7 +199,8 @@ describe('httpSubscriptionLink, beside others by splitLink', () => {
           url,
           EventSource,
           eventSourceOptions: {
-            fetch: (input, init) => open(input, { ...init, headers: { ...init.headers, ...headers } } as RequestInit),
+            fetch: (input, init) =>
+              open(input, { ...init, headers: { ...init.headers, ...headers } } as RequestInit),
           },
           ...(connectionParams ? { connectionParams } : {}),
         }),
@@ -218,7 +226,9 @@ describe('httpSubscriptionLink, beside others by splitLink', () => {
       ids.push(new Headers(init?.headers).get('last-event-id'));
       const response = await fetch(input, init);
       // The first answer breaks off amid an event.
-      return ids.length === 1 ? new Response(response.body?.pipeThrough(cutAfter(4000)) ?? null, response) : response;
+      return ids.length === 1
+        ? new Response(response.body?.pipeThrough(cutAfter(4000)) ?? null, response)
+        : response;
     };
     const received = await follow(client(cutting as typeof fetch), run.id);
     expect(gapsIn(received)).toEqual([]);
@@ -235,6 +245,34 @@ describe('httpSubscriptionLink, beside others by splitLink', () => {
     expect(await follow(trpc, run.id)).toHaveLength(lines.length);
     expect((await trpc.pipelines.get.query({ pipelineId: 'linked' })).id).toBe(pipeline.id);
   });
+});
+
+test('liveLink gives each of six logs every line once, over one stream that is cut again and again', async () => {
+  const runs = await Promise.all(
+    Array.from({ length: 3 }, () => runToEnd(slipway.client, script('seq 1 20000'))),
+  );
+  const proxy = await CuttingProxy.start(slipway.port, 300);
+  try {
+    const trpc = createTRPCClient<ClientRouter>({
+      links: [liveLink({ url: proxy.url, token: slipway.adminToken })],
+    });
+    const follow = (runId: string) =>
+      new Promise<Line[]>((resolve, reject) => {
+        const lines: Line[] = [];
+        trpc.pipelines.streamLogs.subscribe(
+          { runId },
+          { onData: (line) => void lines.push(line), onComplete: () => resolve(lines), onError: reject },
+        );
+      });
+    const logs = await Promise.all([...runs, ...runs].map(async ({ run, lines }) => [await follow(run.id), lines]));
+    for (const [received = [], lines = []] of logs) {
+      expect(gapsIn(received)).toEqual([]);
+      expect(received).toHaveLength(lines.length);
+    }
+    expect(proxy.cuts).toBeGreaterThan(0);
+  } finally {
+    await proxy.stop();
+  }
 });
 
 /** Lets so many bytes pass, and ends. */

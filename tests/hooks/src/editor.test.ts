@@ -63,8 +63,12 @@ test('the hover of a procedure shows its documentation', () => {
   const documentation = ts.displayPartsToString(shown?.documentation);
   expect(documentation).not.toBe('');
   // The words that stand above it in the generated file, and with them its role and its path.
-  const comment = /\/\*\*((?:(?!\/\*\*)[\s\S])*?)\*\/\s*trigger: \{/.exec(readFileSync(procedures, 'utf8'))?.[1] ?? '';
-  const [first = ''] = comment.split('\n').map((line) => line.replace(/^\s*\* ?/, '')).filter((line) => line !== '');
+  const comment =
+    /\/\*\*((?:(?!\/\*\*)[\s\S])*?)\*\/\s*trigger: \{/.exec(readFileSync(procedures, 'utf8'))?.[1] ?? '';
+  const [first = ''] = comment
+    .split('\n')
+    .map((line) => line.replace(/^\s*\* ?/, ''))
+    .filter((line) => line !== '');
   expect(first).not.toBe('');
   expect(documentation).toContain(first);
   expect(documentation).toContain('Role:');
@@ -79,7 +83,9 @@ test('the definition of a procedure is its line in procedures.ts', () => {
 });
 
 test('the definition of an input field is its line in procedures.ts', () => {
-  const { service, at, generated } = edit(CALL.replace('tri|gger', 'trigger').replace('pipelineId:', 'pipe|lineId:'));
+  const { service, at, generated } = edit(
+    CALL.replace('tri|gger', 'trigger').replace('pipelineId:', 'pipe|lineId:'),
+  );
   const [found] = service.getDefinitionAtPosition(file, at) ?? [];
   expect(found?.fileName).toBe(procedures);
   expect(generated.split('\n')[lineOf(generated, found?.textSpan.start ?? 0) - 1]).toContain('pipelineId');
@@ -87,12 +93,19 @@ test('the definition of an input field is its line in procedures.ts', () => {
 
 test('a procedure that is deprecated is struck through where it is used', () => {
   const plain = readFileSync(procedures, 'utf8');
-  const generated = plain.replace(/(\n +)(trigger: \{ kind: 'mutation')/, '$1/** @deprecated Use another. */$1$2');
+  const generated = plain.replace(
+    /(\n +)(trigger: \{ kind: 'mutation')/,
+    '$1/** @deprecated Use another. */$1$2',
+  );
   expect(generated).not.toBe(plain);
   const { service, at } = edit(CALL, generated);
   const tags = service.getQuickInfoAtPosition(file, at)?.tags ?? [];
-  expect(tags.map(({ name, text }) => [name, ts.displayPartsToString(text)])).toEqual([['deprecated', 'Use another.']]);
-  const suggestions = service.getSuggestionDiagnostics(file).filter(({ reportsDeprecated }) => reportsDeprecated);
+  expect(tags.map(({ name, text }) => [name, ts.displayPartsToString(text)])).toEqual([
+    ['deprecated', 'Use another.'],
+  ]);
+  const suggestions = service
+    .getSuggestionDiagnostics(file)
+    .filter(({ reportsDeprecated }) => reportsDeprecated);
   expect(suggestions).toHaveLength(1);
 });
 
