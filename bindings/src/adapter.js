@@ -25,7 +25,11 @@ export function observe(op, open) {
       () => observer.complete(),
     );
     let isOver = false;
-    /** What a subscriber throws ends its own subscription, and no other on the same stream. @param {Notice} notice */
+    /**
+     * What a subscriber throws ends its own subscription, and no other on the same stream.
+     *
+     * @param {Notice} notice
+     */
     const tell = (notice) => {
       try {
         return report(notice);

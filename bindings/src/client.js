@@ -1,7 +1,14 @@
 // The package at run time. Plain JavaScript with its types in `index.d.ts`, so that it runs and type-checks
 // without a build.
 
-import { createTRPCClient, httpBatchLink, httpLink, isTRPCClientError, retryLink, splitLink } from '@trpc/client';
+import {
+  createTRPCClient,
+  httpBatchLink,
+  httpLink,
+  isTRPCClientError,
+  retryLink,
+  splitLink,
+} from '@trpc/client';
 import { observable } from '@trpc/server/observable';
 import { endpoint, requestHeaders } from './connection.js';
 import { isPage, linkOver, liveLink, poolFor } from './page.js';
@@ -46,7 +53,8 @@ export const createClient = (options = {}) => {
 };
 
 /**
- * Once a call is told that the session has ended, whoever ended it, the subscriptions of all tabs are told too.
+ * Once a call is told that the session has ended, whoever ended it, the subscriptions of all tabs are told
+ * too.
  *
  * @param {import('./page.js').Pool} pool
  * @returns {import('@trpc/client').TRPCLink<import('./router.js').ClientRouter>}
@@ -74,7 +82,8 @@ const http = (options) => ({
   headers: () => requestHeaders(options.token),
   // tRPC's own type of the options differs only in what may be undefined.
   /** @type {NonNullable<import('@trpc/client').HTTPBatchLinkOptions<AnyRoot>['fetch']>} */
-  fetch: (input, init) => (options.fetch ?? globalThis.fetch)(input, /** @type {RequestInit | undefined} */ (init)),
+  fetch: (input, init) =>
+    (options.fetch ?? globalThis.fetch)(input, /** @type {RequestInit | undefined} */ (init)),
 });
 
 /** @param {unknown} input */

@@ -3,8 +3,8 @@
 import { Refused, failureOfShape } from './failure.js';
 
 /**
- * What a subscription tells. Items stay text until they reach the page that asked for them: the worker that they
- * pass through has no use for what they say.
+ * What a subscription tells. Items stay text until they reach the page that asked for them: the worker that
+ * they pass through has no use for what they say.
  *
  * @typedef {{ type: 'connecting', failure: import('./failure.js').Failure | null }
  *   | { type: 'started' }
@@ -66,7 +66,10 @@ export function notice({ event, data, id }, cursor) {
     case 'return':
       return { type: 'ended' };
     case 'serialized-error':
-      return { type: 'failed', failure: failureOfShape(parsed(data)) ?? { message: 'the subscription failed' } };
+      return {
+        type: 'failed',
+        failure: failureOfShape(parsed(data)) ?? { message: 'the subscription failed' },
+      };
     default:
       // A later server may send events that this client does not know.
       return undefined;

@@ -3,7 +3,7 @@
 /**
  * @typedef {object} Failure
  * @property {string} message
- * @property {import('./router.js').ErrorShape} [shape] the server's own words, where it was the server that spoke
+ * @property {import('./router.js').ErrorShape} [shape] where the server spoke: its words
  * @property {unknown} [cause] of use where it arose only: it is not posted
  */
 

@@ -126,9 +126,11 @@ export class Hub {
    * @param {string} name
    */
   #watch(tab, name) {
-    this.#locks?.request(name, () => this.#drop(tab)).catch(() => {
-      // Without locks, the tab is known by its answers.
-    });
+    this.#locks
+      ?.request(name, () => this.#drop(tab))
+      .catch(() => {
+        // Without locks, the tab is known by its answers.
+      });
   }
 
   /** @param {Tab} tab */

@@ -1,5 +1,5 @@
-// Many subscriptions over one stream, `POST /trpc-live`. The server keeps no session: when the set changes, a new
-// request with every cursor takes the place of the one before as soon as it is answered.
+// Many subscriptions over one stream, `POST /trpc-live`. The server keeps no session: when the set changes, a
+// new request with every cursor takes the place of the one before as soon as it is answered.
 
 import { endpoint, requestHeaders } from './connection.js';
 import { Cursor, notice, parsed } from './cursor.js';
@@ -187,8 +187,8 @@ export class LiveConnection {
       this.#current = this.#next = undefined;
       return;
     }
-    // One that is on its way is let be, or a set that keeps changing would never be answered: it is looked at again
-    // when it has been.
+    // One that is on its way is let be, or a set that keeps changing would never be answered: it is looked at
+    // again when it has been.
     if (this.#next) return;
     const carrier = this.#current;
     if (carrier && !this.#isStale && !carrier.hasSurplus && isSubset(wanted, carrier.keys)) return;
@@ -229,7 +229,9 @@ export class LiveConnection {
     const failure = failureOf(cause);
     // What another stream goes on carrying has lost nothing.
     const others = [this.#current, this.#next];
-    const victims = [...carrier.keys].filter((key) => !others.some((other) => other?.isAnswered && other.keys.has(key)));
+    const victims = [...carrier.keys].filter(
+      (key) => !others.some((other) => other?.isAnswered && other.keys.has(key)),
+    );
     if (cause instanceof Interrupted) {
       for (const key of victims) this.#entries.get(key)?.connecting(failure);
       if (!this.#next) this.#renewAfterPause(carrier);
@@ -344,7 +346,10 @@ export class LiveConnection {
   }
 }
 
-/** As many connections as it takes for all subscriptions to one server, which is one unless there are very many. */
+/**
+ * As many connections as it takes for all subscriptions to one server, which is one unless there are very
+ * many.
+ */
 export class LivePool {
   #request;
   /** @type {LiveConnection[]} */

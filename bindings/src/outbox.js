@@ -1,5 +1,5 @@
-// What waits to be posted to one tab. A tab that is slow is given larger batches, and one that is far behind is paused:
-// it goes on by its cursors when it has caught up, and the others never wait for it.
+// What waits to be posted to one tab. A tab that is slow is given larger batches, and one that is far behind
+// is paused: it goes on by its cursors when it has caught up, and the others never wait for it.
 
 /** A batch per frame: a page can show no more. */
 const BATCH_MS = 16;
@@ -42,7 +42,8 @@ export class Outbox {
     this.#waiting.push([id, notice]);
     if (notice.type === 'item') this.#characters += notice.text.length;
     this.#schedule();
-    const isBehind = this.#waiting.length >= WAITING_NOTICES_MAX || this.#characters >= WAITING_CHARACTERS_MAX;
+    const isBehind =
+      this.#waiting.length >= WAITING_NOTICES_MAX || this.#characters >= WAITING_CHARACTERS_MAX;
     if (isBehind && !this.isBehind) {
       this.isBehind = true;
       this.#onBehind();

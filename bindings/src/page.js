@@ -6,8 +6,11 @@ import { LivePool } from './live.js';
 import { SharedPool } from './shared.js';
 
 /**
+ * @typedef {import('./live.js').Wanted} Wanted
+ * @typedef {import('./cursor.js').Notice} Notice
+ *
  * @typedef {object} Pool
- * @property {(wanted: import('./live.js').Wanted, emit: (notice: import('./cursor.js').Notice) => void) => { close: () => void }} open
+ * @property {(wanted: Wanted, emit: (notice: Notice) => void) => { close: () => void }} open
  * @property {() => void} wake
  * @property {() => void} recheck
  */
@@ -32,7 +35,8 @@ export const linkOver =
     observe(op, (emit) => pool.open({ path: op.path, input: op.input }, emit));
 
 /**
- * Shared by all tabs where that is possible. A token or a `fetch` is one client's own, so that client's connection is.
+ * Shared by all tabs where that is possible. A token or a `fetch` is one client's own, so that client's
+ * connection is.
  *
  * @param {import('./index.js').ConnectionOptions} options
  * @returns {Pool}

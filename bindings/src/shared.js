@@ -1,5 +1,5 @@
-// The tab's side of the SharedWorker. It knows its subscriptions and how far each has come, so it can begin anew with
-// another worker, or without one, at any time.
+// The tab's side of the SharedWorker. It knows its subscriptions and how far each has come, so it can begin
+// anew with another worker, or without one, at any time.
 
 import { LivePool } from './live.js';
 import { VERSION } from './version.js';
@@ -16,8 +16,13 @@ const SILENT_MS_MAX = 100_000;
  * @typedef {import('./hub.js').FromTab} FromTab
  * @typedef {import('./hub.js').ToTab} ToTab
  *
+ * @typedef {object} Port what is used of a MessagePort
+ * @property {(message: FromTab) => void} postMessage
+ * @property {((event: { data: ToTab }) => void) | null} onmessage
+ * @property {() => void} close
+ *
  * @typedef {object} Worker what is used of a SharedWorker
- * @property {{ postMessage: (message: FromTab) => void, onmessage: ((event: { data: ToTab }) => void) | null, close: () => void }} port
+ * @property {Port} port
  * @property {(() => void) | null} onerror
  *
  * @typedef {object} Subscription
@@ -50,7 +55,7 @@ export class SharedPool {
   /**
    * @param {string} url absolute, with `/trpc`
    * @param {(url: string) => Worker} [makeWorker]
-   * @param {Pick<LockManager, 'request'> | undefined} [locks] not to be had on a plain-HTTP page, unless of localhost
+   * @param {Pick<LockManager, 'request'> | undefined} [locks] a plain-HTTP page has none, unless of localhost
    */
   constructor(url, makeWorker = sharedWorker, locks = undefined) {
     this.#url = url;
@@ -143,8 +148,8 @@ export class SharedPool {
   }
 
   /**
-   * The page holds its lock before it names it: the worker, which waits for it, would otherwise get it first and take
-   * the page for gone.
+   * The page holds its lock before it names it: the worker, which waits for it, would otherwise get it first
+   * and take the page for gone.
    *
    * @param {Worker} worker
    */
@@ -238,7 +243,10 @@ export class SharedPool {
 function sharedWorker(url) {
   return /** @type {Worker} */ (
     /** @type {unknown} */ (
-      new SharedWorker(new URL('./worker.js', import.meta.url), { type: 'module', name: `slipway ${VERSION} ${url}` })
+      new SharedWorker(new URL('./worker.js', import.meta.url), {
+        type: 'module',
+        name: `slipway ${VERSION} ${url}`,
+      })
     )
   );
 }

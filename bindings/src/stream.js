@@ -1,5 +1,5 @@
-// One answer of server-sent events, from its request to its end, and the pauses between one and the next. What the
-// events mean is for `cursor.js` and the two that use it: `subscription.js` and `live.js`.
+// One answer of server-sent events, from its request to its end, and the pauses between one and the next.
+// What the events mean is for `cursor.js` and the two that use it: `subscription.js` and `live.js`.
 
 import { EventParser } from './events.js';
 import { Interrupted, failureOf, refusal } from './failure.js';
@@ -48,8 +48,8 @@ export class EventStream {
   }
 
   /**
-   * Returns if `take` says so or the stream is aborted. Throws `Interrupted` if it was cut, and anything else if it
-   * has failed for good.
+   * Returns if `take` says so or the stream is aborted. Throws `Interrupted` if it was cut, and anything else
+   * if it has failed for good.
    *
    * @param {(signal: AbortSignal) => Promise<Response>} request
    */

@@ -1,4 +1,5 @@
-// The SharedWorker: one for all tabs of a browser that use the same version of this package with the same server.
+// The SharedWorker: one for all tabs of a browser that use the same version of this package with the same
+// server.
 
 import { Hub } from './hub.js';
 

@@ -38,7 +38,10 @@ export function numbers(seed: number): (below: number) => number {
   };
 }
 
-/** Logs of `lines` lines for every run, sent in small pieces in a random order of subscriptions, over a bad network. */
+/**
+ * Logs of `lines` lines for every run, sent in small pieces in a random order of subscriptions, over a bad
+ * network.
+ */
 export function unreliable(lines: number, random: (below: number) => number): Answer {
   return answering((response, wanted) => {
     const fate = random(12);
@@ -78,7 +81,11 @@ export function unreliable(lines: number, random: (below: number) => number): An
       begun.add(log.key);
       if (random(25) === 0) {
         // It passes: this one comes back by itself, and the others go on.
-        const error = { message: 'busy', code: -32603, data: { code: 'SERVICE_UNAVAILABLE', httpStatus: 503 } };
+        const error = {
+          message: 'busy',
+          code: -32603,
+          data: { code: 'SERVICE_UNAVAILABLE', httpStatus: 503 },
+        };
         bytes += `event: serialized-error\ndata: ${JSON.stringify(error)}\n\n`;
         open.splice(open.indexOf(log), 1);
       } else {

@@ -50,7 +50,10 @@ describe('many subscriptions over one stream', () => {
         const [a = '', b = ''] = keys.map(({ key }) => key);
         begin(response);
         response.end(
-          of(a, CONNECTED, line(1)) + of(b, CONNECTED, line(1), line(2)) + of(a, line(2), RETURN) + of(b, RETURN),
+          of(a, CONNECTED, line(1)) +
+            of(b, CONNECTED, line(1), line(2)) +
+            of(a, line(2), RETURN) +
+            of(b, RETURN),
         );
       }),
     );
@@ -66,7 +69,7 @@ describe('many subscriptions over one stream', () => {
     expect(server.seen[0]?.url).toBe('/trpc-live');
   });
 
-  test('a new one: all are asked for anew with their cursors, and the stream before ends when that is answered', async () => {
+  test('a new one has all asked for anew with their cursors, and the stream before ends then', async () => {
     const closed: number[] = [];
     const cursors: unknown[] = [];
     let count = 0;
@@ -87,7 +90,13 @@ describe('many subscriptions over one stream', () => {
     await eventually(() => expect(a.messages).toEqual(linesUpTo(3)));
     await eventually(() => expect(closed).toEqual([0]));
     expect(b.messages).toEqual(['line 2', 'line 3']);
-    expect(cursors).toEqual([[['s1', undefined]], [['s1', '1-2'], ['s2', undefined]]]);
+    expect(cursors).toEqual([
+      [['s1', undefined]],
+      [
+        ['s1', '1-2'],
+        ['s2', undefined],
+      ],
+    ]);
     // Nobody was told of a stream that only made room for another.
     expect(a.states).toEqual(['connecting', 'started', 'pending']);
     a.stop();
@@ -104,7 +113,8 @@ describe('many subscriptions over one stream', () => {
         begin(response);
         for (const { key, input } of keys) {
           if (input.runId === 'wrong') response.write(of(key, failure(-32004, 'NOT_FOUND')));
-          else if (input.runId === 'busy' && count === 1) response.write(of(key, failure(-32603, 'SERVICE_UNAVAILABLE')));
+          else if (input.runId === 'busy' && count === 1)
+            response.write(of(key, failure(-32603, 'SERVICE_UNAVAILABLE')));
           else response.write(of(key, CONNECTED, line(1)));
         }
       }),
@@ -121,7 +131,9 @@ describe('many subscriptions over one stream', () => {
 
   test('a request that is refused fails what is new in it, and the stream before goes on', async () => {
     let first: { write: (text: string) => void } | undefined;
-    const refused = json(413, { error: { message: 'too large', code: -32013, data: { code: 'PAYLOAD_TOO_LARGE', httpStatus: 413 } } });
+    const refused = json(413, {
+      error: { message: 'too large', code: -32013, data: { code: 'PAYLOAD_TOO_LARGE', httpStatus: 413 } },
+    });
     const client = await clientOf((response, request) => {
       void asked(request).then((keys) => {
         if (keys.length > 1) {
@@ -236,7 +248,10 @@ describe('many subscriptions over one stream', () => {
     await eventually(() => expect(cursors.at(-1)).toEqual([['s2', expect.any(String)]]));
     slow.resume();
     await eventually(() => expect(a).toEqual(['1-1', '1-2']));
-    expect(cursors.at(-1)).toEqual([['s1', '1-1'], ['s2', expect.any(String)]]);
+    expect(cursors.at(-1)).toEqual([
+      ['s1', '1-1'],
+      ['s2', expect.any(String)],
+    ]);
     slow.close();
     quick.close();
   });
@@ -251,11 +266,14 @@ describe('over a network that cuts, refuses and repeats, while subscriptions com
     // Others come and go, as fast as the ones that stay are given lines.
     const left: Following[] = [];
     let passing: Following | undefined;
-    const churn = setInterval(() => {
-      passing?.stop();
-      if (passing) left.push(passing);
-      passing = random(3) === 0 ? undefined : follow(client, 'passing');
-    }, 5 + random(20));
+    const churn = setInterval(
+      () => {
+        passing?.stop();
+        if (passing) left.push(passing);
+        passing = random(3) === 0 ? undefined : follow(client, 'passing');
+      },
+      5 + random(20),
+    );
     try {
       await eventually(() => {
         for (const each of kept) expect(each.isComplete || each.error).toBeTruthy();

@@ -1,7 +1,7 @@
 // Tabs and their worker, over real message channels; the worker's side and the tabs' run in this one process.
 
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Notice } from '../src/cursor.js';
 import { Hub, type FromTab, type Port } from '../src/hub.js';
 import { LivePool } from '../src/live.js';
@@ -139,7 +139,10 @@ describe('tabs that share a worker', () => {
     tabs[1]?.recheck();
     await eventually(() => {
       for (const { last } of told) {
-        expect(last).toMatchObject({ type: 'failed', failure: { shape: { data: { code: 'UNAUTHORIZED' } } } });
+        expect(last).toMatchObject({
+          type: 'failed',
+          failure: { shape: { data: { code: 'UNAUTHORIZED' } } },
+        });
       }
     });
   });
@@ -198,6 +201,50 @@ describe('tabs that share a worker', () => {
   });
 });
 
+describe('a tab that says nothing', () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  test('is asked whether it is there, given up in the end, and told so when it comes back', async () => {
+    server = await FakeServer.start();
+    const open = new Set<string>();
+    const pool = {
+      open: ({ path }: { path: string }) => {
+        open.add(path);
+        return { close: () => void open.delete(path), pause: () => {}, resume: () => {} };
+      },
+      wake: () => {},
+      recheck: () => {},
+    };
+    const lonely = new Hub(() => pool);
+    const enter = (path: string, answers: boolean) => {
+      const told: string[] = [];
+      const port: Port = { postMessage: () => {}, onmessage: null, close: () => {} };
+      lonely.connect(port);
+      const say = (data: FromTab) => port.onmessage?.({ data });
+      port.postMessage = ({ type }) => {
+        told.push(type);
+        if (answers && type === 'ping') say({ type: 'pong' });
+      };
+      say({ type: 'hello', url: 'http://127.0.0.1/trpc' });
+      say({ type: 'open', id: 1, path, input: null, lastEventId: '' });
+      return { told, say };
+    };
+    const there = enter('of the one that is there', true);
+    const gone = enter('of the one that is gone', false);
+    await vi.advanceTimersByTimeAsync(10 * 60_000);
+    expect([...open]).toEqual(['of the one that is there']);
+    expect(gone.told.filter((type) => type === 'ping').length).toBeLessThan(10);
+    gone.say({ type: 'wake' });
+    expect(gone.told.at(-1)).toBe('stranger');
+    there.say({ type: 'wake' });
+    expect(there.told).not.toContain('stranger');
+    there.say({ type: 'bye' });
+    expect([...open]).toEqual([]);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});
+
 describe('a tab', () => {
   test('begins anew where it was, when the worker no longer knows it', async () => {
     const streams = new Set();
@@ -230,7 +277,10 @@ describe('a tab', () => {
     [
       'does not load',
       (): Worker => {
-        const worker: Worker = { port: { postMessage: () => {}, onmessage: null, close: () => {} }, onerror: null };
+        const worker: Worker = {
+          port: { postMessage: () => {}, onmessage: null, close: () => {} },
+          onerror: null,
+        };
         setTimeout(() => worker.onerror?.());
         return worker;
       },

@@ -58,7 +58,8 @@ export class Person {
     this.context.on('weberror', (error) => complain(`page error: ${error.error().message}`));
     this.context.on('request', (request) => {
       const url = new URL(request.url());
-      if (url.host !== host && url.protocol !== 'data:') complain(`request to another host: ${request.url()}`);
+      if (url.host !== host && url.protocol !== 'data:')
+        complain(`request to another host: ${request.url()}`);
     });
     await this.context.addInitScript(() => {
       document.addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) => {

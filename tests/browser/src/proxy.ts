@@ -1,7 +1,9 @@
 import { createServer, request as forward, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** Stands between browser and server, and knows which streams are open. It keeps no connection to the server. */
+/**
+ * Stands between browser and server, and knows which streams are open. It keeps no connection to the server.
+ */
 export class CountingProxy {
   /** The paths of the streams that are open, as they were opened. */
   readonly streams: string[] = [];

@@ -85,7 +85,7 @@ const streams = (count: number) =>
   until(`there are ${count} streams (${proxy.streams.join(', ')})`, () => proxy.streams.length === count);
 
 describe(`${TABS} tabs, each with the log and the status of its run`, () => {
-  test('are all live over one connection, another page loads at once, and a restart loses nothing', async () => {
+  test('are live over one connection, another page loads at once, and a restart loses nothing', async () => {
     await signIn();
     const runs = await Promise.all(Array.from({ length: TABS }, gated));
     const pages: [Page, Run][] = [];
@@ -109,7 +109,10 @@ describe(`${TABS} tabs, each with the log and the status of its run`, () => {
     for (const { open } of runs) open();
     for (const [page, run] of pages) {
       await finish(slipway.client, run.id);
-      await page.getByRole('status').getByText(/succeeded|failed/).waitFor();
+      await page
+        .getByRole('status')
+        .getByText(/succeeded|failed/)
+        .waitFor();
       const log = await logOf(run);
       await until('the page shows the whole log', async () => (await shown(page)).length >= log.length);
       expect(await shown(page)).toEqual(log);
@@ -158,7 +161,8 @@ test('a session that ends in one tab is told in all of them', async () => {
   await person.context.clearCookies();
   person.expectComplaint(/401/);
   const away = await person.open('/');
-  for (const page of [away, ...pages]) await page.getByRole('alert').getByText('You are not signed in').waitFor();
+  for (const page of [away, ...pages])
+    await page.getByRole('alert').getByText('You are not signed in').waitFor();
   await streams(0);
   open();
   await finish(slipway.client, run.id);

@@ -1,10 +1,18 @@
-// A page for React and Vue to draw in, without a browser. It is imported before them, since they look for it when they
-// are loaded. `fetch` stays Node's own: a page's would refuse the server of another origin.
+// A page for React and Vue to draw in, without a browser. It is imported before them, since they look for it
+// when they are loaded. `fetch` stays Node's own: a page's would refuse the server of another origin.
 
 import { Window } from 'dom';
 
 const page = new Window({ url: 'http://127.0.0.1/' });
-for (const name of ['document', 'Node', 'Element', 'HTMLElement', 'SVGElement', 'HTMLIFrameElement', 'navigator'] as const) {
+for (const name of [
+  'document',
+  'Node',
+  'Element',
+  'HTMLElement',
+  'SVGElement',
+  'HTMLIFrameElement',
+  'navigator',
+] as const) {
   Object.defineProperty(globalThis, name, { value: page[name], configurable: true });
 }
 Object.defineProperty(globalThis, 'window', { value: page, configurable: true });
@@ -22,7 +30,8 @@ export function find(within: HTMLElement, selector: string, text?: string): HTML
     (element) => text === undefined || element.textContent === text,
   );
   const [only, ...others] = found;
-  if (only === undefined || others.length > 0) throw new Error(`${found.length} of ${selector} ${text ?? ''}: ${within.innerHTML}`);
+  if (only === undefined || others.length > 0)
+    throw new Error(`${found.length} of ${selector} ${text ?? ''}: ${within.innerHTML}`);
   return only;
 }
 

@@ -2,7 +2,14 @@
 
 import { find, stage, texts, type } from './dom.js';
 
-import { QueryClient, QueryClientProvider, useInfiniteQuery, useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import {
+  QueryClient,
+  QueryClientProvider,
+  useInfiniteQuery,
+  useMutation,
+  useQuery,
+  useQueryClient,
+} from '@tanstack/react-query';
 import { createTRPCContext, useSubscription } from '@trpc/tanstack-react-query';
 import { createClient, type ClientRouter, type PipelineId, type RunId } from '@slipway/client';
 import { useState, type ReactNode } from 'react';
@@ -98,7 +105,9 @@ function Creation() {
       </ul>
       <input aria-invalid={field === 'name'} value={name} onChange={(event) => setName(event.target.value)} />
       {field === 'name' && <p role="alert">{create.error?.message}</p>}
-      <button onClick={() => create.mutate({ name, definition: 'steps: [{ name: work, run: "true" }]' })}>Create</button>
+      <button onClick={() => create.mutate({ name, definition: 'steps: [{ name: work, run: "true" }]' })}>
+        Create
+      </button>
     </>
   );
 }
@@ -119,7 +128,9 @@ test('a form shows an error at the field that is wrong, and what it makes is in 
 function Trigger({ pipelineId }: { pipelineId: PipelineId }) {
   const trpc = useTRPC();
   const [runId, setRunId] = useState<RunId>();
-  const trigger = useMutation(trpc.pipelines.trigger.mutationOptions({ onSuccess: (run) => setRunId(run.id) }));
+  const trigger = useMutation(
+    trpc.pipelines.trigger.mutationOptions({ onSuccess: (run) => setRunId(run.id) }),
+  );
   return (
     <>
       <button onClick={() => trigger.mutate({ pipelineId })}>Trigger</button>

@@ -2,7 +2,12 @@
 
 import { useInfiniteQuery, useMutation, useQuery } from '@tanstack/react-query';
 import type { DataTag, QueryClient } from '@tanstack/react-query';
-import { createTRPCClient, httpBatchLink, type TRPCClientError, type TRPCClientErrorLike } from '@trpc/client';
+import {
+  createTRPCClient,
+  httpBatchLink,
+  type TRPCClientError,
+  type TRPCClientErrorLike,
+} from '@trpc/client';
 import type { inferRouterInputs, inferRouterOutputs } from '@trpc/server';
 import { createTRPCContext, createTRPCOptionsProxy, useSubscription } from '@trpc/tanstack-react-query';
 import { expectTypeOf } from 'vitest';

@@ -1,9 +1,16 @@
-// TanStack Vue Query over `createClient` as it is, drawn by Vue, with a real server. There is no package of tRPC's for
-// Vue, and none is needed: a procedure is a function that `queryFn` calls.
+// TanStack Vue Query over `createClient` as it is, drawn by Vue, with a real server. There is no package of
+// tRPC's for Vue, and none is needed: a procedure is a function that `queryFn` calls.
 
 import { find, stage, texts, type } from './dom.js';
 
-import { isClientError, createClient, type Client, type CreatePipelineInput, type Pipeline, type Run } from '@slipway/client';
+import {
+  isClientError,
+  createClient,
+  type Client,
+  type CreatePipelineInput,
+  type Pipeline,
+  type Run,
+} from '@slipway/client';
 import { useInfiniteQuery, useMutation, useQuery, useQueryClient, VueQueryPlugin } from '@tanstack/vue-query';
 import { computed, createApp, defineComponent, h, onUnmounted, ref, type App } from 'vue';
 import { afterAll, afterEach, beforeAll, expect, expectTypeOf, test, vi } from 'vitest';
@@ -36,7 +43,8 @@ function eventually(expectations: () => void): Promise<void> {
   return vi.waitFor(expectations, { timeout: 60_000, interval: 10 });
 }
 
-const listed = (pipelines: Pipeline[] | undefined) => pipelines?.map(({ id, name }) => h('li', { key: id }, name));
+const listed = (pipelines: Pipeline[] | undefined) =>
+  pipelines?.map(({ id, name }) => h('li', { key: id }, name));
 
 const Pages = defineComponent(() => {
   const { data, hasNextPage, fetchNextPage } = useInfiniteQuery({
@@ -63,7 +71,10 @@ test('an infinite query shows three pages of the list, one after the other', asy
 const Creation = defineComponent(() => {
   const queryClient = useQueryClient();
   const name = ref('');
-  const list = useQuery({ queryKey: ['pipelines'], queryFn: () => client.pipelines.list.query({ limit: 100 }) });
+  const list = useQuery({
+    queryKey: ['pipelines'],
+    queryFn: () => client.pipelines.list.query({ limit: 100 }),
+  });
   const create = useMutation({
     mutationFn: (input: CreatePipelineInput) => client.pipelines.create.mutate(input),
     onSuccess: (pipeline) => {
@@ -103,7 +114,10 @@ const Following = defineComponent({
         { runId: run.id },
         { onData: (log) => log.stream === 'stdout' && lines.value.push(log.message) },
       ),
-      client.pipelines.watchRun.subscribe({ runId: run.id }, { onData: (state) => (status.value = state.status) }),
+      client.pipelines.watchRun.subscribe(
+        { runId: run.id },
+        { onData: (state) => (status.value = state.status) },
+      ),
     ];
     onUnmounted(() => subscriptions.forEach((subscription) => subscription.unsubscribe()));
     return () => [h('output', status.value), h('pre', lines.value.join('\n'))];
