@@ -54,12 +54,12 @@ impl Place {
 pub enum Cut {
     /// The server is about to end: the client goes on elsewhere.
     Shutdown,
+    /// The procedure failed.
     Failed(CallError),
 }
 
 /// An open subscription as finished server-sent events, some at a time; none where it says only that it has begun.
-/// Nothing is queued: dropping it drops the
-/// procedure and gives its place back.
+/// Nothing is queued: dropping it drops the procedure and gives its place back.
 pub struct Subscribed {
     stream: Option<ProcedureStream>,
     yields: Yields,
@@ -69,11 +69,14 @@ pub struct Subscribed {
 }
 
 impl<TCtx: Clone + Send + 'static> Service<TCtx> {
+    /// The body of a request with these headers.
     pub fn body(&self, headers: &HeaderMap, body: Body) -> SentBody {
         let options = &self.shared.options;
         SentBody(RequestBody::new(headers, body, options.body_bytes_max, options.body_time_max))
     }
 
+    /// Takes a place for a stream that no procedure is behind.
+    ///
     /// # Errors
     /// `SERVICE_UNAVAILABLE` if there is no place now, or the server is about to end.
     pub fn place(&self) -> Result<Place, CallError> {
