@@ -5,8 +5,8 @@
 const BATCH_MS = 16;
 const BATCH_NOTICES_MAX = 2000;
 /** A tab that has more than this waiting is behind. Each notice is a log line or a state. */
-const WAITING_NOTICES_MAX = 4000;
-const WAITING_CHARACTERS_MAX = 4 * 1024 * 1024;
+const WAITING_NOTICES_MAX = 16_000;
+const WAITING_CHARACTERS_MAX = 8 * 1024 * 1024;
 
 /** @typedef {import('./cursor.js').Notice} Notice */
 
