@@ -140,7 +140,7 @@ impl Server {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let requests = watch::Sender::new(0);
+        let requests = watch::Sender::new(Requests::default());
         let mut open = requests.subscribe();
         let service = Conversation { router: self.router.clone(), connection, requests: Arc::new(requests) };
         let conversation = self.builder.serve_connection(TokioIo::new(stream), service);
@@ -148,7 +148,7 @@ impl Server {
         tokio::select! {
             outcome = conversation.as_mut() => return note(outcome),
             () = self.shutdown.cancelled() => conversation.as_mut().graceful_shutdown(),
-            () = idle(&mut open) => {
+            () = idle(&mut open, HEAD_TIMEOUT) => {
                 conversation.as_mut().graceful_shutdown();
                 // Nothing is under way, so that whoever does not take its leave is cut off.
                 match tokio::time::timeout(PING_TIMEOUT, conversation).await {
@@ -162,25 +162,36 @@ impl Server {
     }
 }
 
-/// Waits until no request was under way for as long as a connection may be idle. HTTP/1.1 has a timeout of its own for
-/// that; this one is for HTTP/2, and for who does not say which of them it speaks.
-async fn idle(requests: &mut watch::Receiver<usize>) {
+/// Waits until no request was begun or under way for as long as `patience`. HTTP/1.1 has a timeout of its
+/// own for that; this one is for HTTP/2, and for who does not say which of them it speaks.
+async fn idle(requests: &mut watch::Receiver<Requests>, patience: Duration) {
     loop {
+        let begun = requests.borrow().begun;
         // The sender lives as long as the conversation, which is what both waits belong to.
-        if tokio::time::timeout(HEAD_TIMEOUT, requests.wait_for(|open| 0 < *open)).await.is_err() {
+        let next = requests.wait_for(|requests| 0 < requests.open);
+        let is_quiet = tokio::time::timeout(patience, next).await.is_err();
+        if is_quiet && requests.borrow().begun == begun {
             return;
         }
-        if requests.wait_for(|open| *open == 0).await.is_err() {
+        if requests.wait_for(|requests| requests.open == 0).await.is_err() {
             return;
         }
     }
+}
+
+/// What a connection has carried.
+#[derive(Debug, Clone, Copy, Default)]
+struct Requests {
+    open: usize,
+    /// A request may come and go between two looks.
+    begun: u64,
 }
 
 /// What answers the requests of one connection.
 struct Conversation {
     router: Router,
     connection: Connection,
-    requests: Arc<watch::Sender<usize>>,
+    requests: Arc<watch::Sender<Requests>>,
 }
 
 impl hyper::service::Service<Request<Incoming>> for Conversation {
@@ -197,18 +208,21 @@ impl hyper::service::Service<Request<Incoming>> for Conversation {
 }
 
 /// Counts a request from its head to the last byte of its answer.
-struct UnderWay(Arc<watch::Sender<usize>>);
+struct UnderWay(Arc<watch::Sender<Requests>>);
 
 impl UnderWay {
-    fn new(requests: &Arc<watch::Sender<usize>>) -> Self {
-        requests.send_modify(|open| *open += 1);
+    fn new(requests: &Arc<watch::Sender<Requests>>) -> Self {
+        requests.send_modify(|requests| {
+            requests.open += 1;
+            requests.begun += 1;
+        });
         Self(Arc::clone(requests))
     }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.0.send_modify(|open| *open -= 1);
+        self.0.send_modify(|requests| requests.open -= 1);
     }
 }
 
@@ -242,5 +256,22 @@ impl http_body::Body for Answering {
 fn note(outcome: Result<(), Box<dyn std::error::Error + Send + Sync>>) {
     if let Err(error) = outcome {
         tracing::debug!(error, "A connection ended");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_is_idle_only_while_nothing_is_under_way() {
+        const PATIENCE: Duration = Duration::from_millis(10);
+        let sender = Arc::new(watch::Sender::new(Requests::default()));
+        let mut open = sender.subscribe();
+        let stream = UnderWay::new(&sender);
+        assert!(tokio::time::timeout(PATIENCE * 10, idle(&mut open, PATIENCE)).await.is_err());
+        drop(stream);
+        idle(&mut open, PATIENCE).await;
+        assert_eq!((open.borrow().open, open.borrow().begun), (0, 1));
     }
 }
