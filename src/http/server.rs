@@ -12,6 +12,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
+use hyper::server::conn::http1;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -124,7 +125,19 @@ fn builder() -> Builder<TokioExecutor> {
 
 impl Server {
     async fn connect(&self, stream: TcpStream, connection: Connection) {
-        let Some(tls) = &self.tls else { return self.converse(stream, connection).await };
+        let Some(tls) = &self.tls else {
+            let version = tokio::select! {
+                version = version(&stream) => version,
+                () = self.shutdown.cancelled() => return,
+            };
+            match version {
+                // Boxed, since what both versions need would otherwise be kept for each connection of the old one.
+                Version::MaybeHttp2 => Box::pin(self.converse(stream, connection)).await,
+                Version::Http1 => self.converse_http1(stream, connection).await,
+                Version::Unknown => {}
+            }
+            return;
+        };
         let accepted = tokio::select! {
             // Boxed, as below: what TLS needs would otherwise be kept for each connection without it too.
             accepted = Box::pin(tls.accept(stream)) => accepted,
@@ -136,13 +149,27 @@ impl Server {
         }
     }
 
+    /// The old version alone, as most connections without TLS speak it: an idle stream of it costs less so.
+    async fn converse_http1(&self, stream: TcpStream, connection: Connection) {
+        let mut builder = http1::Builder::new();
+        builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(BUFFER_BYTES_MAX);
+        let service = Conversation { router: self.router.clone(), connection, requests: None };
+        let mut conversation = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+        tokio::select! {
+            outcome = conversation.as_mut() => return note(outcome.map_err(Into::into)),
+            () = self.shutdown.cancelled() => conversation.as_mut().graceful_shutdown(),
+        }
+        note(conversation.await.map_err(Into::into));
+    }
+
     async fn converse<S>(&self, stream: S, connection: Connection)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let requests = watch::Sender::new(Requests::default());
         let mut open = requests.subscribe();
-        let service = Conversation { router: self.router.clone(), connection, requests: Arc::new(requests) };
+        let service =
+            Conversation { router: self.router.clone(), connection, requests: Some(Arc::new(requests)) };
         let conversation = self.builder.serve_connection(TokioIo::new(stream), service);
         let mut conversation = std::pin::pin!(conversation);
         tokio::select! {
@@ -159,6 +186,25 @@ impl Server {
             }
         }
         note(conversation.await);
+    }
+}
+
+/// What the first bytes of a connection tell.
+enum Version {
+    Http1,
+    MaybeHttp2,
+    /// Nothing came, or not in time.
+    Unknown,
+}
+
+/// Looks at the first bytes without taking them.
+async fn version(stream: &TcpStream) -> Version {
+    const BEGINNING: &[u8] = b"PRI ";
+    let mut first = [0; BEGINNING.len()];
+    match tokio::time::timeout(HEAD_TIMEOUT, stream.peek(&mut first)).await {
+        Ok(Ok(bytes)) if 0 < bytes && !BEGINNING.starts_with(&first[..bytes]) => Version::Http1,
+        Ok(Ok(bytes)) if 0 < bytes => Version::MaybeHttp2,
+        _ => Version::Unknown,
     }
 }
 
@@ -191,7 +237,8 @@ struct Requests {
 struct Conversation {
     router: Router,
     connection: Connection,
-    requests: Arc<watch::Sender<Requests>>,
+    /// None where nobody asks how many there are.
+    requests: Option<Arc<watch::Sender<Requests>>>,
 }
 
 impl hyper::service::Service<Request<Incoming>> for Conversation {
@@ -201,7 +248,7 @@ impl hyper::service::Service<Request<Incoming>> for Conversation {
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         request.extensions_mut().insert(self.connection);
-        let under_way = UnderWay::new(&self.requests);
+        let under_way = self.requests.as_ref().map(UnderWay::new);
         let answer = self.router.clone().oneshot(request.map(Body::new));
         Box::pin(async move { Ok(answer.await?.map(|body| Answering { body, _under_way: under_way })) })
     }
@@ -229,7 +276,7 @@ impl Drop for UnderWay {
 /// The body of an answer that is being sent.
 struct Answering {
     body: Body,
-    _under_way: UnderWay,
+    _under_way: Option<UnderWay>,
 }
 
 impl http_body::Body for Answering {
