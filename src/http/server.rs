@@ -12,6 +12,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
+use hyper::server::conn::http1;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -124,7 +125,19 @@ fn builder() -> Builder<TokioExecutor> {
 
 impl Server {
     async fn connect(&self, stream: TcpStream, connection: Connection) {
-        let Some(tls) = &self.tls else { return self.converse(stream, connection).await };
+        let Some(tls) = &self.tls else {
+            let version = tokio::select! {
+                version = version(&stream) => version,
+                () = self.shutdown.cancelled() => return,
+            };
+            match version {
+                // Boxed, since what both versions need would otherwise be kept for each connection of the old one.
+                Version::MaybeHttp2 => Box::pin(self.converse(stream, connection)).await,
+                Version::Http1 => self.converse_http1(stream, connection).await,
+                Version::Unknown => {}
+            }
+            return;
+        };
         let accepted = tokio::select! {
             // Boxed, as below: what TLS needs would otherwise be kept for each connection without it too.
             accepted = Box::pin(tls.accept(stream)) => accepted,
@@ -136,19 +149,33 @@ impl Server {
         }
     }
 
+    /// The old version alone, as most connections without TLS speak it: an idle stream of it costs less so.
+    async fn converse_http1(&self, stream: TcpStream, connection: Connection) {
+        let mut builder = http1::Builder::new();
+        builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(BUFFER_BYTES_MAX);
+        let service = Conversation { router: self.router.clone(), connection, requests: None };
+        let mut conversation = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+        tokio::select! {
+            outcome = conversation.as_mut() => return note(outcome.map_err(Into::into)),
+            () = self.shutdown.cancelled() => conversation.as_mut().graceful_shutdown(),
+        }
+        note(conversation.await.map_err(Into::into));
+    }
+
     async fn converse<S>(&self, stream: S, connection: Connection)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let requests = watch::Sender::new(0);
+        let requests = watch::Sender::new(Requests::default());
         let mut open = requests.subscribe();
-        let service = Conversation { router: self.router.clone(), connection, requests: Arc::new(requests) };
+        let service =
+            Conversation { router: self.router.clone(), connection, requests: Some(Arc::new(requests)) };
         let conversation = self.builder.serve_connection(TokioIo::new(stream), service);
         let mut conversation = std::pin::pin!(conversation);
         tokio::select! {
             outcome = conversation.as_mut() => return note(outcome),
             () = self.shutdown.cancelled() => conversation.as_mut().graceful_shutdown(),
-            () = idle(&mut open) => {
+            () = idle(&mut open, HEAD_TIMEOUT) => {
                 conversation.as_mut().graceful_shutdown();
                 // Nothing is under way, so that whoever does not take its leave is cut off.
                 match tokio::time::timeout(PING_TIMEOUT, conversation).await {
@@ -162,25 +189,56 @@ impl Server {
     }
 }
 
-/// Waits until no request was under way for as long as a connection may be idle. HTTP/1.1 has a timeout of its own for
-/// that; this one is for HTTP/2, and for who does not say which of them it speaks.
-async fn idle(requests: &mut watch::Receiver<usize>) {
+/// What the first bytes of a connection tell.
+enum Version {
+    Http1,
+    MaybeHttp2,
+    /// Nothing came, or not in time.
+    Unknown,
+}
+
+/// Looks at the first bytes without taking them.
+async fn version(stream: &TcpStream) -> Version {
+    const BEGINNING: &[u8] = b"PRI ";
+    let mut first = [0; BEGINNING.len()];
+    match tokio::time::timeout(HEAD_TIMEOUT, stream.peek(&mut first)).await {
+        Ok(Ok(bytes)) if 0 < bytes && !BEGINNING.starts_with(&first[..bytes]) => Version::Http1,
+        Ok(Ok(bytes)) if 0 < bytes => Version::MaybeHttp2,
+        _ => Version::Unknown,
+    }
+}
+
+/// Waits until no request was begun or under way for as long as `patience`. HTTP/1.1 has a timeout of its
+/// own for that; this one is for HTTP/2, and for who does not say which of them it speaks.
+async fn idle(requests: &mut watch::Receiver<Requests>, patience: Duration) {
     loop {
+        let begun = requests.borrow().begun;
         // The sender lives as long as the conversation, which is what both waits belong to.
-        if tokio::time::timeout(HEAD_TIMEOUT, requests.wait_for(|open| 0 < *open)).await.is_err() {
+        let next = requests.wait_for(|requests| 0 < requests.open);
+        let is_quiet = tokio::time::timeout(patience, next).await.is_err();
+        if is_quiet && requests.borrow().begun == begun {
             return;
         }
-        if requests.wait_for(|open| *open == 0).await.is_err() {
+        if requests.wait_for(|requests| requests.open == 0).await.is_err() {
             return;
         }
     }
+}
+
+/// What a connection has carried.
+#[derive(Debug, Clone, Copy, Default)]
+struct Requests {
+    open: usize,
+    /// A request may come and go between two looks.
+    begun: u64,
 }
 
 /// What answers the requests of one connection.
 struct Conversation {
     router: Router,
     connection: Connection,
-    requests: Arc<watch::Sender<usize>>,
+    /// None where nobody asks how many there are.
+    requests: Option<Arc<watch::Sender<Requests>>>,
 }
 
 impl hyper::service::Service<Request<Incoming>> for Conversation {
@@ -190,32 +248,35 @@ impl hyper::service::Service<Request<Incoming>> for Conversation {
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         request.extensions_mut().insert(self.connection);
-        let under_way = UnderWay::new(&self.requests);
+        let under_way = self.requests.as_ref().map(UnderWay::new);
         let answer = self.router.clone().oneshot(request.map(Body::new));
         Box::pin(async move { Ok(answer.await?.map(|body| Answering { body, _under_way: under_way })) })
     }
 }
 
 /// Counts a request from its head to the last byte of its answer.
-struct UnderWay(Arc<watch::Sender<usize>>);
+struct UnderWay(Arc<watch::Sender<Requests>>);
 
 impl UnderWay {
-    fn new(requests: &Arc<watch::Sender<usize>>) -> Self {
-        requests.send_modify(|open| *open += 1);
+    fn new(requests: &Arc<watch::Sender<Requests>>) -> Self {
+        requests.send_modify(|requests| {
+            requests.open += 1;
+            requests.begun += 1;
+        });
         Self(Arc::clone(requests))
     }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.0.send_modify(|open| *open -= 1);
+        self.0.send_modify(|requests| requests.open -= 1);
     }
 }
 
 /// The body of an answer that is being sent.
 struct Answering {
     body: Body,
-    _under_way: UnderWay,
+    _under_way: Option<UnderWay>,
 }
 
 impl http_body::Body for Answering {
@@ -242,5 +303,22 @@ impl http_body::Body for Answering {
 fn note(outcome: Result<(), Box<dyn std::error::Error + Send + Sync>>) {
     if let Err(error) = outcome {
         tracing::debug!(error, "A connection ended");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_is_idle_only_while_nothing_is_under_way() {
+        const PATIENCE: Duration = Duration::from_millis(10);
+        let sender = Arc::new(watch::Sender::new(Requests::default()));
+        let mut open = sender.subscribe();
+        let stream = UnderWay::new(&sender);
+        assert!(tokio::time::timeout(PATIENCE * 10, idle(&mut open, PATIENCE)).await.is_err());
+        drop(stream);
+        idle(&mut open, PATIENCE).await;
+        assert_eq!((open.borrow().open, open.borrow().begun), (0, 1));
     }
 }

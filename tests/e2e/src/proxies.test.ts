@@ -83,6 +83,23 @@ describe.each(KINDS.map((kind) => ({ kind })))('behind $kind', ({ kind }) => {
     for (const stream of streams) expect(printed(await stream.done)).toEqual(['first', 'second']);
   });
 
+  through('so does one of a stream that several subscriptions share', async () => {
+    const { url } = await behind(kind);
+    const gate = join(slipway.files, unique('gate'));
+    const run = await trigger(slipway.client, script(`echo first; ${waitFor(gate)}; echo second`));
+    const input = { runId: run.id };
+    const stream = await Stream.open(`${url}/trpc-live`, slipway.adminToken, [
+      { key: 'log', path: 'pipelines.streamLogs', input },
+      { key: 'state', path: 'pipelines.watchRun', input },
+    ]);
+    await stream.until('"message":"first"');
+    expect(stream.received).not.toContain('"message":"second"');
+    writeFileSync(gate, '');
+    await stream.end();
+    expect(stream.received).toContain('"message":"second"');
+    expect(stream.received.split('event: return\n')).toHaveLength(3);
+  });
+
   through('streams go on behind the line that they have when the proxy is started again', async () => {
     const restarted = await behind(kind);
     const gate = join(slipway.files, unique('gate'));
@@ -139,29 +156,16 @@ describe.each(KINDS.map((kind) => ({ kind })))('behind $kind', ({ kind }) => {
     process.kill(redis.pid, 'SIGSTOP');
     let received = '';
     try {
-      const response = await fetch(
-        `${url}/trpc/auth.streamTicket,tokens.create?batch=1`,
-        {
-          method: 'POST',
-          headers: {
-            authorization: `Bearer ${slipway.adminToken}`,
-            'content-type': 'application/json',
-            'trpc-accept': 'application/jsonl',
-          },
-          body: JSON.stringify({ 0: { path: 'pipelines.watchRun' }, 1: { name: unique('token'), role: 'viewer' } }),
-        },
-      );
-      const reader = (response.body ?? new ReadableStream()).pipeThrough(new TextDecoderStream()).getReader();
-      const more = async () => {
-        const { done, value } = await reader.read();
-        received += value ?? '';
-        return !done;
-      };
+      const calls = { 0: { path: 'pipelines.watchRun' }, 1: { name: unique('token'), role: 'viewer' } };
+      const headers = { 'trpc-accept': 'application/jsonl' };
+      const address = `${url}/trpc/auth.streamTicket,tokens.create?batch=1`;
+      const stream = await Stream.open(address, slipway.adminToken, calls, headers);
       // Those that ask nothing of Redis are answered at once, and what they say is not held back for the other.
-      while (!received.includes('\n[1,0,')) expect(await more(), received).toBe(true);
-      expect(received).not.toContain('\n[0,0,');
+      await stream.until('\n[1,0,');
+      expect(stream.received).not.toContain('\n[0,0,');
       process.kill(redis.pid, 'SIGCONT');
-      while (await more()) continue;
+      await stream.end();
+      received = stream.received;
     } finally {
       process.kill(redis.pid, 'SIGCONT');
     }
@@ -176,18 +180,12 @@ test.skipIf(!isHere)('a quiet stream outlives the timeouts of its proxies by its
   const kinds = KINDS.filter((kind) => kind !== 'caddy' && isThere(kind));
   const listen = async ({ url }: ReverseProxy, runId: string) => {
     const input = encodeURIComponent(JSON.stringify({ runId }));
-    const response = await fetch(`${url}/trpc/pipelines.streamLogs?input=${input}`, {
-      headers: { authorization: `Bearer ${quiet.adminToken}` },
-    });
-    const reader = (response.body ?? new ReadableStream()).pipeThrough(new TextDecoderStream()).getReader();
-    let received = '';
-    const pings = () => received.split('event: ping\n').length - 1;
+    const stream = await Stream.open(`${url}/trpc/pipelines.streamLogs?input=${input}`, quiet.adminToken);
+    const pings = () => stream.received.split('event: ping\n').length - 1;
     while (pings() * PING_MS < (IDLE_SECONDS + 2) * 1000) {
-      const { done, value } = await reader.read();
-      if (done) throw new Error(`the stream was cut after ${pings()} pings`);
-      received += value;
+      if (!(await stream.more())) throw new Error(`the stream was cut after ${pings()} pings`);
     }
-    await reader.cancel();
+    await stream.cancel();
   };
   const proxies: ReverseProxy[] = [];
   try {
@@ -209,6 +207,45 @@ test('pings are more frequent than the packaged proxies are patient', () => {
   // HAProxy's packaged file waits 50 s, nginx 60 s.
   expect(seconds * 2).toBeLessThan(50);
 });
+
+/** The body of an answer as it comes. */
+class Stream {
+  received = '';
+
+  private constructor(private readonly reader: ReadableStreamDefaultReader<string>) {}
+
+  /** Asks by POST where there is something to send. */
+  static async open(url: string, token: string, body?: unknown, headers = {}): Promise<Stream> {
+    const response = await fetch(url, {
+      headers: { ...headers, authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      ...(body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) }),
+    });
+    expect(response.status).toBe(200);
+    const bytes = response.body ?? new ReadableStream<Uint8Array<ArrayBuffer>>();
+    return new Stream(bytes.pipeThrough(new TextDecoderStream()).getReader());
+  }
+
+  /** Whether more has come; otherwise the body has ended. */
+  async more(): Promise<boolean> {
+    const { done, value } = await this.reader.read();
+    this.received += value ?? '';
+    return !done;
+  }
+
+  async until(text: string): Promise<void> {
+    while (!this.received.includes(text)) {
+      if (!(await this.more())) throw new Error(`it ended without ${text}: ${this.received}`);
+    }
+  }
+
+  async end(): Promise<void> {
+    while (await this.more()) continue;
+  }
+
+  async cancel(): Promise<void> {
+    await this.reader.cancel();
+  }
+}
 
 /** How many streams of logs the server has opened, as its log says. */
 function streamsOpened(): number {
