@@ -72,6 +72,9 @@ pub struct Declared {
     pub input_schema: fn(&mut SchemaGenerator) -> Schema,
     /// Of a subscription: of one item.
     pub output_schema: fn(&mut SchemaGenerator) -> Schema,
+    /// Whether the input's schema takes a value, and whether serde does.
+    #[cfg(test)]
+    pub(super) reads: fn() -> Box<dyn Fn(&serde_json::Value) -> (bool, bool)>,
 }
 
 /// All procedures: what serves them, and what is known about them, in the order of declaration.
@@ -241,7 +244,7 @@ impl Api {
     /// # Panics
     ///
     /// If a parameter of the REST path is not a field of the input; a test makes the router.
-    fn declare<I: Type + JsonSchema, O: Type + JsonSchema>(
+    fn declare<I: DeserializeOwned + Type + JsonSchema, O: Type + JsonSchema>(
         &mut self,
         spec: Spec,
         kind: Kind,
@@ -252,6 +255,11 @@ impl Api {
             types: |types| (I::reference(types, &[]).inner, O::reference(types, &[]).inner),
             input_schema: SchemaGenerator::subschema_for::<I>,
             output_schema: SchemaGenerator::subschema_for::<O>,
+            #[cfg(test)]
+            reads: || {
+                let check = InputCheck::of::<I>();
+                Box::new(move |value| check.verdicts::<I>(value))
+            },
         });
         let check = InputCheck::of::<I>();
         for parameter in parameters(spec.rest.path) {

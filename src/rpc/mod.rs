@@ -4,6 +4,8 @@
 //! the declaration: the rspc router, the registry, the input's validation, the TypeScript package.
 
 pub mod bindings;
+#[cfg(test)]
+mod drift;
 mod error;
 mod input;
 mod kit;
