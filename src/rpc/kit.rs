@@ -62,6 +62,10 @@ pub struct Spec {
     pub rest: Rest,
 }
 
+/// Says of a value whether the input's schema takes it, and whether serde does.
+#[cfg(test)]
+pub(super) type Verdicts = Box<dyn Fn(&serde_json::Value) -> (bool, bool)>;
+
 /// A procedure in the registry.
 #[derive(Debug, Clone, Copy)]
 pub struct Declared {
@@ -72,9 +76,8 @@ pub struct Declared {
     pub input_schema: fn(&mut SchemaGenerator) -> Schema,
     /// Of a subscription: of one item.
     pub output_schema: fn(&mut SchemaGenerator) -> Schema,
-    /// Whether the input's schema takes a value, and whether serde does.
     #[cfg(test)]
-    pub(super) reads: fn() -> Box<dyn Fn(&serde_json::Value) -> (bool, bool)>,
+    pub(super) reads: fn() -> Verdicts,
 }
 
 /// All procedures: what serves them, and what is known about them, in the order of declaration.
