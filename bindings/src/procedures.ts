@@ -35,11 +35,22 @@ problems?: InputProblem[];
  */
 requestId?: string }
 
-export type ComponentHealth = { status: HealthStatus;
+/**
+ * How a part of the installation is.
+ */
+export type ComponentHealth = {
+/**
+ * Whether it answers.
+ */
+status: HealthStatus;
 /**
  * What it is: `sqlite`, `postgres`, `redis 7.0.15`, `valkey 9.1.2`.
  */
-kind: string; error: string | null }
+kind: string;
+/**
+ * What is wrong, if it does not answer.
+ */
+error: string | null }
 
 /**
  * A pipeline to be made.
@@ -86,7 +97,11 @@ expiresInDays?: number | null }
 /**
  * An access token that has just been made.
  */
-export type CreatedToken = { token: Token;
+export type CreatedToken = {
+/**
+ * What is kept of it.
+ */
+token: Token;
 /**
  * What programs send: `Authorization: Bearer <value>`.
  */
@@ -101,16 +116,42 @@ export type DeletedPipeline = {
  */
 deleted: boolean }
 
-export type Health = { status: HealthStatus; version: string;
+/**
+ * How the installation is.
+ */
+export type Health = {
+/**
+ * Of the whole: the worst of its parts that matter.
+ */
+status: HealthStatus;
+/**
+ * Of the server.
+ */
+version: string;
 /**
  * Whole seconds since the server started.
  */
-uptimeSeconds: number; database: ComponentHealth; redis: ComponentHealth; queue: QueueHealth;
+uptimeSeconds: number;
+/**
+ * Where runs are kept.
+ */
+database: ComponentHealth;
+/**
+ * Where jobs and live logs are.
+ */
+redis: ComponentHealth;
+/**
+ * What waits and what is being done.
+ */
+queue: QueueHealth;
 /**
  * When a worker last asked the queue for work, and got an answer.
  */
 lastFetchAt: Timestamp | null }
 
+/**
+ * Whether something works.
+ */
 export type HealthStatus = "ok" |
 /**
  * Serves, but something is missing: runs may have to wait.
@@ -217,7 +258,11 @@ step: string | null;
 /**
  * The step's attempt, from 1; 0 for lines about the run.
  */
-attempt: number; stream: LogStream;
+attempt: number;
+/**
+ * Where it comes from.
+ */
+stream: LogStream;
 /**
  * Its text, without the line's end.
  */
@@ -234,7 +279,11 @@ continued?: boolean }
 /**
  * Part of a log.
  */
-export type LogPage = { items: LogLine[];
+export type LogPage = {
+/**
+ * The lines, in order.
+ */
+items: LogLine[];
 /**
  * How many lines the log has at present. Below 2^53.
  */
@@ -256,7 +305,11 @@ export type LogStream = "stdout" | "stderr" |
 /**
  * Part of a list.
  */
-export type Page<T> = { items: T[];
+export type Page<T> = {
+/**
+ * In the order of the list.
+ */
+items: T[];
 /**
  * Give it as `cursor` for what follows; null at the end.
  */
@@ -270,11 +323,19 @@ export type Percent = number
 /**
  * A pipeline, as everywhere it is given.
  */
-export type Pipeline = { id: PipelineId;
+export type Pipeline = {
+/**
+ * Stays the same when the name changes.
+ */
+id: PipelineId;
 /**
  * Unique among the pipelines that are not deleted.
  */
-name: string; description: string | null;
+name: string;
+/**
+ * For people.
+ */
+description: string | null;
 /**
  * What `git clone` takes; without it, steps run in an empty workspace.
  */
@@ -286,7 +347,15 @@ defaultBranch: string | null;
 /**
  * YAML; without it, `.slipway.yml` of the repository is used.
  */
-definition: string | null; createdAt: Timestamp; updatedAt: Timestamp }
+definition: string | null;
+/**
+ * When it was made.
+ */
+createdAt: Timestamp;
+/**
+ * When it was changed last.
+ */
+updatedAt: Timestamp }
 
 /**
  * Identifies a pipeline, for ever.
@@ -317,13 +386,36 @@ column: number;
 /**
  * A path such as `steps[2].timeout`.
  */
-path: string; message: string;
+path: string;
+/**
+ * What is wrong there.
+ */
+message: string;
 /**
  * What would have been right there.
  */
 expected: string }
 
-export type QueueHealth = { waiting: number; active: number; delayed: number; failed: number;
+/**
+ * The queue in numbers.
+ */
+export type QueueHealth = {
+/**
+ * Jobs that no worker has taken yet.
+ */
+waiting: number;
+/**
+ * Jobs that a worker has.
+ */
+active: number;
+/**
+ * Jobs that wait for their time.
+ */
+delayed: number;
+/**
+ * Jobs that failed and are kept to be looked at.
+ */
+failed: number;
 /**
  * Worker processes seen in the last 30 seconds.
  */
@@ -393,11 +485,27 @@ export type Role =
 /**
  * A run, as everywhere it is given.
  */
-export type Run = { id: RunId;
+export type Run = {
+/**
+ * Identifies it everywhere.
+ */
+id: RunId;
 /**
  * Its number in its pipeline, from 1.
  */
-number: number; pipelineId: PipelineId; pipelineName: string; status: RunStatus;
+number: number;
+/**
+ * What it is a run of.
+ */
+pipelineId: PipelineId;
+/**
+ * The name that the pipeline has now, or had last.
+ */
+pipelineName: string;
+/**
+ * Where it stands.
+ */
+status: RunStatus;
 /**
  * Never falls within an attempt, and is 100 only at the end.
  */
@@ -409,11 +517,23 @@ attempt: number;
 /**
  * How many attempts it gets before it counts as failed.
  */
-attemptsMax: number; branch: string | null;
+attemptsMax: number;
+/**
+ * What it was triggered for; null where the pipeline names none either.
+ */
+branch: string | null;
 /**
  * The commit that the branch stood at, once it is known.
  */
-commit: string | null; inputs: Partial<{ [key in string]: string }>; trigger: RunTrigger;
+commit: string | null;
+/**
+ * What it was triggered with; steps see them as `SLIPWAY_INPUT_<NAME>`.
+ */
+inputs: Partial<{ [key in string]: string }>;
+/**
+ * What made it begin.
+ */
+trigger: RunTrigger;
 /**
  * Why it stands where it stands, where that is not plain: what it waits for, who canceled it.
  */
@@ -429,20 +549,52 @@ version: number;
 /**
  * How many lines its log has. Below 2^53.
  */
-lines: number; lastLineAt: Timestamp | null;
+lines: number;
+/**
+ * When its last line came: a step that hangs looks different from a quiet one.
+ */
+lastLineAt: Timestamp | null;
 /**
  * When it is tried again, between two automatic attempts.
  */
-nextAttemptAt: Timestamp | null; createdAt: Timestamp; startedAt: Timestamp | null; finishedAt: Timestamp | null }
+nextAttemptAt: Timestamp | null;
+/**
+ * When it was triggered.
+ */
+createdAt: Timestamp;
+/**
+ * When a worker took it up first.
+ */
+startedAt: Timestamp | null;
+/**
+ * When it ended; null while an attempt may follow by itself.
+ */
+finishedAt: Timestamp | null }
 
 /**
  * A run with its steps.
  */
-export type RunDetails = ({ id: RunId;
+export type RunDetails = ({
+/**
+ * Identifies it everywhere.
+ */
+id: RunId;
 /**
  * Its number in its pipeline, from 1.
  */
-number: number; pipelineId: PipelineId; pipelineName: string; status: RunStatus;
+number: number;
+/**
+ * What it is a run of.
+ */
+pipelineId: PipelineId;
+/**
+ * The name that the pipeline has now, or had last.
+ */
+pipelineName: string;
+/**
+ * Where it stands.
+ */
+status: RunStatus;
 /**
  * Never falls within an attempt, and is 100 only at the end.
  */
@@ -454,11 +606,23 @@ attempt: number;
 /**
  * How many attempts it gets before it counts as failed.
  */
-attemptsMax: number; branch: string | null;
+attemptsMax: number;
+/**
+ * What it was triggered for; null where the pipeline names none either.
+ */
+branch: string | null;
 /**
  * The commit that the branch stood at, once it is known.
  */
-commit: string | null; inputs: Partial<{ [key in string]: string }>; trigger: RunTrigger;
+commit: string | null;
+/**
+ * What it was triggered with; steps see them as `SLIPWAY_INPUT_<NAME>`.
+ */
+inputs: Partial<{ [key in string]: string }>;
+/**
+ * What made it begin.
+ */
+trigger: RunTrigger;
 /**
  * Why it stands where it stands, where that is not plain: what it waits for, who canceled it.
  */
@@ -474,11 +638,31 @@ version: number;
 /**
  * How many lines its log has. Below 2^53.
  */
-lines: number; lastLineAt: Timestamp | null;
+lines: number;
+/**
+ * When its last line came: a step that hangs looks different from a quiet one.
+ */
+lastLineAt: Timestamp | null;
 /**
  * When it is tried again, between two automatic attempts.
  */
-nextAttemptAt: Timestamp | null; createdAt: Timestamp; startedAt: Timestamp | null; finishedAt: Timestamp | null }) & { steps: Step[];
+nextAttemptAt: Timestamp | null;
+/**
+ * When it was triggered.
+ */
+createdAt: Timestamp;
+/**
+ * When a worker took it up first.
+ */
+startedAt: Timestamp | null;
+/**
+ * When it ended; null while an attempt may follow by itself.
+ */
+finishedAt: Timestamp | null }) & {
+/**
+ * The latest attempt of each, in the order of the definition.
+ */
+steps: Step[];
 /**
  * Earlier attempts of its steps, oldest first.
  */
@@ -527,7 +711,27 @@ step?: string | null }
 /**
  * What `watchRun` sends: the state of a run at a version.
  */
-export type RunState = { runId: RunId; number: number; status: RunStatus; progress: Percent; attempt: number;
+export type RunState = {
+/**
+ * Of which run.
+ */
+runId: RunId;
+/**
+ * Its number in its pipeline.
+ */
+number: number;
+/**
+ * Where it stands.
+ */
+status: RunStatus;
+/**
+ * Never falls within an attempt, and is 100 only at the end.
+ */
+progress: Percent;
+/**
+ * Counts from 1.
+ */
+attempt: number;
 /**
  * Rises with each change. Below 2^53.
  */
@@ -535,7 +739,39 @@ version: number;
 /**
  * How many lines its log has. Below 2^53.
  */
-lines: number; lastLineAt: Timestamp | null; nextAttemptAt: Timestamp | null; commit: string | null; reason: string | null; error: string | null; startedAt: Timestamp | null; finishedAt: Timestamp | null; steps: Step[] }
+lines: number;
+/**
+ * When its last line came.
+ */
+lastLineAt: Timestamp | null;
+/**
+ * When it is tried again, between two automatic attempts.
+ */
+nextAttemptAt: Timestamp | null;
+/**
+ * The commit that the branch stood at, once it is known.
+ */
+commit: string | null;
+/**
+ * Why it stands where it stands, where that is not plain.
+ */
+reason: string | null;
+/**
+ * What went wrong, of a run that failed or timed out.
+ */
+error: string | null;
+/**
+ * When a worker took it up first.
+ */
+startedAt: Timestamp | null;
+/**
+ * When it ended.
+ */
+finishedAt: Timestamp | null;
+/**
+ * The latest attempt of each step.
+ */
+steps: Step[] }
 
 /**
  * Where a run stands.
@@ -557,7 +793,11 @@ export type RunStatus =
 /**
  * What made a run begin.
  */
-export type RunTrigger = { kind: TriggerKind;
+export type RunTrigger = {
+/**
+ * By which way it came.
+ */
+kind: TriggerKind;
 /**
  * Who asked for it: the name of a token, or what stands in for a person.
  */
@@ -566,7 +806,15 @@ by: string }
 /**
  * A step of a run: its latest attempt.
  */
-export type Step = { name: string; status: StepStatus;
+export type Step = {
+/**
+ * Unique in its definition.
+ */
+name: string;
+/**
+ * Where it stands.
+ */
+status: StepStatus;
 /**
  * The exit code of its command; 128 and the signal's number if a signal ended it.
  */
@@ -578,7 +826,19 @@ reason: string | null;
 /**
  * Counts from 1, over all attempts of the run; a step that is `pending` has yet to begin it.
  */
-attempt: number; needs: string[]; startedAt: Timestamp | null; finishedAt: Timestamp | null;
+attempt: number;
+/**
+ * Names of the steps that come before it.
+ */
+needs: string[];
+/**
+ * When this attempt began.
+ */
+startedAt: Timestamp | null;
+/**
+ * When this attempt ended.
+ */
+finishedAt: Timestamp | null;
 /**
  * The number of its first line in the run's log. Below 2^53.
  */
@@ -653,7 +913,35 @@ export type Timestamp = string & { readonly __brand?: "Timestamp" }
 /**
  * An access token, without the token itself: only its hash is kept.
  */
-export type Token = { id: TokenId; name: string; kind: TokenKind; role: Role; createdAt: Timestamp; expiresAt: Timestamp | null; lastUsedAt: Timestamp | null }
+export type Token = {
+/**
+ * Identifies it, since names can be used again.
+ */
+id: TokenId;
+/**
+ * Stands as the author of what is done with it.
+ */
+name: string;
+/**
+ * For a program or a browser.
+ */
+kind: TokenKind;
+/**
+ * What its bearer may do.
+ */
+role: Role;
+/**
+ * When it was made.
+ */
+createdAt: Timestamp;
+/**
+ * From when on it opens nothing; null: never.
+ */
+expiresAt: Timestamp | null;
+/**
+ * When it was used last, to within a few minutes.
+ */
+lastUsedAt: Timestamp | null }
 
 /**
  * Identifies an access token or a signed-in session.
@@ -694,6 +982,9 @@ inputs?: Partial<{ [key in string]: string }> | null;
  */
 idempotencyKey?: string | null }
 
+/**
+ * By which way a run was triggered.
+ */
 export type TriggerKind =
 /**
  * `pipelines.trigger`, from whatever client.

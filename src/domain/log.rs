@@ -36,6 +36,7 @@ pub struct LogLine {
     pub step: Option<String>,
     /// The step's attempt, from 1; 0 for lines about the run.
     pub attempt: u32,
+    /// Where it comes from.
     pub stream: LogStream,
     /// Its text, without the line's end.
     pub message: String,

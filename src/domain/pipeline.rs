@@ -16,9 +16,11 @@ pub use crate::domain::definition::{BYTES_MAX as DEFINITION_BYTES_MAX, PROBLEMS_
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Pipeline {
+    /// Stays the same when the name changes.
     pub id: PipelineId,
     /// Unique among the pipelines that are not deleted.
     pub name: String,
+    /// For people.
     pub description: Option<String>,
     /// What `git clone` takes; without it, steps run in an empty workspace.
     pub repository: Option<String>,
@@ -26,7 +28,9 @@ pub struct Pipeline {
     pub default_branch: Option<String>,
     /// YAML; without it, `.slipway.yml` of the repository is used.
     pub definition: Option<String>,
+    /// When it was made.
     pub created_at: Timestamp,
+    /// When it was changed last.
     pub updated_at: Timestamp,
 }
 
@@ -89,6 +93,7 @@ pub struct Problem {
     pub column: u32,
     /// A path such as `steps[2].timeout`.
     pub path: String,
+    /// What is wrong there.
     pub message: String,
     /// What would have been right there.
     pub expected: String,

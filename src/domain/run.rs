@@ -184,11 +184,13 @@ impl<'de> Deserialize<'de> for Percent {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RunTrigger {
+    /// By which way it came.
     pub kind: TriggerKind,
     /// Who asked for it: the name of a token, or what stands in for a person.
     pub by: String,
 }
 
+/// By which way a run was triggered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Type, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TriggerKind {
@@ -202,11 +204,15 @@ pub enum TriggerKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Run {
+    /// Identifies it everywhere.
     pub id: RunId,
     /// Its number in its pipeline, from 1.
     pub number: u32,
+    /// What it is a run of.
     pub pipeline_id: PipelineId,
+    /// The name that the pipeline has now, or had last.
     pub pipeline_name: String,
+    /// Where it stands.
     pub status: RunStatus,
     /// Never falls within an attempt, and is 100 only at the end.
     pub progress: Percent,
@@ -214,10 +220,13 @@ pub struct Run {
     pub attempt: u32,
     /// How many attempts it gets before it counts as failed.
     pub attempts_max: u32,
+    /// What it was triggered for; null where the pipeline names none either.
     pub branch: Option<String>,
     /// The commit that the branch stood at, once it is known.
     pub commit: Option<String>,
+    /// What it was triggered with; steps see them as `SLIPWAY_INPUT_<NAME>`.
     pub inputs: BTreeMap<String, String>,
+    /// What made it begin.
     pub trigger: RunTrigger,
     /// Why it stands where it stands, where that is not plain: what it waits for, who canceled it.
     pub reason: Option<String>,
@@ -229,11 +238,15 @@ pub struct Run {
     /// How many lines its log has. Below 2^53.
     #[specta(type = f64)]
     pub lines: u64,
+    /// When its last line came: a step that hangs looks different from a quiet one.
     pub last_line_at: Option<Timestamp>,
     /// When it is tried again, between two automatic attempts.
     pub next_attempt_at: Option<Timestamp>,
+    /// When it was triggered.
     pub created_at: Timestamp,
+    /// When a worker took it up first.
     pub started_at: Option<Timestamp>,
+    /// When it ended; null while an attempt may follow by itself.
     pub finished_at: Option<Timestamp>,
 }
 
@@ -241,7 +254,9 @@ pub struct Run {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Step {
+    /// Unique in its definition.
     pub name: String,
+    /// Where it stands.
     pub status: StepStatus,
     /// The exit code of its command; 128 and the signal's number if a signal ended it.
     pub exit_code: Option<i32>,
@@ -249,8 +264,11 @@ pub struct Step {
     pub reason: Option<String>,
     /// Counts from 1, over all attempts of the run; a step that is `pending` has yet to begin it.
     pub attempt: u32,
+    /// Names of the steps that come before it.
     pub needs: Vec<String>,
+    /// When this attempt began.
     pub started_at: Option<Timestamp>,
+    /// When this attempt ended.
     pub finished_at: Option<Timestamp>,
     /// The number of its first line in the run's log. Below 2^53.
     #[specta(type = Option<f64>)]
@@ -266,6 +284,7 @@ pub struct Step {
 pub struct RunDetails {
     #[serde(flatten)]
     pub run: Run,
+    /// The latest attempt of each, in the order of the definition.
     pub steps: Vec<Step>,
     /// Earlier attempts of its steps, oldest first.
     pub earlier_steps: Vec<Step>,
@@ -275,10 +294,15 @@ pub struct RunDetails {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RunState {
+    /// Of which run.
     pub run_id: RunId,
+    /// Its number in its pipeline.
     pub number: u32,
+    /// Where it stands.
     pub status: RunStatus,
+    /// Never falls within an attempt, and is 100 only at the end.
     pub progress: Percent,
+    /// Counts from 1.
     pub attempt: u32,
     /// Rises with each change. Below 2^53.
     #[specta(type = f64)]
@@ -286,13 +310,21 @@ pub struct RunState {
     /// How many lines its log has. Below 2^53.
     #[specta(type = f64)]
     pub lines: u64,
+    /// When its last line came.
     pub last_line_at: Option<Timestamp>,
+    /// When it is tried again, between two automatic attempts.
     pub next_attempt_at: Option<Timestamp>,
+    /// The commit that the branch stood at, once it is known.
     pub commit: Option<String>,
+    /// Why it stands where it stands, where that is not plain.
     pub reason: Option<String>,
+    /// What went wrong, of a run that failed or timed out.
     pub error: Option<String>,
+    /// When a worker took it up first.
     pub started_at: Option<Timestamp>,
+    /// When it ended.
     pub finished_at: Option<Timestamp>,
+    /// The latest attempt of each step.
     pub steps: Vec<Step>,
 }
 

@@ -64,12 +64,19 @@ impl TokenKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Token {
+    /// Identifies it, since names can be used again.
     pub id: TokenId,
+    /// Stands as the author of what is done with it.
     pub name: String,
+    /// For a program or a browser.
     pub kind: TokenKind,
+    /// What its bearer may do.
     pub role: Role,
+    /// When it was made.
     pub created_at: Timestamp,
+    /// From when on it opens nothing; null: never.
     pub expires_at: Option<Timestamp>,
+    /// When it was used last, to within a few minutes.
     pub last_used_at: Option<Timestamp>,
 }
 

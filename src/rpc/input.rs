@@ -63,6 +63,14 @@ impl InputCheck {
         self.fields.iter().any(|name| name == field)
     }
 
+    /// Whether the schema takes a value, and whether serde does.
+    #[cfg(test)]
+    pub(super) fn verdicts<T: DeserializeOwned>(&self, value: &Value) -> (bool, bool) {
+        let mut read = value.clone();
+        whole_numbers(&mut read);
+        (self.validator.is_valid(value), serde_json::from_value::<T>(read).is_ok())
+    }
+
     /// Reads an input, or says all that is wrong with it. Nothing at all counts as no fields.
     pub(super) fn read<T: DeserializeOwned>(&self, value: Value) -> Result<T, Vec<InputProblem>> {
         let mut value = match value {

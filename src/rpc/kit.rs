@@ -62,6 +62,10 @@ pub struct Spec {
     pub rest: Rest,
 }
 
+/// Says of a value whether the input's schema takes it, and whether serde does.
+#[cfg(test)]
+pub(super) type Verdicts = Box<dyn Fn(&serde_json::Value) -> (bool, bool)>;
+
 /// A procedure in the registry.
 #[derive(Debug, Clone, Copy)]
 pub struct Declared {
@@ -72,6 +76,8 @@ pub struct Declared {
     pub input_schema: fn(&mut SchemaGenerator) -> Schema,
     /// Of a subscription: of one item.
     pub output_schema: fn(&mut SchemaGenerator) -> Schema,
+    #[cfg(test)]
+    pub(super) reads: fn() -> Verdicts,
 }
 
 /// All procedures: what serves them, and what is known about them, in the order of declaration.
@@ -248,7 +254,7 @@ impl Api {
     /// # Panics
     ///
     /// If a parameter of the REST path is not a field of the input; a test makes the router.
-    fn declare<I: Type + JsonSchema, O: Type + JsonSchema>(
+    fn declare<I: DeserializeOwned + Type + JsonSchema, O: Type + JsonSchema>(
         &mut self,
         spec: Spec,
         kind: Kind,
@@ -259,6 +265,11 @@ impl Api {
             types: |types| (I::reference(types, &[]).inner, O::reference(types, &[]).inner),
             input_schema: SchemaGenerator::subschema_for::<I>,
             output_schema: SchemaGenerator::subschema_for::<O>,
+            #[cfg(test)]
+            reads: || {
+                let check = InputCheck::of::<I>();
+                Box::new(move |value| check.verdicts::<I>(value))
+            },
         });
         let check = InputCheck::of::<I>();
         for parameter in parameters(spec.rest.path) {

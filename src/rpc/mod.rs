@@ -5,6 +5,8 @@
 
 mod auth;
 pub mod bindings;
+#[cfg(test)]
+mod drift;
 mod error;
 mod input;
 mod kit;

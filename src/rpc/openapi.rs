@@ -309,3 +309,31 @@ fn links(endpoint: &Endpoint, registry: &[Declared]) -> Map<String, Value> {
     }
     links
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_is_described_and_no_two_types_share_a_name() {
+        let document = document();
+        for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+            // The generator numbers the second of two types with one name.
+            assert!(!name.ends_with(|last: char| last.is_ascii_digit()), "{name}");
+            assert!(schema["description"].is_string(), "{name} has no documentation");
+            for (field, schema) in schema["properties"].as_object().into_iter().flatten() {
+                assert!(schema["description"].is_string(), "{name}.{field} has no documentation");
+            }
+        }
+        for operation in document["paths"]
+            .as_object()
+            .unwrap()
+            .values()
+            .flat_map(|path| path.as_object().unwrap().values())
+        {
+            for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                assert!(parameter["description"].is_string(), "{}: {parameter}", operation["operationId"]);
+            }
+        }
+    }
+}

@@ -280,6 +280,20 @@ async fn watch_run(ctx: Ctx, input: WatchRunInput) -> Result<Live<RunState>> {
 }
 
 #[cfg(test)]
+impl Validation {
+    pub(super) fn of(problems: Vec<Problem>) -> Self {
+        Self { problems }
+    }
+}
+
+#[cfg(test)]
+impl DeletedPipeline {
+    pub(super) fn of(deleted: bool) -> Self {
+        Self { deleted }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

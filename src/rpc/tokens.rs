@@ -46,6 +46,7 @@ pub(super) struct CreateTokenInput {
 /// An access token that has just been made.
 #[derive(Debug, Serialize, Deserialize, Type, JsonSchema)]
 pub(super) struct CreatedToken {
+    /// What is kept of it.
     token: Token,
     /// What programs send: `Authorization: Bearer <value>`.
     value: String,
@@ -96,4 +97,18 @@ pub(super) struct RevokedToken {
 async fn revoke(ctx: Ctx, input: RevokeTokenInput) -> Result<RevokedToken> {
     services::tokens::revoke(&ctx.app, ctx.actor()?, &input.token).await?;
     Ok(RevokedToken { revoked: true })
+}
+
+#[cfg(test)]
+impl CreatedToken {
+    pub(super) fn of(token: Token, value: String) -> Self {
+        Self { token, value }
+    }
+}
+
+#[cfg(test)]
+impl RevokedToken {
+    pub(super) fn of(revoked: bool) -> Self {
+        Self { revoked }
+    }
 }

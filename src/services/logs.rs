@@ -45,6 +45,7 @@ pub struct ReadLog {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LogPage {
+    /// The lines, in order.
     pub items: Vec<LogLine>,
     /// How many lines the log has at present. Below 2^53.
     #[specta(type = f64)]

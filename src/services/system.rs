@@ -11,21 +11,28 @@ use crate::domain::time::{Timestamp, now};
 use crate::error::Result;
 use crate::store::{self, Engine};
 
+/// How the installation is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Health {
+    /// Of the whole: the worst of its parts that matter.
     pub status: HealthStatus,
+    /// Of the server.
     pub version: String,
     /// Whole seconds since the server started.
     #[specta(type = f64)]
     pub uptime_seconds: u64,
+    /// Where runs are kept.
     pub database: ComponentHealth,
+    /// Where jobs and live logs are.
     pub redis: ComponentHealth,
+    /// What waits and what is being done.
     pub queue: QueueHealth,
     /// When a worker last asked the queue for work, and got an answer.
     pub last_fetch_at: Option<Timestamp>,
 }
 
+/// Whether something works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Type, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum HealthStatus {
@@ -35,24 +42,32 @@ pub enum HealthStatus {
     Down,
 }
 
+/// How a part of the installation is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ComponentHealth {
+    /// Whether it answers.
     pub status: HealthStatus,
     /// What it is: `sqlite`, `postgres`, `redis 7.0.15`, `valkey 9.1.2`.
     pub kind: String,
+    /// What is wrong, if it does not answer.
     pub error: Option<String>,
 }
 
+/// The queue in numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct QueueHealth {
+    /// Jobs that no worker has taken yet.
     #[specta(type = f64)]
     pub waiting: u64,
+    /// Jobs that a worker has.
     #[specta(type = f64)]
     pub active: u64,
+    /// Jobs that wait for their time.
     #[specta(type = f64)]
     pub delayed: u64,
+    /// Jobs that failed and are kept to be looked at.
     #[specta(type = f64)]
     pub failed: u64,
     /// Worker processes seen in the last 30 seconds.

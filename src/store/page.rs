@@ -20,6 +20,7 @@ const CURSOR_BYTES_MAX: usize = 2048;
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "{T}Page")]
 pub struct Page<T> {
+    /// In the order of the list.
     pub items: Vec<T>,
     /// Give it as `cursor` for what follows; null at the end.
     pub next_cursor: Option<String>,

@@ -27,6 +27,8 @@ export default defineConfig({
         name,
         include: [...include],
         provide: { database, redis },
+        // Every answer is held against the published schema.
+        setupFiles: ['src/harness/published.ts'],
         // Bounds for what hangs, not expectations: each test waits for conditions.
         testTimeout: 180_000,
         hookTimeout: 120_000,

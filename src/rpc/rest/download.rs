@@ -76,7 +76,7 @@ pub(super) async fn respond(
     headers: &HeaderMap,
     form: Form,
 ) -> Result<Response<Body>, CallError> {
-    let tag = tag_of(service, &ctx, &input).await?;
+    let tag = tag_of(service, &ctx, &input, form).await?;
     if let Some(tag) = tag.as_deref().filter(|tag| answer::is_known(headers, tag)) {
         return Ok(marked(answer::unchanged(), Some(tag)));
     }
@@ -99,6 +99,7 @@ async fn tag_of(
     service: &Service<Ctx>,
     ctx: &Ctx,
     input: &Map<String, Value>,
+    form: Form,
 ) -> Result<Option<String>, CallError> {
     #[derive(Deserialize)]
     struct Ended {
@@ -109,7 +110,8 @@ async fn tag_of(
     let Some(run_id) = input.get("runId") else { return Ok(None) };
     let named = Map::from_iter([("runId".to_owned(), run_id.clone())]);
     let run: Ended = call(service, ctx, "runs.get", &named).await?;
-    let part = Value::Object(input.clone()).to_string();
+    // Another part of the log, or another form of it, is something else.
+    let part = json!([form.media_type(), input]).to_string();
     let part = answer::strong_tag(part.as_bytes());
     let tag = format!("W/\"{}-{}-{}\"", run.version, run.lines, part.trim_matches('"'));
     Ok(run.status.is_ended().then_some(tag))
