@@ -65,38 +65,52 @@ function checkEnvelope(procedure: string | undefined, envelope: unknown): void {
   if (procedure !== undefined && result !== undefined) check(procedure, result.data);
 }
 
-function checkWhole(procedures: string[], isBatch: boolean, isLines: boolean, text: string): void {
-  if (isLines) {
-    // The first line announces, each other one is `[index, 0, [[envelope]]]`.
-    for (const line of text.split('\n').slice(1)) {
-      if (line.trim() === '') continue;
-      const [index, , [[envelope]]] = JSON.parse(line) as [number, number, [[unknown]]];
-      checkEnvelope(procedures[index], envelope);
-    }
-    return;
-  }
+function checkWhole(procedures: string[], isBatch: boolean, text: string): void {
   const parsed: unknown = JSON.parse(text);
   if (isBatch && Array.isArray(parsed)) parsed.forEach((one, index) => checkEnvelope(procedures[index], one));
   else checkEnvelope(procedures[0], parsed);
 }
 
-/** Items are the events without a name; a part of an event that was cut off is none. */
-function checkEvents(procedure: string): TransformStream<Uint8Array, Uint8Array> {
+/** Passes everything on as it comes, and hands each whole piece to `take`; one that was cut off is none. */
+function pieces(separator: string, take: (piece: string) => void): TransformStream<Uint8Array, Uint8Array> {
   const decoder = new TextDecoder();
   let pending = '';
   return new TransformStream({
     transform(chunk, controller) {
       controller.enqueue(chunk);
-      const events = (pending + decoder.decode(chunk, { stream: true })).split('\n\n');
-      pending = events.pop() ?? '';
-      for (const event of events) {
-        const lines = event.split('\n');
-        if (lines.some((line) => line.startsWith('event:'))) continue;
-        const data = lines.find((line) => line.startsWith('data: '));
-        if (data !== undefined) check(procedure, JSON.parse(data.slice('data: '.length)));
-      }
+      const whole = (pending + decoder.decode(chunk, { stream: true })).split(separator);
+      pending = whole.pop() ?? '';
+      whole.forEach(take);
     },
   });
+}
+
+/** The first line announces, each other one is `[index, 0, [[envelope]]]`. */
+function checkLine(procedures: string[], line: string): void {
+  const parsed: unknown = JSON.parse(line);
+  if (!Array.isArray(parsed)) return;
+  const [index, , [[envelope]]] = parsed as [number, number, [[unknown]]];
+  checkEnvelope(procedures[index], envelope);
+}
+
+/** Items are the events without a name; `key` says of which subscription the next ones are. */
+function checkEvents(procedureOf: (key: string) => string | undefined): (event: string) => void {
+  let procedure = procedureOf('');
+  return (event) => {
+    const field = (name: string) => {
+      const line = event.split('\n').find((one) => one.startsWith(`${name}: `));
+      return line?.slice(name.length + 2);
+    };
+    const [name, data] = [field('event'), field('data')];
+    if (name === 'key') procedure = procedureOf(data ?? '');
+    else if (name === undefined && data !== undefined && procedure !== undefined) check(procedure, JSON.parse(data));
+  };
+}
+
+/** The procedure of each key of a request for several subscriptions. */
+function byKey(body: unknown): (key: string) => string | undefined {
+  const wanted = JSON.parse(String(body)) as { key: string; path: string }[];
+  return (key) => wanted.find((one) => one.key === key)?.path;
 }
 
 const fetchPlainly = globalThis.fetch;
@@ -104,17 +118,22 @@ const fetchPlainly = globalThis.fetch;
 globalThis.fetch = async (input, init) => {
   const url = new URL(input instanceof Request ? input.url : input);
   const response = await fetchPlainly(input, init);
-  if (!url.pathname.startsWith('/trpc/') || response.body === null) return response;
+  const isLive = url.pathname === '/trpc-live';
+  if ((!isLive && !url.pathname.startsWith('/trpc/')) || response.body === null) return response;
   const procedures = decodeURIComponent(url.pathname.slice('/trpc/'.length)).split(',');
   const { status, statusText, headers } = response;
+  const passOn = (checking: TransformStream<Uint8Array, Uint8Array>) =>
+    new Response(response.body?.pipeThrough(checking) ?? null, { status, statusText, headers });
   if (headers.get('content-type')?.startsWith('text/event-stream')) {
-    const body = response.body.pipeThrough(checkEvents(procedures[0] ?? ''));
-    return new Response(body, { status, statusText, headers });
+    return passOn(pieces('\n\n', checkEvents(isLive ? byKey(init?.body) : () => procedures[0])));
   }
-  const isLines = new Headers(init?.headers).get('trpc-accept') === 'application/jsonl';
+  const asked = new Headers(init?.headers);
+  if (response.ok && [asked.get('trpc-accept'), asked.get('accept')].includes('application/jsonl')) {
+    return passOn(pieces('\n', (line) => checkLine(procedures, line)));
+  }
   // As it is, before anybody reads it: whoever asked may not.
   const text = await response.text();
-  if (text !== '') checkWhole(procedures, url.searchParams.has('batch'), isLines, text);
+  if (text !== '') checkWhole(procedures, url.searchParams.has('batch'), text);
   return new Response(text === '' ? null : text, { status, statusText, headers });
 };
 
