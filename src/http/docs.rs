@@ -1,5 +1,4 @@
-//! Plain HTTP for programs and for people: the procedures below `/api/v1`, the document that describes them, and the
-//! page that shows it.
+//! What describes the procedures over plain HTTP: the OpenAPI document, and the page that shows it.
 
 use std::sync::LazyLock;
 
@@ -10,10 +9,11 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::domain::token::Role;
-use crate::http::{Http, RequestId, assets, auth, plain};
+use crate::http::procedures::request_id;
+use crate::http::{Http, assets, auth, plain};
 use crate::rpc::rest::{self, Problem};
 use crate::rpc::wire::CallError;
-use crate::rpc::{self, Ctx, openapi};
+use crate::rpc::{self, openapi};
 
 /// Made once: it is the same for everybody.
 static DOCUMENT: LazyLock<(String, String)> = LazyLock::new(|| {
@@ -28,21 +28,9 @@ const SIGN_IN_PAGE: &str = "<!doctype html>\n<html lang=\"en\">\n<title>Slipway:
 const SIGN_IN_POLICY: &str =
     "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'none'";
 
-pub(super) async fn call(State(http): State<Http>, request: Request) -> Response {
-    let request_id = id_of(&request);
-    let app = http.app.clone();
-    let for_context = request_id.clone();
-    rest::handle(&http.rest, request, &request_id, |parts| async move {
-        let request_id = for_context;
-        let actor = auth::actor(&app, &parts).await.map_err(|error| rpc::refuse(&error, &request_id))?;
-        Ok(Ctx { app, actor, request_id })
-    })
-    .await
-}
-
 /// The OpenAPI document. It says what every procedure takes, so it is for those who may call some.
 pub(super) async fn document(State(http): State<Http>, request: Request) -> Response {
-    let request_id = id_of(&request);
+    let request_id = request_id(&request);
     let (parts, _) = request.into_parts();
     if let Err(error) = viewer(&http, &parts, &request_id).await {
         return Problem::of(error, &request_id).respond();
@@ -57,7 +45,7 @@ pub(super) async fn document(State(http): State<Http>, request: Request) -> Resp
 
 /// The page itself.
 pub(super) async fn page(State(http): State<Http>, request: Request) -> Response {
-    let request_id = id_of(&request);
+    let request_id = request_id(&request);
     let (parts, _) = request.into_parts();
     match viewer(&http, &parts, &request_id).await {
         Ok(()) => asset_of("index.html", &parts.headers),
@@ -68,7 +56,7 @@ pub(super) async fn page(State(http): State<Http>, request: Request) -> Response
 
 /// A file of the page.
 pub(super) async fn file(State(http): State<Http>, Path(name): Path<String>, request: Request) -> Response {
-    let request_id = id_of(&request);
+    let request_id = request_id(&request);
     let (parts, _) = request.into_parts();
     match viewer(&http, &parts, &request_id).await {
         Ok(()) => asset_of(&name, &parts.headers),
@@ -95,8 +83,4 @@ fn sign_in(error: &CallError) -> Response {
 async fn viewer(http: &Http, parts: &Parts, request_id: &str) -> Result<(), CallError> {
     let actor = auth::actor(&http.app, parts).await.map_err(|error| rpc::refuse(&error, request_id))?;
     rpc::require(Role::Viewer, actor.as_ref()).map_err(|error| rpc::refuse(&error, request_id))
-}
-
-fn id_of(request: &Request) -> String {
-    request.extensions().get::<RequestId>().map(|RequestId(id)| id.clone()).unwrap_or_default()
 }

@@ -1,7 +1,5 @@
 //! The HTTP edge: which path goes where, who may call it, and what every answer carries.
 
-use std::time::Duration;
-
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -10,11 +8,9 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any, get};
 use http_body::Body as _;
-use http_body_util::BodyExt as _;
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::config::HttpConfig;
 use crate::error::{Error, Result};
 use crate::http::forwarded::Client;
 use crate::http::sign_in::SignIn;
@@ -28,6 +24,7 @@ mod docs;
 mod encoding;
 pub mod forwarded;
 pub mod health;
+mod procedures;
 pub mod server;
 pub mod sign_in;
 pub mod tls;
@@ -63,20 +60,16 @@ pub struct Http {
 #[derive(Debug, Clone)]
 pub struct RequestId(pub String);
 
-/// Clients of a stream that was cut come back after this.
-const RETRY: Duration = Duration::from_millis(500);
-/// Clients that hear nothing for so many pings connect anew.
-const PINGS_MISSED_MAX: u32 = 3;
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// Every path that is served. Nothing is served that is not in this list.
 pub fn routes() -> Vec<Route> {
     vec![
-        Route { path: "/trpc/{*path}", access: Access::Procedures, handler: any(call) },
-        Route { path: "/trpc", access: Access::Procedures, handler: any(call) },
-        Route { path: "/trpc-live", access: Access::Procedures, handler: any(call_live) },
-        Route { path: "/api/v1/{*path}", access: Access::Procedures, handler: any(docs::call) },
-        Route { path: "/api/v1", access: Access::Procedures, handler: any(docs::call) },
+        Route { path: "/trpc/{*path}", access: Access::Procedures, handler: any(procedures::call) },
+        Route { path: "/trpc", access: Access::Procedures, handler: any(procedures::call) },
+        Route { path: "/trpc-live", access: Access::Procedures, handler: any(procedures::call_live) },
+        Route { path: "/api/v1/{*path}", access: Access::Procedures, handler: any(procedures::call_rest) },
+        Route { path: "/api/v1", access: Access::Procedures, handler: any(procedures::call_rest) },
         Route { path: "/openapi.json", access: Access::Viewer, handler: get(docs::document) },
         Route { path: "/docs", access: Access::Viewer, handler: get(docs::page) },
         Route { path: "/docs/{file}", access: Access::Viewer, handler: get(docs::file) },
@@ -96,9 +89,10 @@ pub fn routes() -> Vec<Route> {
 impl Http {
     pub fn new(app: App, sign_in: SignIn) -> Result<Self> {
         let rpc = rpc::router();
-        let service = wire::Service::new(rpc.router, options(&app.config.http), app.shutdown.clone())
-            .map_err(|error| Error::internal("setting up the procedures", error))?;
-        let rest = Rest::new(&rpc.registry, service.clone());
+        let service =
+            wire::Service::new(rpc.router, procedures::options(&app.config.http), app.shutdown.clone())
+                .map_err(|error| Error::internal("setting up the procedures", error))?;
+        let rest = Rest::new(&rpc.registry, service.clone(), app.config.http.stream_ping);
         Ok(Self { app, sign_in, rpc: service, rest })
     }
 
@@ -126,62 +120,6 @@ impl Http {
     pub fn streams_open(&self) -> usize {
         self.rpc.streams_open()
     }
-}
-
-fn options(config: &HttpConfig) -> wire::Options {
-    let mut options = wire::Options {
-        base_path: "/trpc".to_owned(),
-        // A long input, such as a definition, does not fit into an address.
-        method_override: true,
-        batch_calls_max: config.batch_calls_max,
-        body_bytes_max: config.body_bytes_max,
-        ..wire::Options::default()
-    };
-    options.sse.streams_max = config.streams_max;
-    options.sse.live_subscriptions_max = config.live_subscriptions_max;
-    options.sse.ping_interval = Some(config.stream_ping);
-    options.sse.reconnect_after_inactivity = Some(config.stream_ping * PINGS_MISSED_MAX);
-    options.lines.ping_interval = Some(config.stream_ping);
-    options.sse.retry = Some(RETRY);
-    options
-}
-
-async fn call(State(http): State<Http>, request: Request) -> Response {
-    let request_id = request_id(&request);
-    let app = http.app.clone();
-    let mut shown = None;
-    let ticket = &mut shown;
-    let response = wire::handle(&http.rpc, request, |incoming| async move {
-        let caller = auth::caller(&app, &incoming).await.map_err(|error| rpc::refuse(&error, &request_id))?;
-        *ticket = caller.ticket;
-        Ok(Ctx { app, actor: caller.actor, request_id })
-    })
-    .await;
-    match shown {
-        None => response,
-        // The ticket is good as long as its stream is open, however that ends.
-        Some(ticket) => response.map(|body| {
-            Body::new(body.map_frame(move |frame| {
-                let _open = &ticket;
-                frame
-            }))
-        }),
-    }
-}
-
-/// Several subscriptions over one response. No ticket opens them: who can send a body can send headers.
-async fn call_live(State(http): State<Http>, request: Request) -> Response {
-    let request_id = request_id(&request);
-    let app = http.app.clone();
-    wire::handle_live(&http.rpc, request, |incoming| async move {
-        let caller = auth::caller(&app, &incoming).await.map_err(|error| rpc::refuse(&error, &request_id))?;
-        Ok(Ctx { app, actor: caller.actor, request_id })
-    })
-    .await
-}
-
-fn request_id(request: &Request) -> String {
-    request.extensions().get::<RequestId>().map(|RequestId(id)| id.clone()).unwrap_or_default()
 }
 
 /// Gives each request an identity, and each answer the headers that keep browsers careful.

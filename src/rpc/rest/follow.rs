@@ -18,8 +18,6 @@ use crate::rpc::rest::endpoint::Form;
 use crate::rpc::rest::problem::Problem;
 use crate::rpc::wire::{CallError, Cut, Subscribed};
 
-/// A stream is never silent for longer, so that nothing on its way takes it for dead.
-const PING_INTERVAL: Duration = Duration::from_secs(15);
 /// How long the head of an answer waits for the first item once the subscription has begun. Proxies and clients wait
 /// for a head, and there may be nothing to send for hours.
 const HEAD_DELAY_MAX: Duration = Duration::from_secs(1);
@@ -30,6 +28,7 @@ const END: Bytes = Bytes::from_static(b"event: end\ndata: {}\n\n");
 pub(super) async fn respond(
     mut subscribed: Subscribed,
     form: Form,
+    ping: Duration,
     request_id: String,
 ) -> Result<Response<Body>, CallError> {
     let mut first = subscribed.next().await;
@@ -53,8 +52,8 @@ pub(super) async fn respond(
         }
     };
     let body = match form {
-        Form::Events => Body::from_stream(events(first, subscribed, request_id)),
-        _ => Body::from_stream(lines(first, subscribed, request_id)),
+        Form::Events => Body::from_stream(events(first, subscribed, ping, request_id)),
+        _ => Body::from_stream(lines(first, subscribed, ping, request_id)),
     };
     Ok(streamed(body, form))
 }
@@ -81,6 +80,7 @@ pub(super) fn going_away() -> CallError {
 fn events(
     first: Bytes,
     mut subscribed: Subscribed,
+    ping: Duration,
     request_id: String,
 ) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
     async_stream::stream! {
@@ -89,7 +89,7 @@ fn events(
         head.put_slice(&first);
         yield Ok(head.freeze());
         loop {
-            match tokio::time::timeout(PING_INTERVAL, subscribed.next()).await {
+            match tokio::time::timeout(ping, subscribed.next()).await {
                 Err(_) => yield Ok(Bytes::from_static(b":\n\n")),
                 Ok(Some(Ok(events))) => yield Ok(events),
                 Ok(Some(Err(Cut::Failed(error)))) => {
@@ -112,12 +112,13 @@ fn events(
 fn lines(
     first: Bytes,
     mut subscribed: Subscribed,
+    ping: Duration,
     request_id: String,
 ) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
     async_stream::stream! {
         yield Ok(data_of(&first));
         loop {
-            match tokio::time::timeout(PING_INTERVAL, subscribed.next()).await {
+            match tokio::time::timeout(ping, subscribed.next()).await {
                 // Readers of lines pass over an empty one.
                 Err(_) => yield Ok(Bytes::from_static(b"\n")),
                 Ok(Some(Ok(events))) => yield Ok(data_of(&events)),

@@ -13,6 +13,7 @@ mod gather;
 pub(super) mod problem;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use http::header::{CONNECTION, HeaderValue};
@@ -35,13 +36,16 @@ pub const BASE: &str = "/api/v1";
 pub struct Rest {
     paths: Arc<matchit::Router<Vec<Endpoint>>>,
     service: Service<Ctx>,
+    ping: Duration,
 }
 
 impl Rest {
+    /// `ping`: no stream is silent for longer, so that nothing on its way takes it for dead.
+    ///
     /// # Panics
     ///
     /// If two paths are ambiguous; a test makes the router.
-    pub fn new(registry: &[Declared], service: Service<Ctx>) -> Self {
+    pub fn new(registry: &[Declared], service: Service<Ctx>, ping: Duration) -> Self {
         let mut paths: Vec<(&str, Vec<Endpoint>)> = Vec::new();
         for declared in registry {
             let endpoint = Endpoint::of(declared);
@@ -54,7 +58,7 @@ impl Rest {
         for (path, endpoints) in paths {
             router.insert(path, endpoints).expect("no two declared paths are ambiguous");
         }
-        Self { paths: Arc::new(router), service }
+        Self { paths: Arc::new(router), service, ping }
     }
 }
 
@@ -129,7 +133,7 @@ async fn perform(
     let input = Input::json(gather::raw(&input)?);
     if kind == Kind::Subscription {
         let subscribed = rest.service.subscribe(spec.path, ctx, input)?;
-        return follow::respond(subscribed, form, request_id).await;
+        return follow::respond(subscribed, form, rest.ping, request_id).await;
     }
     let json = rest.service.call(spec.path, ctx, input).await?.unwrap_or_else(|| b"null".to_vec());
     Ok(answer::respond(endpoint, &parts.uri, &parts.headers, json))

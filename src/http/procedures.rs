@@ -1,0 +1,90 @@
+//! The procedures over HTTP, in the three ways that there are: tRPC's protocol, several subscriptions over one response,
+//! and plain HTTP. What differs is the translation; who asks is found out in one way.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use http_body_util::BodyExt as _;
+
+use crate::config::HttpConfig;
+use crate::http::{Http, RequestId, auth};
+use crate::rpc::{self, Ctx, rest, wire};
+
+/// Clients of a stream that was cut come back after this.
+const RETRY: Duration = Duration::from_millis(500);
+/// Clients that hear nothing for so many pings connect anew.
+const PINGS_MISSED_MAX: u32 = 3;
+
+/// How the wire is served here.
+pub(super) fn options(config: &HttpConfig) -> wire::Options {
+    let mut options = wire::Options {
+        base_path: "/trpc".to_owned(),
+        // A long input, such as a definition, does not fit into an address.
+        method_override: true,
+        batch_calls_max: config.batch_calls_max,
+        body_bytes_max: config.body_bytes_max,
+        ..wire::Options::default()
+    };
+    options.sse.streams_max = config.streams_max;
+    options.sse.live_subscriptions_max = config.live_subscriptions_max;
+    options.sse.ping_interval = Some(config.stream_ping);
+    options.sse.reconnect_after_inactivity = Some(config.stream_ping * PINGS_MISSED_MAX);
+    options.lines.ping_interval = Some(config.stream_ping);
+    options.sse.retry = Some(RETRY);
+    options
+}
+
+/// Calls over tRPC's protocol.
+pub(super) async fn call(State(http): State<Http>, request: Request) -> Response {
+    let request_id = request_id(&request);
+    let app = http.app.clone();
+    let mut shown = None;
+    let ticket = &mut shown;
+    let response = wire::handle(&http.rpc, request, |incoming| async move {
+        let caller = auth::caller(&app, &incoming).await.map_err(|error| rpc::refuse(&error, &request_id))?;
+        *ticket = caller.ticket;
+        Ok(Ctx { app, actor: caller.actor, request_id })
+    })
+    .await;
+    match shown {
+        None => response,
+        // The ticket is good as long as its stream is open, however that ends.
+        Some(ticket) => response.map(|body| {
+            Body::new(body.map_frame(move |frame| {
+                let _open = &ticket;
+                frame
+            }))
+        }),
+    }
+}
+
+/// Several subscriptions over one response. No ticket opens them: who can send a body can send headers.
+pub(super) async fn call_live(State(http): State<Http>, request: Request) -> Response {
+    let request_id = request_id(&request);
+    let app = http.app.clone();
+    wire::handle_live(&http.rpc, request, |incoming| async move {
+        let caller = auth::caller(&app, &incoming).await.map_err(|error| rpc::refuse(&error, &request_id))?;
+        Ok(Ctx { app, actor: caller.actor, request_id })
+    })
+    .await
+}
+
+/// Calls over plain HTTP.
+pub(super) async fn call_rest(State(http): State<Http>, request: Request) -> Response {
+    let request_id = request_id(&request);
+    let app = http.app.clone();
+    let for_context = request_id.clone();
+    rest::handle(&http.rest, request, &request_id, |parts| async move {
+        let request_id = for_context;
+        let actor = auth::actor(&app, &parts).await.map_err(|error| rpc::refuse(&error, &request_id))?;
+        Ok(Ctx { app, actor, request_id })
+    })
+    .await
+}
+
+/// What to look for in the log.
+pub(super) fn request_id(request: &Request) -> String {
+    request.extensions().get::<RequestId>().map(|RequestId(id)| id.clone()).unwrap_or_default()
+}
