@@ -10,9 +10,8 @@ pub type Verdict = Result<(), String>;
 
 /// Of pipelines, steps and tokens, in characters: what a table shows without wrapping.
 pub const NAME_CHARS_MAX: usize = 100;
-/// What file systems take for one name, less what git adds to it.
-pub const BRANCH_BYTES_MAX: usize = 250;
-pub const REPOSITORY_BYTES_MAX: usize = 2_000;
+pub const BRANCH_CHARS_MAX: usize = 250;
+pub const REPOSITORY_CHARS_MAX: usize = 2_000;
 pub const DESCRIPTION_CHARS_MAX: usize = 2_000;
 pub const IDEMPOTENCY_KEY_CHARS_MAX: usize = 200;
 pub const INPUTS_MAX: usize = 100;
@@ -22,6 +21,49 @@ pub const INPUT_BYTES_MAX: usize = 32 * 1024;
 pub const INPUTS_BYTES_MAX: usize = 256 * 1024;
 /// Begins the names of the variables that Slipway itself gives to steps.
 pub const ENV_RESERVED_PREFIX: &str = "SLIPWAY_";
+
+/// `pipeline_name` and `token_name` but for the length, as every dialect of regular expressions reads it. What lies
+/// beyond U+FFFF stands there itself, since the dialects have no escape for it in common.
+pub const NAME_PATTERN: &str = concat!(
+    r"^[A-Za-z0-9\u00C0-\u061B\u061D-\u167F\u1681-\u180D\u180F-\u1FFF\u2070-\u2FFF\u3001-\uD7FF\uF900-\uFDCF",
+    r"\uFDF0-\uFEFE\uFF00-\uFFEF",
+    "\u{10000}-\u{1FFFD}\u{20000}-\u{2FFFD}\u{30000}-\u{3FFFD}",
+    r"]([A-Za-z0-9 ._/\-\u00C0-\u061B\u061D-\u167F\u1681-\u180D\u180F-\u1FFF\u2070-\u2FFF\u3001-\uD7FF",
+    r"\uF900-\uFDCF\uFDF0-\uFEFE\uFF00-\uFFEF",
+    "\u{10000}-\u{1FFFD}\u{20000}-\u{2FFFD}\u{30000}-\u{3FFFD}",
+    r"]*[A-Za-z0-9._/\-\u00C0-\u061B\u061D-\u167F\u1681-\u180D\u180F-\u1FFF\u2070-\u2FFF\u3001-\uD7FF",
+    r"\uF900-\uFDCF\uFDF0-\uFEFE\uFF00-\uFFEF",
+    "\u{10000}-\u{1FFFD}\u{20000}-\u{2FFFD}\u{30000}-\u{3FFFD}",
+    r"])?$",
+);
+
+/// `branch` but for the length: parts between single dots and slashes.
+pub const BRANCH_PATTERN: &str = concat!(
+    r"^[^\u0000-\u0020\u007F-\u009F~\^:?*\[\\/.\-]",
+    r"[^\u0000-\u0020\u007F-\u009F~\^:?*\[\\/.]*",
+    r"([./][^\u0000-\u0020\u007F-\u009F~\^:?*\[\\/.]+)*$",
+);
+
+/// `repository` but for the length.
+pub const REPOSITORY_PATTERN: &str = concat!(
+    r"^(/[^\u0000-\u0020\u007F-\u009F]*",
+    r"|file:///[^\u0000-\u0020\u007F-\u009F]+",
+    r"|(https|http|ssh|git)://([^\u0000-\u0020\u007F-\u009F/?#:@\-][^\u0000-\u0020\u007F-\u009F/?#:@]*@)?",
+    r"[^\u0000-\u0020\u007F-\u009F/?#@\-][^\u0000-\u0020\u007F-\u009F/?#@]*",
+    r"([/?#][^\u0000-\u0020\u007F-\u009F]*)?",
+    r"|[A-Za-z0-9._][A-Za-z0-9._\-]*@[A-Za-z0-9._][A-Za-z0-9._\-]*:",
+    r"[^\u0000-\u0020\u007F-\u009F:\-][^\u0000-\u0020\u007F-\u009F]*)$",
+);
+
+/// The rule that a published pattern states, for whoever is to be told in words what is wrong.
+pub fn rule_of(pattern: &str) -> Option<fn(&str) -> Verdict> {
+    match pattern {
+        NAME_PATTERN => Some(plain_name),
+        BRANCH_PATTERN => Some(branch),
+        REPOSITORY_PATTERN => Some(repository),
+        _ => None,
+    }
+}
 
 /// Makes any bytes storable text: bytes that are not UTF-8 and NUL become U+FFFD. PostgreSQL refuses NUL.
 pub fn storable(bytes: &[u8]) -> String {
@@ -43,17 +85,17 @@ pub fn step_name(name: &str) -> Verdict {
     plain_name(name)
 }
 
-/// Letters of every script, digits, spaces, `.`, `_`, `-`, `/`: nothing that a shell, an address or a log line
-/// could take for something else.
+/// Letters of every script, emoji, digits, spaces, `.`, `_`, `-`, `/`: nothing that a shell, an address or a log
+/// line could take for something else.
 fn plain_name(name: &str) -> Verdict {
     length(name.chars().count(), NAME_CHARS_MAX, "characters")?;
-    if !name.starts_with(char::is_alphanumeric) {
+    if !name.starts_with(is_letter) {
         return Err("must begin with a letter or a digit".to_owned());
     }
     if name.ends_with(' ') {
         return Err("must not end with a space".to_owned());
     }
-    match name.chars().find(|character| !character.is_alphanumeric() && !" ._-/".contains(*character)) {
+    match name.chars().find(|character| !is_letter(*character) && !" ._-/".contains(*character)) {
         None => Ok(()),
         Some(character) => Err(format!(
             "has the character {}; letters, digits, spaces and . _ - / are allowed",
@@ -62,25 +104,31 @@ fn plain_name(name: &str) -> Verdict {
     }
 }
 
-/// Git's own rules for the name of a branch or tag (`git check-ref-format --branch`), and a bound.
+/// An ASCII letter or digit, or a character of the ranges that hold every living script and emoji. They leave out
+/// controls, spaces, separators, marks of direction, private use and what is no character.
+fn is_letter(character: char) -> bool {
+    matches!(character,
+        'A'..='Z' | 'a'..='z' | '0'..='9'
+        | '\u{c0}'..='\u{61b}' | '\u{61d}'..='\u{167f}' | '\u{1681}'..='\u{180d}' | '\u{180f}'..='\u{1fff}'
+        | '\u{2070}'..='\u{2fff}' | '\u{3001}'..='\u{d7ff}' | '\u{f900}'..='\u{fdcf}'
+        | '\u{fdf0}'..='\u{fefe}' | '\u{ff00}'..='\u{ffef}'
+        | '\u{10000}'..='\u{1fffd}' | '\u{20000}'..='\u{2fffd}' | '\u{30000}'..='\u{3fffd}')
+}
+
+/// Git's rules for the name of a branch or tag, as far as a pattern states them, and a bound. A name that git takes
+/// for no branch all the same (`x.lock`, `x@{1}`) is told of by the checkout.
 pub fn branch(branch: &str) -> Verdict {
-    length(branch.len(), BRANCH_BYTES_MAX, "bytes")?;
+    length(branch.chars().count(), BRANCH_CHARS_MAX, "characters")?;
     let reason = if branch.starts_with('-') {
         "must not begin with -"
-    } else if branch == "@" {
-        "must not be @ alone"
     } else if branch.chars().any(|character| character.is_control() || " ~^:?*[\\".contains(character)) {
         "must have no space, no control character and none of ~ ^ : ? * [ \\"
     } else if branch.contains("..") {
         "has two dots in a row"
-    } else if branch.contains("@{") {
-        "must not contain @{"
     } else if branch.starts_with('/') || branch.ends_with('/') || branch.contains("//") {
         "must have slashes only between its parts"
-    } else if branch.ends_with('.') {
-        "must not end with a dot"
-    } else if branch.split('/').any(|part| part.starts_with('.') || part.ends_with(".lock")) {
-        "must have no part that begins with a dot or ends with .lock"
+    } else if branch.split('/').any(|part| part.starts_with('.') || part.ends_with('.')) {
+        "must have no part that begins or ends with a dot"
     } else {
         return Ok(());
     };
@@ -90,17 +138,17 @@ pub fn branch(branch: &str) -> Verdict {
 /// The address of a git repository, of the forms that reach a repository and nothing else: git also knows
 /// addresses that run a command (`ext::`).
 pub fn repository(repository: &str) -> Verdict {
-    length(repository.len(), REPOSITORY_BYTES_MAX, "bytes")?;
+    length(repository.chars().count(), REPOSITORY_CHARS_MAX, "characters")?;
     if repository.chars().any(|character| character.is_control() || character == ' ') {
         return Err("must have no space and no control character".to_owned());
     }
-    if repository.starts_with('/') {
+    if repository.starts_with('/') || is_scp_like(repository) {
         return Ok(());
     }
     let forms = "must be an https://, http://, ssh://, git:// or file:// address, user@host:path or an \
                  absolute path";
     let Some((scheme, rest)) = repository.split_once("://") else {
-        return if is_scp_like(repository) { Ok(()) } else { Err(forms.to_owned()) };
+        return Err(forms.to_owned());
     };
     if scheme == "file" {
         return if rest.starts_with('/') && 1 < rest.len() {
@@ -119,6 +167,9 @@ pub fn repository(repository: &str) -> Verdict {
         return Err("must not hold a password: it would stand in logs and pages. Give it to one of git's \
                     credential helpers on the machine that runs the steps"
             .to_owned());
+    }
+    if user.is_some_and(|user| user.is_empty() || user.contains('@')) {
+        return Err("must have one @ at most before the host, with a user before it".to_owned());
     }
     // A host that begins with a dash reaches ssh as an option.
     if host.is_empty() || host.starts_with('-') || user.is_some_and(|user| user.starts_with('-')) {
@@ -242,7 +293,7 @@ mod tests {
 
     #[test]
     fn names_are_what_every_place_can_show() {
-        let good = ["a", "1", "build main", "Über/été.v2_x-y", "日本語", &"é".repeat(100)];
+        let good = ["a", "1", "build main", "Über/été.v2_x-y", "日本語", "🚀 go", &"é".repeat(100)];
         let bad =
             ["", " a", "a ", "-a", "/a", ".a", "a\nb", "a\0", "a:b", "a<b", "a\u{202e}b", &"a".repeat(101)];
         check(pipeline_name, &good, &bad);
@@ -252,7 +303,7 @@ mod tests {
 
     #[test]
     fn branches_are_what_git_takes() {
-        let good = ["main", "feature/x", "v1.2", "a@b", "@/a", "a-", "été", "a.lock.b", &"a".repeat(250)];
+        let good = ["main", "feature/x", "v1.2", "a@b", "@/a", "a-", "été", "a.lock.b", &"é".repeat(250)];
         let bad = [
             "",
             "-a",
@@ -268,14 +319,11 @@ mod tests {
             "a\\b",
             "a\tb",
             "a\0",
-            "a@{1}",
-            "@",
             "/a",
             "a/",
             "a//b",
-            "a.lock",
-            "a.lock/b",
             "a.",
+            "a./b",
             ".a",
             "a/.b",
             &"a".repeat(251),

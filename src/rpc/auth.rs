@@ -1,8 +1,5 @@
 //! `auth.*`
 
-use std::collections::HashSet;
-use std::sync::OnceLock;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -10,11 +7,9 @@ use specta::datatype::DataType;
 use specta::{Generics, Type, TypeCollection};
 
 use crate::domain::time::Timestamp;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::rpc::Ctx;
 use crate::rpc::kit::{Api, procedures};
-use crate::rpc::schema::FREE_TEXT;
-use crate::rpc::wire::Kind;
 use crate::services;
 
 pub(super) fn declare(api: &mut Api) {
@@ -31,12 +26,29 @@ pub(super) fn declare(api: &mut Api) {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct StreamTicketInput {
     /// The subscription, such as `pipelines.streamLogs`.
-    #[schemars(length(min = 1, max = 200), regex(pattern = FREE_TEXT))]
-    path: String,
+    path: Subscription,
     /// Its input, which the ticket is good for and no other. `lastEventId` does not count.
     #[serde(default)]
     #[specta(type = Option<Unknown>)]
     input: Option<Value>,
+}
+
+/// The name of a subscription.
+#[derive(Debug, Clone, Copy, Deserialize, Type, JsonSchema)]
+pub(super) enum Subscription {
+    #[serde(rename = "pipelines.streamLogs")]
+    StreamLogs,
+    #[serde(rename = "pipelines.watchRun")]
+    WatchRun,
+}
+
+impl Subscription {
+    fn path(self) -> &'static str {
+        match self {
+            Self::StreamLogs => "pipelines.streamLogs",
+            Self::WatchRun => "pipelines.watchRun",
+        }
+    }
 }
 
 /// A ticket that opens one subscription.
@@ -59,19 +71,30 @@ impl Type for Unknown {
 
 async fn stream_ticket(ctx: Ctx, input: StreamTicketInput) -> Result<StreamTicket> {
     let StreamTicketInput { path, input } = input;
-    if !subscriptions().contains(path.as_str()) {
-        return Err(Error::invalid("path", "is not the name of a subscription"));
-    }
     let (ticket, expires_at) =
-        services::tickets::issue(&ctx.app, ctx.actor()?, &path, input.as_ref()).await?;
+        services::tickets::issue(&ctx.app, ctx.actor()?, path.path(), input.as_ref()).await?;
     Ok(StreamTicket { ticket: ticket.reveal().clone(), expires_at })
 }
 
-fn subscriptions() -> &'static HashSet<&'static str> {
-    static NAMES: OnceLock<HashSet<&'static str>> = OnceLock::new();
-    NAMES.get_or_init(|| {
-        let registry = super::router().registry.into_iter();
-        let subscriptions = registry.filter(|declared| declared.kind == Kind::Subscription);
-        subscriptions.map(|declared| declared.spec.path).collect()
-    })
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::rpc::wire::Kind;
+
+    #[test]
+    fn a_ticket_can_be_had_for_every_subscription_and_nothing_else() {
+        let registry = crate::rpc::router().registry.into_iter();
+        let mut names: Vec<&str> = registry
+            .filter(|declared| declared.kind == Kind::Subscription)
+            .map(|declared| declared.spec.path)
+            .collect();
+        names.sort_unstable();
+        let schema = crate::rpc::schema::of_inputs().into_root_schema_for::<Subscription>();
+        assert_eq!(schema.get("enum"), Some(&json!(names)));
+        for name in names {
+            assert_eq!(serde_json::from_value::<Subscription>(json!(name)).unwrap().path(), name);
+        }
+    }
 }

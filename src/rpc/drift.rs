@@ -17,6 +17,7 @@ use crate::domain::pipeline::{Pipeline, Problem};
 use crate::domain::run::{
     Percent, Run, RunDetails, RunState, RunStatus, RunTrigger, Step, StepStatus, TriggerKind,
 };
+use crate::domain::text;
 use crate::domain::time::Timestamp;
 use crate::domain::token::{Role, Token, TokenKind};
 use crate::rpc::rest::Problem as ProblemDetails;
@@ -30,7 +31,7 @@ const CASES: u32 = 64;
 const INPUT_CASES: u32 = 200;
 const INTEGER_MAX: u64 = schema::INTEGER_MAX as u64;
 
-fn text() -> impl Strategy<Value = String> {
+fn any_text() -> impl Strategy<Value = String> {
     any::<String>()
 }
 
@@ -50,7 +51,7 @@ fn at() -> impl Strategy<Value = Timestamp> {
 
 fn step() -> impl Strategy<Value = Step> {
     let status = proptest::sample::select(StepStatus::ALL.to_vec());
-    let said = (text(), status, of(any::<i32>()), of(text()), any::<u32>(), vec(text(), 0..3));
+    let said = (any_text(), status, of(any::<i32>()), of(any_text()), any::<u32>(), vec(any_text(), 0..3));
     (said, of(at()), of(at()), of(count()), of(count())).prop_map(
         |(
             (name, status, exit_code, reason, attempt, needs),
@@ -83,10 +84,11 @@ fn percent() -> impl Strategy<Value = Percent> {
 
 fn run() -> impl Strategy<Value = Run> {
     let kind = prop_oneof![Just(TriggerKind::Api), Just(TriggerKind::Queue)];
-    let trigger = (kind, text()).prop_map(|(kind, by)| RunTrigger { kind, by });
-    let named = (id(), any::<u32>(), id(), text(), status(), percent(), any::<u32>(), any::<u32>());
-    let inputs = btree_map(text(), text(), 0..3);
-    let said = (of(text()), of(text()), inputs, trigger, of(text()), of(text()), count(), count());
+    let trigger = (kind, any_text()).prop_map(|(kind, by)| RunTrigger { kind, by });
+    let named = (id(), any::<u32>(), id(), any_text(), status(), percent(), any::<u32>(), any::<u32>());
+    let inputs = btree_map(any_text(), any_text(), 0..3);
+    let said =
+        (of(any_text()), of(any_text()), inputs, trigger, of(any_text()), of(any_text()), count(), count());
     (named, said, of(at()), of(at()), at(), of(at()), of(at())).prop_map(
         |(named, said, last_line_at, next_attempt_at, created_at, started_at, finished_at)| {
             let (id, number, pipeline_id, pipeline_name, status, progress, attempt, attempts_max) = named;
@@ -148,8 +150,8 @@ fn state() -> impl Strategy<Value = RunState> {
 }
 
 fn pipeline() -> impl Strategy<Value = Pipeline> {
-    let said = (of(text()), of(text()), of(text()), of(text()));
-    (id(), text(), said, at(), at()).prop_map(|(id, name, said, created_at, updated_at)| {
+    let said = (of(any_text()), of(any_text()), of(any_text()), of(any_text()));
+    (id(), any_text(), said, at(), at()).prop_map(|(id, name, said, created_at, updated_at)| {
         let (description, repository, default_branch, definition) = said;
         Pipeline { id, name, description, repository, default_branch, definition, created_at, updated_at }
     })
@@ -159,7 +161,7 @@ fn line() -> impl Strategy<Value = LogLine> {
     let stream = prop_oneof![Just(LogStream::Stdout), Just(LogStream::Stderr), Just(LogStream::System)];
     let id = (count(), count()).prop_map(|(epoch, n)| LineId { epoch, n });
     let flags = (any::<bool>(), any::<bool>());
-    (id, count(), at(), of(text()), any::<u32>(), stream, text(), flags).prop_map(
+    (id, count(), at(), of(any_text()), any::<u32>(), stream, any_text(), flags).prop_map(
         |(id, n, timestamp, step, attempt, stream, message, (partial, continued))| LogLine {
             id,
             n,
@@ -177,7 +179,7 @@ fn line() -> impl Strategy<Value = LogLine> {
 fn token() -> impl Strategy<Value = Token> {
     let kind = prop_oneof![Just(TokenKind::Api), Just(TokenKind::Session)];
     let role = proptest::sample::select(Role::ALL.to_vec());
-    (id(), text(), kind, role, at(), of(at()), of(at())).prop_map(
+    (id(), any_text(), kind, role, at(), of(at()), of(at())).prop_map(
         |(id, name, kind, role, created_at, expires_at, last_used_at)| Token {
             id,
             name,
@@ -194,7 +196,7 @@ fn health() -> impl Strategy<Value = Health> {
     let status =
         || prop_oneof![Just(HealthStatus::Ok), Just(HealthStatus::Degraded), Just(HealthStatus::Down)];
     let component = || {
-        (status(), text(), of(text())).prop_map(|(status, kind, error)| ComponentHealth {
+        (status(), any_text(), of(any_text())).prop_map(|(status, kind, error)| ComponentHealth {
             status,
             kind,
             error,
@@ -209,7 +211,7 @@ fn health() -> impl Strategy<Value = Health> {
             workers,
         },
     );
-    (status(), text(), count(), component(), component(), queue, of(at())).prop_map(
+    (status(), any_text(), count(), component(), component(), queue, of(at())).prop_map(
         |(status, version, uptime_seconds, database, redis, queue, last_fetch_at)| Health {
             status,
             version,
@@ -223,11 +225,11 @@ fn health() -> impl Strategy<Value = Health> {
 }
 
 fn page<T: Debug>(item: impl Strategy<Value = T>) -> impl Strategy<Value = Page<T>> {
-    (vec(item, 0..3), of(text())).prop_map(|(items, next_cursor)| Page { items, next_cursor })
+    (vec(item, 0..3), of(any_text())).prop_map(|(items, next_cursor)| Page { items, next_cursor })
 }
 
 fn validation() -> impl Strategy<Value = Vec<Problem>> {
-    let problem = (any::<u32>(), any::<u32>(), text(), text(), text()).prop_map(
+    let problem = (any::<u32>(), any::<u32>(), any_text(), any_text(), any_text()).prop_map(
         |(line, column, path, message, expected)| Problem { line, column, path, message, expected },
     );
     vec(problem, 0..3)
@@ -279,10 +281,10 @@ fn every_output_is_what_its_published_schema_says() {
     published.holds("DeletedPipeline", any::<bool>().prop_map(pipelines::DeletedPipeline::of));
     published.holds(
         "CreatedToken",
-        (token(), text()).prop_map(|(token, value)| tokens::CreatedToken::of(token, value)),
+        (token(), any_text()).prop_map(|(token, value)| tokens::CreatedToken::of(token, value)),
     );
     published.holds("RevokedToken", any::<bool>().prop_map(tokens::RevokedToken::of));
-    let error = (text(), text())
+    let error = (any_text(), any_text())
         .prop_map(|(message, id)| ProblemDetails::of(CallError::new(ErrorCode::Conflict, message), &id));
     published.holds("ProblemDetails", error);
 
@@ -304,17 +306,46 @@ fn junk() -> BoxedStrategy<Value> {
         any::<u64>().prop_map(Value::from),
         proptest::sample::select(vec![0.0, 1.0, -1.0, 1.5, 1e300, 4_294_967_296.0, 9_007_199_254_740_993.0])
             .prop_map(Value::from),
-        text().prop_map(Value::from),
+        any_text().prop_map(Value::from),
         proptest::sample::select(vec!["", "1", "null", "viewer", "failed", "\0", "1-1"])
             .prop_map(Value::from),
     ];
     leaf.prop_recursive(2, 8, 3, |inner| {
         prop_oneof![
             vec(inner.clone(), 0..3).prop_map(Value::from),
-            btree_map(text(), inner, 0..3).prop_map(|members| Value::Object(Map::from_iter(members))),
+            btree_map(any_text(), inner, 0..3).prop_map(|members| Value::Object(Map::from_iter(members))),
         ]
     })
     .boxed()
+}
+
+/// A pattern and the rule in words must agree on what fits the pattern, on what nearly does and on anything.
+#[test]
+fn a_rule_and_its_pattern_take_the_same_texts() {
+    for pattern in [text::NAME_PATTERN, text::BRANCH_PATTERN, text::REPOSITORY_PATTERN] {
+        let rule = text::rule_of(pattern).unwrap();
+        let check = jsonschema::validator_for(&json!({ "pattern": pattern })).unwrap();
+        let bare = pattern.strip_prefix('^').and_then(|rest| rest.strip_suffix('$')).unwrap();
+        let fits = proptest::string::string_regex(bare).unwrap();
+        let near = "(https|ssh|file|git|x)?(://)?[a/:@?#. -]{0,8}";
+        let edges =
+            "[a-c /.:@~^?*\\[\u{80}-\u{c0}\u{61a}-\u{61e}\u{2000}-\u{2071}\u{feff}\u{fff0}\u{e0001}-]{1,6}";
+        let texts = prop_oneof![
+            fits.clone(),
+            (fits, any::<char>()).prop_map(|(t, c)| t + &c.to_string()),
+            near,
+            edges,
+            any::<String>()
+        ];
+        let mut runner = TestRunner::new(Config { cases: 4_000, ..Config::default() });
+        let outcome = runner.run(&texts, |value| {
+            // The lengths stand beside the pattern.
+            prop_assume!(value.chars().count() <= text::NAME_CHARS_MAX);
+            prop_assert_eq!(check.is_valid(&json!(value)), rule(&value).is_ok(), "{:?}", value);
+            Ok(())
+        });
+        outcome.unwrap_or_else(|failure| panic!("{pattern}: {failure}"));
+    }
 }
 
 /// Values that the schema is likely to accept.
@@ -351,7 +382,7 @@ fn fitting(schema: &Value, definitions: &Map<String, Value>) -> BoxedStrategy<Va
         }
         "boolean" => any::<bool>().prop_map(Value::from).boxed(),
         "null" => Just(Value::Null).boxed(),
-        "object" => btree_map("[A-Za-z_][A-Za-z0-9_]{0,8}", text(), 0..3)
+        "object" => btree_map("[A-Za-z_][A-Za-z0-9_]{0,8}", any_text(), 0..3)
             .prop_map(|members: BTreeMap<String, String>| json!(members))
             .boxed(),
         _ => prop_oneof!["[a-z0-9-]{1,40}", "[0-9]{1,16}-[0-9]{1,16}", "[0-9]{1,16}"]

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::domain::text;
 use crate::rpc::schema;
 
 /// How many complaints one answer has at most.
@@ -145,6 +146,11 @@ impl InputCheck {
                     message: "is required".to_owned(),
                 });
             }
+            // The length and the pattern of a text are one rule for people: it is told once.
+            ValidationErrorKind::Pattern { .. }
+            | ValidationErrorKind::MinLength { .. }
+            | ValidationErrorKind::MaxLength { .. }
+                if problems.iter().any(|told| told.pointer == pointer) => {}
             kind => {
                 let message = match kind {
                     ValidationErrorKind::AnyOf { .. } | ValidationErrorKind::OneOfNotValid { .. } => {
@@ -152,6 +158,12 @@ impl InputCheck {
                     }
                     ValidationErrorKind::Pattern { pattern } if pattern == schema::FREE_TEXT => {
                         "must not contain NUL".to_owned()
+                    }
+                    ValidationErrorKind::Pattern { pattern } if in_words(pattern, error).is_some() => {
+                        in_words(pattern, error).unwrap_or_default()
+                    }
+                    ValidationErrorKind::Pattern { pattern } if is_cursor(pattern) => {
+                        "is not one that an earlier page gave as `nextCursor`".to_owned()
                     }
                     _ => {
                         if error.instance().to_string().len() <= SHOWN_BYTES_MAX {
@@ -165,6 +177,16 @@ impl InputCheck {
             }
         }
     }
+}
+
+/// What the domain's own rule says of a text that does not fit its pattern.
+fn in_words(pattern: &str, error: &ValidationError<'_>) -> Option<String> {
+    let instance = error.instance();
+    text::rule_of(pattern)?(instance.as_str()?).err()
+}
+
+fn is_cursor(pattern: &str) -> bool {
+    [schema::ID, schema::NAME_CURSOR].contains(&pattern)
 }
 
 fn pointer_to(error: &ValidationError<'_>) -> String {

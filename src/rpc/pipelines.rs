@@ -10,11 +10,12 @@ use crate::domain::ids::{PipelineId, RunId};
 use crate::domain::log::{LineId, LogLine};
 use crate::domain::pipeline::{Pipeline, Problem};
 use crate::domain::run::{Run, RunState};
+use crate::domain::text::{BRANCH_PATTERN, NAME_PATTERN, REPOSITORY_PATTERN};
 use crate::error::{Error, Result};
 use crate::rpc::Ctx;
 use crate::rpc::kit::{Api, Live, procedures};
 use crate::rpc::runs::run_id;
-use crate::rpc::schema::{FREE_TEXT, LINE_ID, PROSE, VERSION, VISIBLE_ASCII};
+use crate::rpc::schema::{FREE_TEXT, LINE_ID, NAME_CURSOR, PROSE, VERSION, VISIBLE_ASCII};
 use crate::services;
 use crate::services::logs::After;
 use crate::services::pipelines::{CreatePipeline, PipelineChange};
@@ -50,15 +51,15 @@ pub(super) fn declare(api: &mut Api) {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct CreatePipelineInput {
     /// Unique among the pipelines that are not deleted: letters, digits, spaces and `. _ - /`.
-    #[schemars(length(min = 1, max = 100), regex(pattern = FREE_TEXT), extend("format" = "name"))]
+    #[schemars(length(min = 1, max = 100), regex(pattern = NAME_PATTERN))]
     name: String,
     /// What `git clone` takes; without it, steps run in an empty workspace.
     #[serde(default)]
-    #[schemars(extend("format" = "git-repository"))]
+    #[schemars(length(min = 1, max = 2000), regex(pattern = REPOSITORY_PATTERN), extend("format" = "git-repository"))]
     repository: Option<String>,
     /// The branch of a run that names none.
     #[serde(default)]
-    #[schemars(length(min = 1, max = 250), regex(pattern = FREE_TEXT), extend("format" = "git-branch"))]
+    #[schemars(length(min = 1, max = 250), regex(pattern = BRANCH_PATTERN))]
     default_branch: Option<String>,
     /// YAML; without it, `.slipway.yml` of the repository is used.
     #[serde(default)]
@@ -86,15 +87,15 @@ pub(super) struct UpdatePipelineInput {
     pipeline_id: String,
     /// Cannot be cleared: null leaves it as it is.
     #[serde(default)]
-    #[schemars(length(min = 1, max = 100), regex(pattern = FREE_TEXT), extend("format" = "name"))]
+    #[schemars(length(min = 1, max = 100), regex(pattern = NAME_PATTERN))]
     name: Option<String>,
     /// What `git clone` takes.
     #[serde(deserialize_with = "given", default)]
-    #[schemars(extend("format" = "git-repository"))]
+    #[schemars(length(min = 1, max = 2000), regex(pattern = REPOSITORY_PATTERN), extend("format" = "git-repository"))]
     repository: Option<Option<String>>,
     /// The branch of a run that names none.
     #[serde(deserialize_with = "given", default)]
-    #[schemars(length(min = 1, max = 250), regex(pattern = FREE_TEXT), extend("format" = "git-branch"))]
+    #[schemars(length(min = 1, max = 250), regex(pattern = BRANCH_PATTERN))]
     default_branch: Option<Option<String>>,
     /// YAML.
     #[serde(deserialize_with = "given", default)]
@@ -138,7 +139,7 @@ async fn get(ctx: Ctx, input: PipelineInput) -> Result<Pipeline> {
 pub(super) struct ListPipelinesInput {
     /// `nextCursor` of the page before.
     #[serde(default)]
-    #[schemars(extend("format" = "cursor"))]
+    #[schemars(length(max = 2048), regex(pattern = NAME_CURSOR))]
     cursor: Option<String>,
     /// 20 if it is absent.
     #[serde(default)]
@@ -197,13 +198,14 @@ pub(super) struct TriggerInput {
     pipeline_id: String,
     /// The pipeline's default branch if it is absent.
     #[serde(default)]
-    #[schemars(length(min = 1, max = 250), regex(pattern = FREE_TEXT), extend("format" = "git-branch"))]
+    #[schemars(length(min = 1, max = 250), regex(pattern = BRANCH_PATTERN))]
     branch: Option<String>,
-    /// Given to steps as `SLIPWAY_INPUT_<NAME>`. Names are letters, digits and `_`, and differ not in case alone.
+    /// Given to steps as `SLIPWAY_INPUT_<NAME>`. Names are letters, digits and `_`, and differ not in case alone:
+    /// that is refused.
     #[serde(default)]
     #[schemars(extend(
         "maxProperties" = 100,
-        "propertyNames" = { "pattern": "^[A-Za-z_][A-Za-z0-9_]{0,99}$", "format": "input-name" },
+        "propertyNames" = { "pattern": "^[A-Za-z_][A-Za-z0-9_]{0,99}$" },
         "additionalProperties" = { "type": "string", "maxLength": 32768, "pattern": FREE_TEXT },
     ))]
     inputs: Option<BTreeMap<String, String>>,

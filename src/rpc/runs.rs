@@ -9,7 +9,7 @@ use crate::domain::run::{Run, RunDetails, RunStatus};
 use crate::error::{Error, Result};
 use crate::rpc::Ctx;
 use crate::rpc::kit::{Api, procedures};
-use crate::rpc::schema::FREE_TEXT;
+use crate::rpc::schema::{FREE_TEXT, ID};
 use crate::services;
 use crate::services::logs::{LogPage, PAGE_LINES_DEFAULT, ReadLog};
 use crate::services::runs::RunFilter;
@@ -68,7 +68,7 @@ pub(super) struct ListRunsInput {
     branch: Option<String>,
     /// `nextCursor` of the page before.
     #[serde(default)]
-    #[schemars(extend("format" = "cursor"))]
+    #[schemars(regex(pattern = ID))]
     cursor: Option<String>,
     /// 20 if it is absent.
     #[serde(default)]

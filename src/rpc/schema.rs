@@ -23,6 +23,12 @@ pub const LINE_ID: &str = "^([0-9]{1,16}-)?[0-9]{1,16}$";
 /// The `version` of a run, as text.
 pub const VERSION: &str = "^[0-9]{1,16}$";
 
+/// An id, and so the cursor of a list that is in the order of ids.
+pub const ID: &str = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$";
+
+/// The cursor of a list that is in the order of names: base64 for addresses, without padding.
+pub const NAME_CURSOR: &str = r"^([A-Za-z0-9_\-]{4})*([A-Za-z0-9_\-]{2,3})?$";
+
 /// For what a caller sends.
 pub fn of_inputs() -> SchemaGenerator {
     settings().for_deserialize().into_generator()

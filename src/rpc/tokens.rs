@@ -6,11 +6,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use specta::Type;
 
+use crate::domain::text::NAME_PATTERN;
 use crate::domain::token::{Role, Token};
 use crate::error::Result;
 use crate::rpc::Ctx;
 use crate::rpc::kit::{Api, procedures};
-use crate::rpc::schema::FREE_TEXT;
+use crate::rpc::schema::{FREE_TEXT, ID};
 use crate::services;
 use crate::services::tokens::CreateToken;
 use crate::store::page::{LIMIT_DEFAULT, Page, PageRequest};
@@ -33,7 +34,7 @@ pub(super) fn declare(api: &mut Api) {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct CreateTokenInput {
     /// Unique among those that are not revoked: letters, digits, spaces and `. _ - /`.
-    #[schemars(length(min = 1, max = 100), regex(pattern = FREE_TEXT), extend("format" = "name"))]
+    #[schemars(length(min = 1, max = 100), regex(pattern = NAME_PATTERN))]
     name: String,
     /// What its bearer may do.
     role: Role,
@@ -65,7 +66,7 @@ async fn create(ctx: Ctx, input: CreateTokenInput) -> Result<CreatedToken> {
 pub(super) struct ListTokensInput {
     /// `nextCursor` of the page before.
     #[serde(default)]
-    #[schemars(extend("format" = "cursor"))]
+    #[schemars(regex(pattern = ID))]
     cursor: Option<String>,
     /// 20 if it is absent.
     #[serde(default)]

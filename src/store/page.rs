@@ -1,11 +1,13 @@
 //! Keyset pagination: a page costs the same wherever it is.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::alphabet::URL_SAFE;
+use base64::engine::general_purpose::{GeneralPurpose, NO_PAD};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use specta::Type;
 
+use crate::domain::text::storable;
 use crate::error::{Error, Result};
 
 /// How many items a page may have.
@@ -14,6 +16,9 @@ pub const LIMIT_DEFAULT: u32 = 20;
 
 /// Longer than any key in base64.
 const CURSOR_BYTES_MAX: usize = 2048;
+
+/// Takes every text of the alphabet whose length can be: a pattern can say no more than that.
+const BASE64: GeneralPurpose = GeneralPurpose::new(&URL_SAFE, NO_PAD.with_decode_allow_trailing_bits(true));
 
 /// Part of a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type, JsonSchema)]
@@ -31,7 +36,8 @@ pub struct Page<T> {
 pub struct PageRequest {
     /// 1 to [`LIMIT_MAX`]; more counts as that, and 0 as [`LIMIT_DEFAULT`].
     pub limit: u32,
-    /// What an earlier page gave. One that no page gave is refused (`Error::Invalid`, field `cursor`).
+    /// What an earlier page gave: an id in a list of ids, otherwise base64 of the key. One that is not well formed
+    /// is refused (`Error::Invalid`, field `cursor`); every other is a place in the list.
     pub cursor: Option<String>,
 }
 
@@ -48,27 +54,30 @@ impl PageRequest {
         self.items_max() as u64 + 1
     }
 
-    /// The key of the last item before the page.
+    /// The key of the last item before the page. Bytes that no key has are read as U+FFFD.
     pub(super) fn after(&self) -> Result<Option<String>> {
         let Some(cursor) = &self.cursor else { return Ok(None) };
-        let key = if cursor.len() <= CURSOR_BYTES_MAX { URL_SAFE_NO_PAD.decode(cursor).ok() } else { None };
-        key.and_then(|key| String::from_utf8(key).ok())
-            .filter(|key| !key.is_empty() && !key.contains('\0'))
-            .map(Some)
-            .ok_or_else(refused)
+        let key = if cursor.len() <= CURSOR_BYTES_MAX { BASE64.decode(cursor).ok() } else { None };
+        key.map(|key| Some(storable(&key))).ok_or_else(refused)
     }
 
     /// As `after`, of a list whose keys are ids.
     pub(super) fn after_id<T: std::str::FromStr>(&self) -> Result<Option<T>> {
-        self.after()?.map(|key| key.parse().map_err(|_| refused())).transpose()
+        self.cursor.as_deref().map(|key| key.parse().map_err(|_| refused())).transpose()
     }
 
     /// The page, from the rows that were asked for.
-    pub(super) fn page<T>(&self, mut items: Vec<T>, key: impl Fn(&T) -> &str) -> Page<T> {
+    pub(super) fn page<T>(&self, items: Vec<T>, key: impl Fn(&T) -> &str) -> Page<T> {
+        let Page { items, next_cursor } = self.page_of_ids(items, key);
+        Page { items, next_cursor: next_cursor.map(|key| BASE64.encode(key)) }
+    }
+
+    /// As `page`, of a list whose keys are ids.
+    pub(super) fn page_of_ids<T>(&self, mut items: Vec<T>, key: impl Fn(&T) -> &str) -> Page<T> {
         let more = self.items_max() < items.len();
         items.truncate(self.items_max());
         let last = if more { items.last() } else { None };
-        Page { next_cursor: last.map(|item| URL_SAFE_NO_PAD.encode(key(item))), items }
+        Page { next_cursor: last.map(|item| key(item).to_owned()), items }
     }
 }
 
@@ -99,15 +108,19 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_that_no_page_gave_is_refused() {
-        for cursor in ["", "!", "YWJj=", "_w", "AA", &"A".repeat(4000)] {
+    fn a_cursor_that_is_well_formed_is_a_place_and_any_other_is_refused() {
+        for (cursor, place) in [("", ""), ("_w", "\u{fffd}"), ("AA", "\u{fffd}"), ("YR", "a")] {
+            let request = PageRequest { limit: 1, cursor: Some(cursor.to_owned()) };
+            assert_eq!(request.after().unwrap().as_deref(), Some(place), "{cursor}");
+        }
+        for cursor in ["!", "YWJj=", "A", &"A".repeat(4000)] {
             let request = PageRequest { limit: 1, cursor: Some(cursor.to_owned()) };
             assert!(
                 matches!(request.after(), Err(Error::Invalid { field, .. }) if field == "cursor"),
                 "{cursor}"
             );
         }
-        let request = PageRequest { limit: 1, cursor: Some(URL_SAFE_NO_PAD.encode("no id")) };
+        let request = PageRequest { limit: 1, cursor: Some("no id".to_owned()) };
         assert!(matches!(request.after_id::<RunId>(), Err(Error::Invalid { .. })));
     }
 }

@@ -213,7 +213,7 @@ pub async fn find_run(store: &Store, id: &RunId) -> Result<Option<Run>> {
 pub async fn list(store: &Store, filter: &RunFilter, page: PageRequest) -> Result<Page<Run>> {
     let query = list_query(filter, page.after_id()?.as_ref(), page.rows());
     let runs = read_all(store, query, "listing runs").await?;
-    Ok(page.page(runs, |run| run.id.as_str()))
+    Ok(page.page_of_ids(runs, |run| run.id.as_str()))
 }
 
 pub(super) fn list_query(filter: &RunFilter, before: Option<&RunId>, rows: u64) -> Select<run::Entity> {

@@ -54,7 +54,7 @@ pub async fn list(store: &Store, kind: TokenKind, page: PageRequest) -> Result<P
     let query = list_query(kind, page.after_id()?.as_ref(), page.rows());
     let rows = query.all(&store.reader).await.doing("listing tokens")?;
     let tokens = rows.into_iter().map(read).collect::<Result<Vec<_>>>()?;
-    Ok(page.page(tokens, |token| token.id.as_str()))
+    Ok(page.page_of_ids(tokens, |token| token.id.as_str()))
 }
 
 pub(super) fn list_query(kind: TokenKind, before: Option<&TokenId>, rows: u64) -> Select<token::Entity> {
