@@ -899,11 +899,16 @@ export type StreamTicketInput = {
 /**
  * The subscription, such as `pipelines.streamLogs`.
  */
-path: string;
+path: Subscription;
 /**
  * Its input, which the ticket is good for and no other. `lastEventId` does not count.
  */
 input?: unknown | null }
+
+/**
+ * The name of a subscription.
+ */
+export type Subscription = "pipelines.streamLogs" | "pipelines.watchRun"
 
 /**
  * An instant, as RFC 3339 in UTC with milliseconds: `2026-11-23T23:20:00.123Z`.
@@ -974,7 +979,8 @@ pipelineId: PipelineId;
  */
 branch?: string | null;
 /**
- * Given to steps as `SLIPWAY_INPUT_<NAME>`. Names are letters, digits and `_`, and differ not in case alone.
+ * Given to steps as `SLIPWAY_INPUT_<NAME>`. Names are letters, digits and `_`, and differ not in case alone:
+ * that is refused.
  */
 inputs?: Partial<{ [key in string]: string }> | null;
 /**
