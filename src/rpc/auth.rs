@@ -55,6 +55,7 @@ impl Subscription {
 #[derive(Debug, Serialize, Deserialize, Type, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct StreamTicket {
+    /// Sent as `{ ticket }` in tRPC's `connectionParams`.
     ticket: String,
     /// Until when it must first be used.
     expires_at: Timestamp,
@@ -74,6 +75,13 @@ async fn stream_ticket(ctx: Ctx, input: StreamTicketInput) -> Result<StreamTicke
     let (ticket, expires_at) =
         services::tickets::issue(&ctx.app, ctx.actor()?, path.path(), input.as_ref()).await?;
     Ok(StreamTicket { ticket: ticket.reveal().clone(), expires_at })
+}
+
+#[cfg(test)]
+impl StreamTicket {
+    pub(super) fn of(ticket: String, expires_at: Timestamp) -> Self {
+        Self { ticket, expires_at }
+    }
 }
 
 #[cfg(test)]

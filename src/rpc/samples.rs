@@ -228,7 +228,7 @@ fn inputs(samples: &mut Samples) {
     samples.input::<pipelines::PipelineInput>("PipelineInput", pipeline.clone());
 
     samples.input::<runs::ListRunsInput>("ListRunsInput", json!({}));
-    let all = json!({ "pipelineId": "build", "status": "timed_out", "branch": "main", "cursor": "c", "limit": 100 });
+    let all = json!({ "pipelineId": "build", "status": "timed_out", "branch": "main", "cursor": "01890000-0000-7000-8000-000000000000", "limit": 100 });
     samples.input::<runs::ListRunsInput>("ListRunsInput", all);
     samples.input::<runs::ListRunsInput>("ListRunsInput", json!({ "status": null, "limit": null }));
 
