@@ -251,7 +251,7 @@ fn inputs(samples: &mut Samples) {
         .input::<pipelines::TriggerInput>("TriggerInput", with(pipeline.clone(), json!({ "inputs": null })));
 
     let fields =
-        json!({ "repository": "r", "defaultBranch": "main", "definition": "steps: []", "description": "d" });
+        json!({ "repository": "/srv/r.git", "defaultBranch": "main", "definition": "steps: []", "description": "d" });
     let cleared =
         json!({ "repository": null, "defaultBranch": null, "definition": null, "description": null });
     for fields in [json!({}), fields, cleared] {
