@@ -886,7 +886,11 @@ lastEventId?: string | null }
 /**
  * A ticket that opens one subscription.
  */
-export type StreamTicket = { ticket: string;
+export type StreamTicket = {
+/**
+ * Sent as `{ ticket }` in tRPC's `connectionParams`.
+ */
+ticket: string;
 /**
  * Until when it must first be used.
  */

@@ -22,18 +22,18 @@ pub const INPUTS_BYTES_MAX: usize = 256 * 1024;
 /// Begins the names of the variables that Slipway itself gives to steps.
 pub const ENV_RESERVED_PREFIX: &str = "SLIPWAY_";
 
-/// `pipeline_name` and `token_name` but for the length, as every dialect of regular expressions reads it. What lies
-/// beyond U+FFFF stands there itself, since the dialects have no escape for it in common.
+/// `pipeline_name` and `token_name` but for the length, as every dialect of regular expressions reads it. The tags
+/// beyond U+FFFF stand there themselves, since the dialects have no escape for them in common.
 pub const NAME_PATTERN: &str = concat!(
-    r"^[A-Za-z0-9\u00C0-\u061B\u061D-\u167F\u1681-\u180D\u180F-\u1FFF\u2070-\u2FFF\u3001-\uD7FF\uF900-\uFDCF",
-    r"\uFDF0-\uFEFE\uFF00-\uFFEF",
-    "\u{10000}-\u{1FFFD}\u{20000}-\u{2FFFD}\u{30000}-\u{3FFFD}",
-    r"]([A-Za-z0-9 ._/\-\u00C0-\u061B\u061D-\u167F\u1681-\u180D\u180F-\u1FFF\u2070-\u2FFF\u3001-\uD7FF",
-    r"\uF900-\uFDCF\uFDF0-\uFEFE\uFF00-\uFFEF",
-    "\u{10000}-\u{1FFFD}\u{20000}-\u{2FFFD}\u{30000}-\u{3FFFD}",
-    r"]*[A-Za-z0-9._/\-\u00C0-\u061B\u061D-\u167F\u1681-\u180D\u180F-\u1FFF\u2070-\u2FFF\u3001-\uD7FF",
-    r"\uF900-\uFDCF\uFDF0-\uFEFE\uFF00-\uFFEF",
-    "\u{10000}-\u{1FFFD}\u{20000}-\u{2FFFD}\u{30000}-\u{3FFFD}",
+    r"^[^ ._/\-\u0000-\u001F!-,:-@\[-\^\u0060{-\u00BF\u061C\u1680\u180E\u2000-\u206F\u3000",
+    r"\uE000-\uF8FF\uFDD0-\uFDEF\uFEFF\uFFF0-\uFFFF",
+    "\u{e0000}-\u{e0fff}",
+    r"]([^\u0000-\u001F!-,:-@\[-\^\u0060{-\u00BF\u061C\u1680\u180E\u2000-\u206F\u3000",
+    r"\uE000-\uF8FF\uFDD0-\uFDEF\uFEFF\uFFF0-\uFFFF",
+    "\u{e0000}-\u{e0fff}",
+    r"]*[^ \u0000-\u001F!-,:-@\[-\^\u0060{-\u00BF\u061C\u1680\u180E\u2000-\u206F\u3000",
+    r"\uE000-\uF8FF\uFDD0-\uFDEF\uFEFF\uFFF0-\uFFFF",
+    "\u{e0000}-\u{e0fff}",
     r"])?$",
 );
 
@@ -104,15 +104,16 @@ fn plain_name(name: &str) -> Verdict {
     }
 }
 
-/// An ASCII letter or digit, or a character of the ranges that hold every living script and emoji. They leave out
-/// controls, spaces, separators, marks of direction, private use and what is no character.
+/// An ASCII letter or digit, or a character of any script, emoji too. Controls, spaces, separators, marks of direction,
+/// tags, private use and what is no character are none.
 fn is_letter(character: char) -> bool {
-    matches!(character,
-        'A'..='Z' | 'a'..='z' | '0'..='9'
-        | '\u{c0}'..='\u{61b}' | '\u{61d}'..='\u{167f}' | '\u{1681}'..='\u{180d}' | '\u{180f}'..='\u{1fff}'
-        | '\u{2070}'..='\u{2fff}' | '\u{3001}'..='\u{d7ff}' | '\u{f900}'..='\u{fdcf}'
-        | '\u{fdf0}'..='\u{fefe}' | '\u{ff00}'..='\u{ffef}'
-        | '\u{10000}'..='\u{1fffd}' | '\u{20000}'..='\u{2fffd}' | '\u{30000}'..='\u{3fffd}')
+    match character {
+        'A'..='Z' | 'a'..='z' | '0'..='9' => true,
+        '\0'..='\u{bf}' | '\u{61c}' | '\u{1680}' | '\u{180e}' | '\u{2000}'..='\u{206f}' | '\u{3000}' => false,
+        '\u{e000}'..='\u{f8ff}' | '\u{fdd0}'..='\u{fdef}' | '\u{feff}' | '\u{fff0}'..='\u{ffff}' => false,
+        '\u{e0000}'..='\u{e0fff}' => false,
+        _ => true,
+    }
 }
 
 /// Git's rules for the name of a branch or tag, as far as a pattern states them, and a bound. A name that git takes

@@ -27,7 +27,7 @@ const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 const AT: &str = "2026-11-23T23:20:00.123Z";
 
 /// Types that are checked as parts of others only, since a sample of them alone would say nothing more.
-const PARTS: [&str; 18] = [
+const PARTS: [&str; 19] = [
     "ApiErrorCode",
     "ComponentHealth",
     "HealthStatus",
@@ -41,6 +41,7 @@ const PARTS: [&str; 18] = [
     "Role",
     "RunId",
     "RunTrigger",
+    "Subscription",
     "Timestamp",
     "TokenId",
     "TokenKind",
@@ -250,8 +251,7 @@ fn inputs(samples: &mut Samples) {
     samples
         .input::<pipelines::TriggerInput>("TriggerInput", with(pipeline.clone(), json!({ "inputs": null })));
 
-    let fields =
-        json!({ "repository": "/srv/r.git", "defaultBranch": "main", "definition": "steps: []", "description": "d" });
+    let fields = json!({ "repository": "/srv/r.git", "defaultBranch": "main", "definition": "steps: []", "description": "d" });
     let cleared =
         json!({ "repository": null, "defaultBranch": null, "definition": null, "description": null });
     for fields in [json!({}), fields, cleared] {
