@@ -15,8 +15,8 @@ pub const REPOSITORY_CHARS_MAX: usize = 2_000;
 pub const DESCRIPTION_CHARS_MAX: usize = 2_000;
 pub const IDEMPOTENCY_KEY_CHARS_MAX: usize = 200;
 pub const INPUTS_MAX: usize = 100;
-/// Linux takes 128 KiB for one variable.
-pub const INPUT_BYTES_MAX: usize = 32 * 1024;
+/// Linux takes 128 KiB for one variable, its name included, and a character has up to four bytes.
+pub const INPUT_CHARS_MAX: usize = 30_000;
 /// Of all names and values of a run's inputs: with `env` they stay far below what a program can be given.
 pub const INPUTS_BYTES_MAX: usize = 256 * 1024;
 /// Begins the names of the variables that Slipway itself gives to steps.
@@ -235,8 +235,9 @@ pub fn inputs(inputs: &BTreeMap<String, String>) -> Result<(), (String, String)>
                 "differs from {other} in case alone, and steps see both in upper case"
             )));
         }
-        if INPUT_BYTES_MAX < value.len() {
-            return Err(at_name(format!("has {} bytes; at most {INPUT_BYTES_MAX} are allowed", value.len())));
+        let chars = value.chars().count();
+        if INPUT_CHARS_MAX < chars {
+            return Err(at_name(format!("has {chars} characters; at most {INPUT_CHARS_MAX} are allowed")));
         }
         if value.contains('\0') {
             return Err(at_name("has a NUL character".to_owned()));
@@ -402,9 +403,9 @@ mod tests {
         assert_eq!(of(&[("a b", "")]).unwrap_err().0, "a b");
         assert_eq!(of(&[("a", "x\0")]).unwrap_err().0, "a");
         assert_eq!(of(&[("A", ""), ("a", "")]).unwrap_err().0, "a");
-        assert_eq!(of(&[("a", &"x".repeat(INPUT_BYTES_MAX + 1))]).unwrap_err().0, "a");
+        assert_eq!(of(&[("a", &"x".repeat(INPUT_CHARS_MAX + 1))]).unwrap_err().0, "a");
 
-        let value = "x".repeat(INPUT_BYTES_MAX);
+        let value = "x".repeat(INPUT_CHARS_MAX);
         let names: Vec<String> = (0..9).map(|index| format!("v{index}")).collect();
         let large: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), value.as_str())).collect();
         assert_eq!(of(&large).unwrap_err().0, "");

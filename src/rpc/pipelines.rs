@@ -206,7 +206,7 @@ pub(super) struct TriggerInput {
     #[schemars(extend(
         "maxProperties" = 100,
         "propertyNames" = { "pattern": "^[A-Za-z_][A-Za-z0-9_]{0,99}$" },
-        "additionalProperties" = { "type": "string", "maxLength": 32768, "pattern": FREE_TEXT },
+        "additionalProperties" = { "type": "string", "maxLength": 30000, "pattern": FREE_TEXT },
     ))]
     inputs: Option<BTreeMap<String, String>>,
     /// Two triggers of a pipeline with the same key make one run. Visible ASCII characters.
