@@ -44,8 +44,8 @@ function follow(maker: Client, runId: string): Stream {
         url: `${proxy.url}/trpc`,
         EventSource,
         connectionParams: async () => {
-          const input = { path: 'pipelines.streamLogs', input: { runId } };
-          const { ticket } = await maker.auth.streamTicket.mutate(input);
+          const wanted = { path: 'pipelines.streamLogs', input: { runId } } as const;
+          const { ticket } = await maker.auth.streamTicket.mutate(wanted);
           stream.tickets.push(ticket);
           return { ticket };
         },
