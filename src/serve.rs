@@ -20,11 +20,15 @@ use crate::http::tls::Tls;
 use crate::http::{Http, server};
 use crate::jobs::server::PrivateServer;
 use crate::services::tokens;
+use crate::store;
 use crate::worker::running::Running;
 use crate::worker::{self, upkeep};
 
 /// How long a private Redis may take to load what it has.
 const REDIS_START_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a database may be away when a process starts.
+const DATABASE_START_TIMEOUT: Duration = Duration::from_secs(60);
+const DATABASE_RETRY_DELAY: Duration = Duration::from_millis(500);
 /// What runs beside requests and jobs has so long to end once those have.
 const TASKS_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -54,7 +58,7 @@ pub async fn serve(config: Config, with_worker: WithWorker) -> Result<()> {
         app.tasks.spawn(tls.clone().stay_current(app.shutdown.clone()));
     }
     let running = Running::default();
-    app.tasks.spawn(upkeep::reconcile(app.clone(), running.clone(), app.shutdown.clone()));
+    spawn_upkeep(app, &running);
     let work = async {
         match with_worker {
             WithWorker::Yes => worker::run(app.clone(), name(), running, app.shutdown.clone()).await,
@@ -77,11 +81,17 @@ pub async fn worker(config: Config) -> Result<()> {
     let started = start(config).await?;
     let app = &started.app;
     let running = Running::default();
-    app.tasks.spawn(upkeep::reconcile(app.clone(), running.clone(), app.shutdown.clone()));
+    spawn_upkeep(app, &running);
     tracing::info!(data_dir = %app.config.data_dir.display(), concurrency = app.config.worker.concurrency, "Working on runs");
     let outcome = worker::run(app.clone(), name(), running, app.shutdown.clone()).await;
     started.stop().await;
     outcome
+}
+
+/// What every process does beside its work, whatever that is.
+fn spawn_upkeep(app: &App, running: &Running) {
+    app.tasks.spawn(upkeep::reconcile(app.clone(), app.shutdown.clone()));
+    app.tasks.spawn(upkeep::settle_left(app.clone(), running.clone(), app.shutdown.clone()));
 }
 
 /// A process whose parts are connected.
@@ -109,7 +119,7 @@ async fn start(mut config: Config) -> Result<Started> {
             (Some(server), url)
         }
     };
-    let app = App::connect(config, &redis_url, admin_token, shutdown).await?;
+    let app = connect(config, &redis_url, admin_token, shutdown).await?;
     // Redis may be away, and some do not tell; a policy that is known to lose jobs is said aloud.
     if let Ok(Some(policy)) = app.redis.eviction_policy().await
         && policy != "noeviction"
@@ -120,6 +130,40 @@ async fn start(mut config: Config) -> Result<Started> {
         );
     }
     Ok(Started { app, redis })
+}
+
+/// Connects the parts. A database that is away is waited for, since machines start in any order.
+async fn connect(
+    config: Config,
+    redis_url: &Secret<String>,
+    admin_token: Secret<String>,
+    shutdown: CancellationToken,
+) -> Result<App> {
+    let give_up_at = tokio::time::Instant::now() + DATABASE_START_TIMEOUT;
+    let mut is_waiting = false;
+    loop {
+        let connected = App::connect(config.clone(), redis_url, admin_token.clone(), shutdown.clone()).await;
+        let error = match connected {
+            Err(error @ Error::Unavailable { dependency, .. })
+                if dependency == store::DEPENDENCY && tokio::time::Instant::now() < give_up_at =>
+            {
+                error
+            }
+            outcome => return outcome,
+        };
+        if !is_waiting {
+            is_waiting = true;
+            let seconds = DATABASE_START_TIMEOUT.as_secs();
+            tracing::warn!(
+                error = error.chain(),
+                "The database is away, the start waits for it for up to {seconds} s"
+            );
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => return Err(error),
+            () = tokio::time::sleep(DATABASE_RETRY_DELAY) => {}
+        }
+    }
 }
 
 impl Started {

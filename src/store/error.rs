@@ -6,7 +6,7 @@ use sea_orm::{DbErr, RuntimeErr};
 use crate::error::{Error, Result};
 
 /// What callers know the database as.
-pub(super) const DEPENDENCY: &str = "database";
+pub const DEPENDENCY: &str = "database";
 
 pub(super) trait DbResult<T> {
     /// Says what was being done, for the log.

@@ -37,6 +37,8 @@ mod steps;
 pub mod tokens;
 pub mod workers;
 
+pub use error::DEPENDENCY;
+
 /// How long a health check waits for its round trip.
 const PING_MAX: Duration = Duration::from_secs(5);
 
