@@ -18,6 +18,7 @@ use crate::logs::Logs;
 use crate::logs::follow::Followers;
 use crate::redis::Redis;
 use crate::redis::wakeups::Wakeups;
+use crate::services::presence::Presence;
 use crate::services::states::States;
 use crate::store::Store;
 
@@ -35,6 +36,7 @@ pub struct Inner {
     pub logs: Logs,
     pub followers: Followers,
     pub states: States,
+    pub presence: Presence,
     pub admin_token: Secret<String>,
     pub started_at: Timestamp,
     /// What runs beside requests and jobs; waited for at the end.
@@ -77,6 +79,7 @@ impl App {
             logs,
             followers,
             states,
+            presence: Presence::default(),
             admin_token,
             tasks,
             shutdown,

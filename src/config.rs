@@ -116,6 +116,8 @@ pub struct WorkerConfig {
     pub checkout_timeout: Duration,
     /// After which another host takes over what a silent one had.
     pub host_silence: Duration,
+    /// A run whose worker has died so many times in a row while it had it is set aside.
+    pub losses_max: u32,
     /// How long the workspace of a run that did not succeed is kept.
     pub workspace_keep: Duration,
     /// The PATH that steps see.

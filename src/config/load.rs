@@ -202,6 +202,7 @@ fn read_worker(layers: &mut Layers, environment: &Environment) -> WorkerConfig {
         always_timeout: layers.required("worker.always_timeout", values::some_time),
         checkout_timeout: layers.required("worker.checkout_timeout", values::some_time),
         host_silence: layers.required("worker.host_silence", values::some_time),
+        losses_max: layers.required("worker.losses_max", |text| values::number(text, 1, 1_000)),
         workspace_keep: layers.required("worker.workspace_keep", values::duration),
         path: layers.optional("worker.path", values::text).unwrap_or_else(|| FALLBACK_PATH.to_owned()),
         pass_env,

@@ -53,6 +53,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     plain("worker.always_timeout", "SLIPWAY_ALWAYS_TIMEOUT"),
     plain("worker.checkout_timeout", "SLIPWAY_CHECKOUT_TIMEOUT"),
     plain("worker.host_silence", "SLIPWAY_HOST_SILENCE"),
+    plain("worker.losses_max", "SLIPWAY_LOSSES_MAX"),
     plain("worker.workspace_keep", "SLIPWAY_WORKSPACE_KEEP"),
     plain("worker.path", "SLIPWAY_PATH"),
     plain("worker.pass_env", "SLIPWAY_PASS_ENV"),

@@ -363,7 +363,25 @@ pub struct StepRecord {
     pub step: Step,
 }
 
+/// Puts `newer` records into `records`, in place of those of the same attempt of the same step.
+pub fn put_steps(records: &mut Vec<StepRecord>, newer: &[StepRecord]) {
+    for record in newer {
+        let is_same = |known: &&mut StepRecord| {
+            known.index == record.index && known.step.attempt == record.step.attempt
+        };
+        match records.iter_mut().find(is_same) {
+            Some(known) => *known = record.clone(),
+            None => records.push(record.clone()),
+        }
+    }
+}
+
 impl RunRecord {
+    /// Puts newer records of steps in place of those of the same attempt of the same step.
+    pub fn put_steps(&mut self, newer: &[StepRecord]) {
+        put_steps(&mut self.steps, newer);
+    }
+
     /// The latest attempt of each step, in the definition's order.
     pub fn current_records(&self) -> Vec<StepRecord> {
         let mut latest: BTreeMap<u32, &StepRecord> = BTreeMap::new();

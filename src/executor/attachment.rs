@@ -189,6 +189,18 @@ fn split(payload: &[u8], source: Source, joints: Joints) -> Vec<SpoolLine> {
     lines
 }
 
+/// The block whose record is at `offset` of a step's spool; none if there is none, or not any more. Blocks.
+pub fn read_block(dir: &Path, offset: u64) -> Option<Block> {
+    let file = File::open(spool::path(dir)).ok()?;
+    match read_lines(&file, offset).ok()? {
+        (Found::Record { header: Header { kind: Kind::Lines(source), payload_len, at, .. }, .. }, lines) => {
+            let next_offset = offset + (HEADER_BYTES + payload_len) as u64;
+            Some(Block { offset, next_offset, at, source, lines })
+        }
+        _ => None,
+    }
+}
+
 /// Gives the disk of a step's spool back up to `offset`: those lines are in the archive. Where the file system
 /// cannot, it does nothing.
 pub fn punch(dir: &Path, offset: u64) {

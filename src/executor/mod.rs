@@ -26,8 +26,8 @@ mod tree;
 mod watcher;
 mod writer;
 
-pub use attachment::{Attachment, punch};
-pub use process::{become_subreaper, kill, kill_now, presence, set_program, start};
+pub use attachment::{Attachment, punch, read_block};
+pub use process::{become_subreaper, end, kill, kill_now, presence, set_program, start};
 
 /// One attempt of a step, ready to be started.
 #[derive(Debug, Clone)]

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use rustix::fs::MemfdFlags;
 use rustix::process::Signal;
@@ -17,7 +18,11 @@ use tokio::process::{Child, Command};
 
 use super::processes::Identity;
 use super::supervisor::{self, SUPERVISE_ARGUMENT, WireSpec};
-use super::{ExecutorError, Presence, StepSpec, orphans, spool};
+use super::{Attachment, ExecutorError, Output, Presence, StepSpec, orphans, spool};
+
+/// A supervisor that kills what its step has started is done long before; only what the kernel holds takes longer.
+const END_TIME_MAX: Duration = Duration::from_secs(15);
+const END_INTERVAL: Duration = Duration::from_millis(5);
 
 static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
 static IS_SUBREAPER: AtomicBool = AtomicBool::new(false);
@@ -101,6 +106,32 @@ pub fn kill(dir: &Path) -> Result<(), ExecutorError> {
 /// `Io` if the directory cannot be read or written.
 pub fn kill_now(dir: &Path) -> Result<(), ExecutorError> {
     signal_supervisor(dir, Signal::QUIT)
+}
+
+/// Ends a step at once and waits until nothing of it is left, also where its supervisor is gone. What it printed stays
+/// in its spool.
+///
+/// # Errors
+///
+/// `Io` if the directory cannot be read, or the supervisor does not end in time.
+pub async fn end(dir: &Path, workspace: &Path) -> Result<(), ExecutorError> {
+    if presence(dir) == Presence::Absent {
+        return Ok(());
+    }
+    kill_now(dir)?;
+    let path = spool::path(dir);
+    let file = File::open(&path).map_err(ExecutorError::io("opening", &path))?;
+    let give_up_at = tokio::time::Instant::now() + END_TIME_MAX;
+    while !spool::is_abandoned(&file).map_err(ExecutorError::io("locking", &path))? {
+        if give_up_at <= tokio::time::Instant::now() {
+            return Err(ExecutorError::io("waiting for the end of", dir)(io::ErrorKind::TimedOut.into()));
+        }
+        tokio::time::sleep(END_INTERVAL).await;
+    }
+    // A supervisor that was killed has left its step behind: whoever attaches ends it.
+    let mut attachment = Attachment::open(dir, workspace, 0).await?;
+    while let Output::Block(_) = attachment.next().await? {}
+    Ok(())
 }
 
 fn signal_supervisor(dir: &Path, signal: Signal) -> Result<(), ExecutorError> {

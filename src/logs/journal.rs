@@ -4,9 +4,9 @@
 //! spools, which block of which spool (or which words of its own) get the next numbers, and publishes then.
 //! Who takes the run over reads the journal, publishes what is missing, and goes on where it ends.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -47,45 +47,64 @@ impl Entry {
 #[derive(Debug)]
 pub struct Journal {
     file: File,
+    len: u64,
 }
 
 impl Journal {
-    /// Opens the journal at `path` and reads what it has. An entry that was cut off while it was written is
-    /// taken away: its lines were not published.
-    pub fn open(path: &Path) -> io::Result<(Self, Vec<Entry>)> {
-        let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
-        let mut entries: Vec<Entry> = Vec::new();
-        let mut whole_bytes = 0;
-        let mut reader = BufReader::new(&file);
-        let mut line = Vec::new();
-        loop {
-            line.clear();
-            let length = reader.read_until(b'\n', &mut line)?;
-            if length == 0 || line.last() != Some(&b'\n') {
-                break;
-            }
-            let Ok(entry) = serde_json::from_slice::<Entry>(&line) else { break };
-            whole_bytes += length as u64;
-            entries.push(entry);
-        }
-        // Only what was cut off: whoever appends at this moment must not lose an entry.
-        if !line.is_empty() {
-            file.set_len(whole_bytes)?;
-        }
-        file.seek(io::SeekFrom::End(0))?;
-        Ok((Self { file }, entries))
+    /// Reads the journal at `path` and puts a file of its own in its place: whoever wrote it before, and only seemed to
+    /// be dead, writes into a file that nobody reads any more. To be called once nobody else can publish: then every
+    /// published line is in what is read. An entry that was cut off while it was written is taken away: its lines were
+    /// not published.
+    pub fn take_over(path: &Path) -> io::Result<(Self, Vec<Entry>)> {
+        let entries = match File::open(path) {
+            Ok(file) => read(&file)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        let draft = path.with_extension("draft");
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+        let text = encode(&entries)?;
+        file.write_all(&text)?;
+        fs::rename(&draft, path)?;
+        Ok((Self { file, len: text.len() as u64 }, entries))
     }
 
-    /// Appends entries in one write. A write to the page cache survives this process, which is what it is
-    /// for; a machine that crashes loses the steps themselves.
+    /// Appends entries in one write: all of them, or none if it fails, and then it may be tried again. A write to the
+    /// page cache survives this process, which is what it is for; a machine that crashes loses the steps themselves.
     pub fn append(&mut self, entries: &[Entry]) -> io::Result<()> {
-        let mut text = Vec::with_capacity(entries.len() * 96);
-        for entry in entries {
-            serde_json::to_writer(&mut text, entry)?;
-            text.push(b'\n');
-        }
-        self.file.write_all(&text)
+        let text = encode(entries)?;
+        // The end is named, since an earlier call may have left a part of its entries behind it.
+        self.file.write_all_at(&text, self.len)?;
+        self.len += text.len() as u64;
+        Ok(())
     }
+}
+
+fn encode(entries: &[Entry]) -> io::Result<Vec<u8>> {
+    let mut text = Vec::with_capacity(entries.len() * 96);
+    for entry in entries {
+        serde_json::to_writer(&mut text, entry)?;
+        text.push(b'\n');
+    }
+    Ok(text)
+}
+
+/// The entries up to the first that is not whole, or that does not follow the one before it.
+fn read(file: &File) -> io::Result<Vec<Entry>> {
+    let mut entries: Vec<Entry> = Vec::new();
+    let mut reader = BufReader::new(file);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        reader.read_until(b'\n', &mut line)?;
+        let is_whole = line.last() == Some(&b'\n');
+        let Some(entry) = serde_json::from_slice::<Entry>(&line).ok().filter(|_| is_whole) else { break };
+        if entries.last().is_some_and(|last| entry.first_n <= last.last_n()) {
+            break;
+        }
+        entries.push(entry);
+    }
+    Ok(entries)
 }
 
 #[cfg(test)]
@@ -103,26 +122,44 @@ mod tests {
         Entry { first_n, count: 3, log_bytes: first_n * 7, origin }
     }
 
+    fn words(first_n: u64) -> Entry {
+        let words = Origin::Words { step: None, attempt: 0, at_ms: 5, text: "a\nb".to_owned() };
+        Entry { first_n, count: 1, log_bytes: 52, origin: words }
+    }
+
     /// Cuts the file at every byte: what was written whole is read, and appending goes on behind it.
     #[test]
     fn a_journal_that_was_cut_off_goes_on_behind_its_last_whole_entry() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("journal");
-        let words = Origin::Words { step: None, attempt: 0, at_ms: 5, text: "a\nb".to_owned() };
-        let written = vec![entry(1), entry(4), Entry { first_n: 7, count: 1, log_bytes: 52, origin: words }];
-        Journal::open(&path).unwrap().0.append(&written).unwrap();
-        let bytes = std::fs::read(&path).unwrap();
+        let written = vec![entry(1), entry(4), words(7)];
+        Journal::take_over(&path).unwrap().0.append(&written).unwrap();
+        let bytes = fs::read(&path).unwrap();
         for length in 0..=bytes.len() {
-            std::fs::write(&path, &bytes[..length]).unwrap();
-            let (mut journal, entries) = Journal::open(&path).unwrap();
+            fs::write(&path, &bytes[..length]).unwrap();
+            let (mut journal, entries) = Journal::take_over(&path).unwrap();
             assert_eq!(entries, written[..entries.len()]);
             let whole = bytes[..length].iter().filter(|byte| **byte == b'\n').count();
             assert_eq!(entries.len(), whole);
             journal.append(&[entry(100)]).unwrap();
             drop(journal);
-            let (_, entries) = Journal::open(&path).unwrap();
+            let (_, entries) = Journal::take_over(&path).unwrap();
             assert_eq!(entries.last(), Some(&entry(100)));
             assert_eq!(entries.len(), whole + 1);
         }
+    }
+
+    #[test]
+    fn who_wrote_before_and_only_seemed_dead_writes_where_nobody_reads() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        let (mut first, _) = Journal::take_over(&path).unwrap();
+        first.append(&[entry(1)]).unwrap();
+        let (mut second, entries) = Journal::take_over(&path).unwrap();
+        assert_eq!(entries, [entry(1)]);
+        first.append(&[entry(4)]).unwrap();
+        second.append(&[words(4)]).unwrap();
+        let (_, entries) = Journal::take_over(&path).unwrap();
+        assert_eq!(entries, [entry(1), words(4)]);
     }
 }

@@ -116,7 +116,8 @@ impl Logs {
         Ok(u64::try_from(n).ok())
     }
 
-    /// Publishes `entries`, which follow the line `after_n`. Repeating it is harmless.
+    /// Publishes `entries`, which follow the line `after_n`. Repeating it is harmless. Without entries it asks whether
+    /// Redis still has the log up to `after_n`, and whose it is.
     pub async fn append(
         &self,
         run: &RunId,
@@ -124,7 +125,7 @@ impl Logs {
         after_n: u64,
         entries: &[Entry],
     ) -> Result<Published> {
-        let Some(last) = entries.last() else { return Ok(Published::Done) };
+        let last_n = entries.last().map_or(after_n, |last| last.last_n);
         let mut call = APPEND.prepare_invoke();
         call.key(self.meta_key(run)).key(self.stream_key(run));
         call.arg(epoch).arg(after_n).arg(self.redis.key(&Self::channel(run)));
@@ -133,7 +134,7 @@ impl Logs {
         }
         let n: i64 = self.redis.script(&call).await?;
         Ok(match u64::try_from(n) {
-            Ok(n) if last.last_n <= n => Published::Done,
+            Ok(n) if last_n <= n => Published::Done,
             Ok(n) => Published::Behind(n),
             Err(_) if n == -1 => Published::Fenced,
             Err(_) => Published::Forgotten,

@@ -9,9 +9,9 @@ use crate::app::App;
 use crate::domain::attempt::delay_after;
 use crate::domain::ids::{HostId, RunId, WorkerId};
 use crate::domain::pipeline::{Definition, Retry};
-use crate::domain::run::{Percent, RunRecord, RunStatus, StepRecord};
+use crate::domain::run::{Percent, RunRecord, RunStatus, StepRecord, StepStatus, put_steps};
 use crate::domain::time::{Timestamp, now};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::jobs::JobStanding;
 use crate::services::runs::{self, RetryFrom};
 use crate::store;
@@ -39,6 +39,8 @@ pub enum Claim {
     Nothing,
     /// Not before then.
     Later(Timestamp),
+    /// It has ended its worker too often, and has been ended itself: why.
+    SetAside(String),
 }
 
 #[derive(Debug)]
@@ -78,21 +80,32 @@ pub struct Facts {
     pub last_line_at: Option<Timestamp>,
     /// Steps that have changed since they were last recorded.
     pub steps: Vec<StepRecord>,
+    /// The worker has had the run for so long that the run does not end its workers.
+    pub is_steady: bool,
 }
 
-/// Takes a run, if it is to be had. `is_dead` says of a worker on this host whether its process is gone.
+impl Facts {
+    /// Whether the run does not merely end its workers.
+    pub fn gets_on(&self) -> bool {
+        self.is_steady || self.steps.iter().any(|record| record.step.status.is_ended())
+    }
+}
+
+/// Takes a run that was just read, if it is to be had. `is_dead` says of a worker on this host whether its process is
+/// gone.
 pub async fn claim(
     app: &App,
-    run: &RunId,
+    record: RunRecord,
     claimant: &Claimant,
     is_dead: impl Fn(&WorkerId) -> bool,
 ) -> Result<Claim> {
-    let Some(record) = store::runs::find(&app.store, run).await? else { return Ok(Claim::Nothing) };
+    let run = &record.run.id.clone();
     let mut change = RunChange::of(run.clone());
     change.epoch = Some(record.epoch);
     change.from = vec![record.run.status];
     change.claim = Some(claimant.worker.clone());
     let mut taken_from = None;
+    let mut lost_by = None;
     match record.run.status {
         RunStatus::Queued | RunStatus::Waiting => {
             if let Some(at) = record.run.next_attempt_at
@@ -104,35 +117,46 @@ pub async fn claim(
             change.started_at = record.run.started_at.is_none().then(now);
             change.next_attempt_at = Some(None);
             change.deadline = Some(None);
-            if !record.cancel_requested {
-                change.reason = Some(None);
-            }
         }
         RunStatus::Running | RunStatus::Canceling => match holder(app, &record).await? {
             // Whoever claims has made sure that this process does not work on the run: it has let go of it.
             Some(holder) if holder.id == claimant.worker => {}
-            Some(holder) if holder.host == claimant.host && is_dead(&holder.id) => {}
+            Some(holder) if holder.host == claimant.host && is_dead(&holder.id) => {
+                lost_by = Some(holder.name);
+            }
             Some(holder) => {
-                let silence_ends = holder.seen_at.plus(app.config.worker.host_silence);
-                if now() < silence_ends {
+                if app.presence.look(&holder) < app.config.worker.host_silence {
                     return Ok(Claim::Later(now().plus(LOOK_AGAIN)));
                 }
                 if holder.host != claimant.host {
-                    taken_from = Some(holder.name);
+                    taken_from = Some(holder.name.clone());
                 }
+                lost_by = Some(holder.name);
             }
             // Forgotten, since it has been silent for long.
-            None => taken_from = Some("its worker".to_owned()),
+            None => {
+                taken_from = Some("its worker".to_owned());
+                lost_by.clone_from(&taken_from);
+            }
         },
         _ if record.settled => return retried_elsewhere(app, record).await,
         _ => return Ok(Claim::Nothing),
     }
-    if taken_from.is_some() {
-        change.steps = runs::again_steps(&record, RetryFrom::Start);
+    if !record.cancel_requested {
+        change.reason = Some(None);
+    }
+    if let Some(name) = lost_by {
+        if app.config.worker.losses_max <= record.losses + 1 {
+            return set_aside(app, record, &name).await;
+        }
+        change.losses = Some(record.losses + 1);
+    }
+    if let Some(name) = &taken_from {
+        change.steps = lost_steps(&record, &format!("{name}, which ran it, is silent"));
+        change.steps.extend(runs::again_steps(&record, RetryFrom::Start));
         change.restart = Some(true);
         // Its time begins with its steps, once there is a workspace again.
         change.deadline = Some(None);
-        change.losses = Some(record.losses + 1);
     }
     if store::runs::change(&app.store, change).await?.is_none() {
         return Ok(Claim::Later(now().plus(LOOK_AGAIN)));
@@ -153,6 +177,86 @@ async fn retried_elsewhere(app: &App, record: RunRecord) -> Result<Claim> {
     store::runs::change(&app.store, change).await?;
     runs::announce(app, &record.run.id).await;
     Ok(Claim::Later(now()))
+}
+
+/// A run whose workers die while they have it is not given to yet another one.
+async fn set_aside(app: &App, record: RunRecord, worker: &str) -> Result<Claim> {
+    let times = record.losses + 1;
+    let reason = format!(
+        "set aside: the worker that had it died {times} times in a row, {worker} last; nothing of it is tried again by \
+         itself"
+    );
+    let mut change = RunChange::of(record.run.id.clone());
+    change.epoch = Some(record.epoch);
+    change.from = vec![record.run.status];
+    change.release = true;
+    change.status = Some(match record.run.status {
+        RunStatus::Canceling => RunStatus::Canceled,
+        _ => RunStatus::Failed,
+    });
+    change.error = Some(Some(reason.clone()));
+    change.losses = Some(0);
+    change.progress = Some(Percent::DONE);
+    change.finished_at = Some(Some(now()));
+    change.steps = runs::ended_steps(&record, StepStatus::Skipped, "the run was set aside");
+    put_steps(&mut change.steps, &lost_steps(&record, "its worker died"));
+    if store::runs::change(&app.store, change).await?.is_none() {
+        return Ok(Claim::Later(now().plus(LOOK_AGAIN)));
+    }
+    runs::announce(app, &record.run.id).await;
+    tracing::error!(run.id = %record.run.id, reason, "A run was set aside");
+    Ok(Claim::SetAside(reason))
+}
+
+/// The steps that were running, as they are recorded when nobody can say what became of them.
+fn lost_steps(record: &RunRecord, reason: &str) -> Vec<StepRecord> {
+    let mut running = record.current_records();
+    running.retain(|record| record.step.status == StepStatus::Running);
+    for record in &mut running {
+        record.step.status = StepStatus::Lost;
+        record.step.reason = Some(reason.to_owned());
+        record.step.finished_at = Some(now());
+    }
+    running
+}
+
+/// Counts a panic as what it would be in a lesser program: the death of the worker.
+pub async fn count_panic(app: &App, run: &RunId) -> Result<()> {
+    let Some(record) = store::runs::find(&app.store, run).await? else { return Ok(()) };
+    if !matches!(record.run.status, RunStatus::Running | RunStatus::Canceling) {
+        return Ok(());
+    }
+    if app.config.worker.losses_max <= record.losses + 1 {
+        return set_aside(app, record, "this one").await.map(|_| ());
+    }
+    let mut change = guarded(&record);
+    change.losses = Some(record.losses + 1);
+    store::runs::change(&app.store, change).await.map(|_| ())
+}
+
+/// Notes that this worker leaves the run as it is, to whoever takes it up next: that is no death of a worker.
+pub async fn leave(app: &App, record: &RunRecord) -> Result<()> {
+    if record.losses == 0 {
+        return Ok(());
+    }
+    let mut change = guarded(record);
+    change.losses = Some(0);
+    store::runs::change(&app.store, change).await.map(|_| ())
+}
+
+/// Says on the run what keeps it from going on, unless it says so already.
+pub async fn hindered(app: &App, run: &RunId, error: &Error) -> Result<()> {
+    let Some(record) = store::runs::find(&app.store, run).await? else { return Ok(()) };
+    let reason = format!("it could not go on and is tried again: {error}");
+    if record.run.status.is_ended() || record.cancel_requested || record.run.reason.as_ref() == Some(&reason)
+    {
+        return Ok(());
+    }
+    let mut change = RunChange::of(run.clone());
+    change.epoch = Some(record.epoch);
+    change.from = vec![record.run.status];
+    change.reason = Some(Some(reason));
+    apply(app, &record, change).await.map(|_| ())
 }
 
 async fn holder(app: &App, record: &RunRecord) -> Result<Option<WorkerRecord>> {
@@ -192,6 +296,7 @@ pub async fn plan(
 /// Records what has changed of the steps. Whether the run is still this worker's.
 pub async fn note(app: &App, record: &RunRecord, progress: Percent, facts: Facts) -> Result<bool> {
     let mut change = guarded(record);
+    change.losses = (facts.gets_on() && 0 < record.losses).then_some(0);
     change.progress = Some(progress);
     change.lines = Some(facts.lines);
     change.last_line_at = facts.last_line_at;
@@ -244,28 +349,15 @@ fn retry_later(record: &RunRecord, definition: Option<&Definition>, reason: &str
     let failed =
         retry.attempts.saturating_sub(record.run.attempts_max.saturating_sub(record.run.attempt)).max(1);
     let mut known = record.clone();
-    merge(&mut known.steps, &change.steps);
+    known.put_steps(&change.steps);
     let again = runs::again_steps(&known, RetryFrom::Failed);
     change.progress = Some(runs::progress_of(&again));
-    merge(&mut change.steps, &again);
+    put_steps(&mut change.steps, &again);
     change.from = vec![RunStatus::Running];
     change.status = Some(RunStatus::Queued);
     change.attempt = Some(record.run.attempt + 1);
     change.next_attempt_at = Some(Some(now().plus(delay_after(retry, failed))));
     change.reason = Some(Some(format!("attempt {} failed: {reason}", record.run.attempt)));
-}
-
-/// Puts `newer` records into `records`, in place of those of the same attempt of the same step.
-fn merge(records: &mut Vec<StepRecord>, newer: &[StepRecord]) {
-    for record in newer {
-        let is_same = |known: &&mut StepRecord| {
-            known.index == record.index && known.step.attempt == record.step.attempt
-        };
-        match records.iter_mut().find(is_same) {
-            Some(known) => *known = record.clone(),
-            None => records.push(record.clone()),
-        }
-    }
 }
 
 /// Finishes what the end of a run leaves to be done, each part of it once the one before is certain: its log

@@ -3,6 +3,7 @@
 pub mod executions;
 pub mod logs;
 pub mod pipelines;
+pub mod presence;
 pub mod runs;
 pub mod states;
 pub mod system;

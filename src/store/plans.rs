@@ -51,7 +51,16 @@ fn cases() -> Vec<Case> {
         case(
             "unfinished business",
             "runs_unfinished",
-            runs::unfinished_query(Timestamp::from_millis(9), 100),
+            runs::unfinished_query(Timestamp::from_millis(9), None, 100),
+        ),
+        case(
+            "unfinished business after one",
+            "runs_unfinished",
+            runs::unfinished_query(
+                Timestamp::from_millis(9),
+                Some(&(Timestamp::from_millis(3), RunId::generate())),
+                100,
+            ),
         ),
         case("a run by key", "runs_idempotency_key", runs::by_key(&pipeline_id, "k")),
         case("a run's steps", "steps_pkey", steps::of_runs_query(&[run_id.as_str()])),

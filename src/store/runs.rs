@@ -60,7 +60,7 @@ pub struct RunFilter {
 }
 
 /// One change of a run: the only way in which a run changes. A compare-and-set, in one transaction with what
-/// it says of the steps; `version` rises with it, unless only `settled` and `archived` change, which nobody sees.
+/// it says of the steps; `version` rises with it, unless only `settled`, `archived` and `losses` change, which nobody sees.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunChange {
     pub id: RunId,
@@ -70,7 +70,7 @@ pub struct RunChange {
     pub epoch: Option<u64>,
     /// Raise the epoch by one, and give the run to this worker.
     pub claim: Option<WorkerId>,
-    /// Raise the epoch by one and take the run from its worker, so that nobody's late write counts.
+    /// Raise the epoch by one, so that no late write of its worker counts. Which worker had it last stays known.
     pub release: bool,
     pub status: Option<RunStatus>,
     pub progress: Option<Percent>,
@@ -138,9 +138,11 @@ impl RunChange {
             epoch: self.epoch,
             settled: self.settled,
             archived: self.archived,
+            losses: self.losses,
             ..Self::of(self.id.clone())
         };
-        (self.settled.is_some() || self.archived.is_some()) && *self == of_bookkeeping
+        let is_bookkeeping = self.settled.is_some() || self.archived.is_some() || self.losses.is_some();
+        is_bookkeeping && *self == of_bookkeeping
     }
 }
 
@@ -295,7 +297,9 @@ fn change_query(change: &RunChange) -> UpdateStatement {
     }
     if change.claim.is_some() || change.release {
         update.value(Column::Epoch, Expr::col(Column::Epoch).add(1));
-        update.value(Column::WorkerId, change.claim.as_ref().map(ToString::to_string));
+    }
+    if let Some(worker) = &change.claim {
+        update.value(Column::WorkerId, worker.to_string());
     }
     if let Some(status) = change.status {
         update.value(Column::Status, status.as_str());
@@ -432,16 +436,26 @@ pub(super) fn held_query(after: Option<&RunId>, limit: u32) -> Select<run::Entit
 }
 
 /// Runs that have ended but are not archived, or not settled, and whose end is before `before`. Longest ended first.
-pub async fn unfinished_business(store: &Store, before: Timestamp, limit: u32) -> Result<Vec<RunRecord>> {
+/// Those that come after `after` in this order, for who goes through all of them.
+pub async fn unfinished_business(
+    store: &Store,
+    before: Timestamp,
+    after: Option<&(Timestamp, RunId)>,
+    limit: u32,
+) -> Result<Vec<RunRecord>> {
     const DOING: &str = "listing ended runs that are not archived or not settled";
-    let rows = unfinished_query(before, limit).all(&store.reader).await.doing(DOING)?;
+    let rows = unfinished_query(before, after, limit).all(&store.reader).await.doing(DOING)?;
     let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
     let mut steps = steps::of_runs(&store.reader, &ids).await?;
     rows.into_iter().map(|row| run_rows::record(row, &mut steps)).collect()
 }
 
-pub(super) fn unfinished_query(before: Timestamp, limit: u32) -> Select<run::Entity> {
-    run::Entity::find()
+pub(super) fn unfinished_query(
+    before: Timestamp,
+    after: Option<&(Timestamp, RunId)>,
+    limit: u32,
+) -> Select<run::Entity> {
+    let query = run::Entity::find()
         .filter(Expr::cust(UNFINISHED))
         // Put this way round, since SQLite would search an index for statuses that a run may have.
         .filter(run::Column::Status.is_not_in(RunStatus::LIVE.map(RunStatus::as_str)))
@@ -449,7 +463,11 @@ pub(super) fn unfinished_query(before: Timestamp, limit: u32) -> Select<run::Ent
         .filter(run::Column::FinishedAt.lt(before.as_millis()))
         .order_by_asc(run::Column::FinishedAt)
         .order_by_asc(run::Column::Id)
-        .limit(u64::from(limit.clamp(1, SLICE_ROWS_MAX)))
+        .limit(u64::from(limit.clamp(1, SLICE_ROWS_MAX)));
+    let Some((at, id)) = after else { return query };
+    let at = at.as_millis();
+    let follows = run::Column::FinishedAt.gt(at).or(run::Column::Id.gt(id.as_str()));
+    query.filter(run::Column::FinishedAt.gte(at)).filter(follows)
 }
 
 #[cfg(test)]

@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use slipway::app::App;
 use slipway::domain::ids::{HostId, RunId, WorkerId};
-use slipway::domain::run::{Run, RunRecord, RunStatus};
+use slipway::domain::run::{Percent, Run, RunRecord, RunStatus, StepStatus};
 use slipway::domain::time::{Timestamp, now};
 use slipway::domain::token::{Actor, Role};
 use slipway::services::executions::{self, Claim, Claimant, Claimed, Ending, Facts};
 use slipway::services::pipelines::{self, CreatePipeline};
-use slipway::services::runs::{self, TriggerRun};
+use slipway::services::runs::{self, RetryFrom, TriggerRun};
 use slipway::store;
 use slipway::store::workers::WorkerRecord;
 
-use crate::support::redis::Parts;
+use crate::support::redis::{Parts, until};
 
 fn actor() -> Actor {
     Actor { name: "admin".to_owned(), role: Role::Admin, token: None }
@@ -55,7 +55,7 @@ async fn worker(app: &App, host: &HostId, seen_at: Timestamp) -> Claimant {
 
 async fn claim(app: &App, run: &RunId, claimant: &Claimant, dead: Option<&Claimant>) -> Claim {
     let is_dead = |worker: &WorkerId| dead.is_some_and(|dead| dead.worker == *worker);
-    executions::claim(app, run, claimant, is_dead).await.unwrap()
+    executions::claim(app, find(app, run).await, claimant, is_dead).await.unwrap()
 }
 
 #[track_caller]
@@ -108,25 +108,120 @@ async fn a_worker_that_let_go_of_a_run_takes_it_up_again() {
     assert_eq!(claimed.taken_from, None);
 }
 
+/// Only whether its signs change tells whether a worker is there: its clock may say what it likes.
 #[tokio::test]
 async fn another_host_takes_a_run_over_only_after_the_silence() {
-    let Parts { app, .. } = &Parts::start().await;
+    let Parts { app, .. } = &Parts::start_with(&[("worker.host_silence", "300ms")]).await;
     let run = trigger(app).await.id;
-    let silence = app.config.worker.host_silence;
-    let near = now().plus(silence);
-    let holder = worker(app, &HostId::generate(), near).await;
+    let long_ago = Timestamp::from_millis(1_000);
+    let holder = worker(app, &HostId::generate(), long_ago).await;
     let other = worker(app, &HostId::generate(), now()).await;
     claimed(claim(app, &run, &holder, None).await);
     // A worker of another host is not known to be dead by its lock.
     assert!(matches!(claim(app, &run, &other, Some(&holder)).await, Claim::Later(_)));
-    let millis = i64::try_from((silence + Duration::from_secs(1)).as_millis()).unwrap();
-    let mut silent = store::workers::find(&app.store, &holder.worker).await.unwrap().unwrap();
-    silent.seen_at = Timestamp::from_millis(now().as_millis() - millis);
-    store::workers::put(&app.store, &silent).await.unwrap();
-    let claimed = claimed(claim(app, &run, &other, None).await);
+    for sign in 1..20 {
+        let mut alive = store::workers::find(&app.store, &holder.worker).await.unwrap().unwrap();
+        alive.seen_at = Timestamp::from_millis(1_000 - sign);
+        store::workers::put(&app.store, &alive).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        assert!(matches!(claim(app, &run, &other, None).await, Claim::Later(_)));
+    }
+    let mut taken = None;
+    until("the silence is over", async || match claim(app, &run, &other, None).await {
+        Claim::Claimed(claimed) => {
+            taken = Some(*claimed);
+            true
+        }
+        _ => false,
+    })
+    .await;
+    let claimed = taken.unwrap();
     assert_eq!(claimed.taken_from.as_deref(), Some("worker"));
     assert_eq!((claimed.record.epoch, claimed.record.losses), (2, 1));
     assert!(claimed.record.restart && claimed.record.deadline.is_none());
+}
+
+/// A step that ran when its machine fell silent is on record as lost, whatever follows.
+#[tokio::test]
+async fn a_step_that_was_running_on_a_silent_host_is_lost() {
+    let Parts { app, .. } = &Parts::start().await;
+    let run = trigger(app).await.id;
+    let first = worker(app, &HostId::generate(), now()).await;
+    let record = claimed(claim(app, &run, &first, None).await).record;
+    let mut steps = record.current_records();
+    steps[0].step.status = StepStatus::Running;
+    steps[0].step.started_at = Some(now());
+    let facts = Facts { steps, ..Facts::default() };
+    assert!(executions::note(app, &record, Percent::ZERO, facts).await.unwrap());
+    store::workers::delete(&app.store, &first.worker).await.unwrap();
+    let second = worker(app, &HostId::generate(), now()).await;
+    let details = claimed(claim(app, &run, &second, None).await).record.details();
+    let standing = |steps: &[slipway::domain::run::Step]| -> Vec<(u32, StepStatus)> {
+        steps.iter().map(|step| (step.attempt, step.status)).collect()
+    };
+    assert_eq!(standing(&details.earlier_steps), [(1, StepStatus::Lost)]);
+    assert_eq!(standing(&details.steps), [(2, StepStatus::Pending)]);
+}
+
+#[tokio::test]
+async fn a_run_that_ends_its_workers_is_set_aside_with_the_reason() {
+    let Parts { app, .. } = &Parts::start_with(&[("worker.losses_max", "3")]).await;
+    let run = trigger(app).await.id;
+    let host = HostId::generate();
+    let mut before = worker(app, &host, now()).await;
+    claimed(claim(app, &run, &before, None).await);
+    for losses in 1..3 {
+        let next = worker(app, &host, now()).await;
+        assert_eq!(claimed(claim(app, &run, &next, Some(&before)).await).record.losses, losses);
+        before = next;
+    }
+    let next = worker(app, &host, now()).await;
+    assert!(matches!(claim(app, &run, &next, Some(&before)).await, Claim::SetAside(_)));
+    let record = find(app, &run).await;
+    assert_eq!((record.run.status, record.losses), (RunStatus::Failed, 0));
+    assert!(record.run.error.unwrap().contains("died 3 times in a row"));
+    // Somebody may try it again all the same.
+    assert_eq!(runs::retry(app, &actor(), &run, RetryFrom::Failed).await.unwrap().status, RunStatus::Queued);
+}
+
+/// Restarts of a service are no deaths, and a run that gets on is no poison.
+#[tokio::test]
+async fn a_worker_that_leaves_a_run_or_ends_a_step_of_it_counts_for_nothing() {
+    let Parts { app, .. } = &Parts::start().await;
+    let run = trigger(app).await.id;
+    let host = HostId::generate();
+    let (first, second) = (worker(app, &host, now()).await, worker(app, &host, now()).await);
+    claimed(claim(app, &run, &first, None).await);
+    let record = claimed(claim(app, &run, &second, Some(&first)).await).record;
+    assert_eq!(record.losses, 1);
+    executions::leave(app, &record).await.unwrap();
+    assert_eq!(find(app, &run).await.losses, 0);
+    let record = claimed(claim(app, &run, &first, Some(&second)).await).record;
+    assert_eq!(record.losses, 1);
+    let mut steps = record.current_records();
+    steps[0].step.status = StepStatus::Succeeded;
+    let facts = Facts { steps, ..Facts::default() };
+    assert!(executions::note(app, &record, Percent::ZERO, facts).await.unwrap());
+    assert_eq!(find(app, &run).await.losses, 0);
+}
+
+/// What was recorded earlier in the attempt stays so between two attempts.
+#[tokio::test]
+async fn a_step_that_was_recorded_is_not_put_back_by_a_further_attempt() {
+    let Parts { app, .. } = &Parts::start().await;
+    let run = trigger(app).await.id;
+    let worker = worker(app, &HostId::generate(), now()).await;
+    let mut record = claimed(claim(app, &run, &worker, None).await).record;
+    let mut steps = record.current_records();
+    steps[0].step.status = StepStatus::Succeeded;
+    steps[0].step.started_at = Some(now());
+    record.put_steps(&steps);
+    let facts = Facts { steps, ..Facts::default() };
+    assert!(executions::note(app, &record, Percent::ZERO, facts).await.unwrap());
+    let ending = Ending::RetryLater("another step failed".to_owned());
+    assert!(executions::end(app, &record, None, &ending, Facts::default()).await.unwrap());
+    let steps = find(app, &run).await.current_steps();
+    assert_eq!((steps[0].status, steps[0].attempt), (StepStatus::Succeeded, 1));
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! A job of the kind `execute-run`: look at a run, and carry it on.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures::FutureExt;
@@ -13,11 +14,13 @@ use crate::error::{Error, Result};
 use crate::jobs::consumer::{Delivery, Handler, Outcome, Settled};
 use crate::jobs::kinds::ExecuteRun;
 use crate::services::executions::{self, Claim, Claimant, Claimed, Ending};
+use crate::store;
+use crate::worker::claims;
 use crate::worker::driver::{Driver, Left};
 use crate::worker::host::Seat;
 use crate::worker::prepare::RunDir;
 use crate::worker::run_log::{Opened, RunLog};
-use crate::worker::running::Running;
+use crate::worker::running::{Held, Running};
 
 /// A run that could not be worked on for a reason that may pass is looked at again after this.
 const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_secs(2);
@@ -42,31 +45,51 @@ impl ExecuteRuns {
             Ok(job) => job.run_id,
             Err(error) => return Outcome::GiveUp(format!("the job's data is not a run's: {error}")),
         };
-        // A second delivery of a run that this process has means that the queue took the first for stalled.
-        let Some(_held) = self.running.enter(&run) else { return Outcome::Later(now().plus(LOOK_AGAIN)) };
-        match Box::pin(self.carry_on(&run, &delivery)).await {
-            Ok(outcome) => outcome,
-            Err(error) => {
-                if self.shutdown.is_cancelled() {
-                    return Outcome::Leave;
-                }
+        // A second delivery of a run that this process has means that the queue took the first for stalled, or that
+        // its log is still on its way.
+        let Some(held) = self.running.enter(&run) else { return Outcome::Later(now().plus(LOOK_AGAIN)) };
+        let error = match AssertUnwindSafe(Box::pin(self.carry_on(&run, held, &delivery)))
+            .catch_unwind()
+            .await
+        {
+            Ok(Ok(outcome)) => return outcome,
+            Ok(Err(_)) if self.shutdown.is_cancelled() => return Outcome::Leave,
+            Ok(Err(error)) => {
                 tracing::error!(run.id = %run, error = error.chain(), "A run could not be worked on, trying again");
-                Outcome::Later(now().plus(LOOK_AGAIN))
+                error
             }
+            Err(_) => {
+                tracing::error!(run.id = %run, "Working on a run panicked, trying again");
+                let counted = executions::count_panic(&self.app, &run).await;
+                counted.err().unwrap_or_else(|| Error::internal("working on a run", "it panicked"))
+            }
+        };
+        if let Err(error) = executions::hindered(&self.app, &run, &error).await {
+            tracing::debug!(run.id = %run, error = error.chain(), "What hinders a run could not be noted");
         }
+        Outcome::Later(now().plus(LOOK_AGAIN))
     }
 
-    async fn carry_on(&self, run: &RunId, delivery: &Delivery) -> Result<Outcome> {
+    async fn carry_on(&self, run: &RunId, held: Held, delivery: &Delivery) -> Result<Outcome> {
+        let Some(record) = store::runs::find(&self.app.store, run).await? else { return Ok(Outcome::Done) };
+        if !record.run.status.is_ended() {
+            claims::make_way(&self.app, &self.seat, &record).await?;
+        }
         let claimant = Claimant { worker: self.seat.worker.clone(), host: self.seat.host.clone() };
-        let claimed =
-            match executions::claim(&self.app, run, &claimant, |worker| self.seat.is_dead(worker)).await? {
-                Claim::Claimed(claimed) => *claimed,
-                Claim::Nothing => return Ok(Outcome::Done),
-                Claim::Later(at) => return Ok(Outcome::Later(at)),
-            };
+        let claim =
+            executions::claim(&self.app, record, &claimant, |worker| self.seat.is_dead(worker)).await?;
+        let claimed = match claim {
+            Claim::Claimed(claimed) => *claimed,
+            Claim::Nothing => return Ok(Outcome::Done),
+            Claim::Later(at) => return Ok(Outcome::Later(at)),
+            Claim::SetAside(reason) => {
+                claims::end_steps(&self.app.run_dir(run)).await?;
+                return Ok(Outcome::GiveUp(reason));
+            }
+        };
         let dir = RunDir::of(&self.app, &claimed.record)
             .map_err(|error| Error::internal("making the directory of a run", error))?;
-        match Box::pin(self.drive(claimed, dir, delivery)).await? {
+        match Box::pin(self.drive(claimed, dir, held, delivery)).await? {
             Left::Ended(Ending::Succeeded) => Ok(Outcome::Done),
             Left::Ended(Ending::RetryLater(reason)) => Ok(Outcome::Retry(reason)),
             Left::Ended(Ending::Failed(reason) | Ending::TimedOut(reason)) => Ok(Outcome::GiveUp(reason)),
@@ -77,7 +100,8 @@ impl ExecuteRuns {
         }
     }
 
-    async fn drive(&self, claimed: Claimed, dir: RunDir, delivery: &Delivery) -> Result<Left> {
+    async fn drive(&self, claimed: Claimed, dir: RunDir, held: Held, delivery: &Delivery) -> Result<Left> {
+        let record = claimed.record.clone();
         let log_stop = CancellationToken::new();
         let stops_the_log = log_stop.clone().drop_guard();
         let opened = tokio::select! {
@@ -90,10 +114,30 @@ impl ExecuteRuns {
         let driver =
             Driver::new(&self.app, claimed, dir, log, offsets, reporter, self.shutdown.clone()).await;
         let left = Box::pin(driver.drive()).await;
+        if let Ok(Left::Ended(_)) = &left {
+            // The run has ended, also where Redis is away; its last lines follow. Until then nobody here begins it anew.
+            let shutdown = self.shutdown.clone();
+            self.app.tasks.spawn(async move {
+                let _held = held;
+                // A panic of the task ended it as well.
+                let _ = shutdown.run_until_cancelled(task).await;
+                drop(stops_the_log);
+            });
+            return left;
+        }
         drop(stops_the_log);
-        // This process may claim the run again at once, and two must not write one journal. A panic of the task
-        // ended it as well.
         let _ = task.await;
+        match &left {
+            Ok(Left::Fenced) => {
+                claims::let_go(&self.app, &self.seat, &record.run.id).await?;
+            }
+            Ok(Left::Leave) => {
+                if let Err(error) = executions::leave(&self.app, &record).await {
+                    tracing::debug!(run.id = %record.run.id, error = error.chain(), "That a run was left is not noted");
+                }
+            }
+            _ => {}
+        }
         left
     }
 }

@@ -12,6 +12,7 @@ use crate::worker::execute_run::ExecuteRuns;
 use crate::worker::host::Seat;
 use crate::worker::running::Running;
 
+pub mod claims;
 pub mod driver;
 pub mod environment;
 pub mod execute_run;

@@ -1,6 +1,6 @@
 //! What has to be done from time to time: each pass is idempotent, bounded, and takes no input.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -10,16 +10,17 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
-use crate::domain::ids::RunId;
+use crate::domain::ids::{RunId, WorkerId};
 use crate::domain::pipeline::{self, Retry};
-use crate::domain::run::{Run, RunStatus};
-use crate::domain::time::now;
+use crate::domain::run::{Run, RunRecord, RunStatus};
+use crate::domain::time::{Timestamp, now};
 use crate::error::{Error, Result};
 use crate::jobs::JobStanding;
 use crate::services::executions::{self, Settlement};
 use crate::store;
 use crate::store::runs::HeldRun;
 use crate::store::workers::WorkerRecord;
+use crate::worker::claims;
 use crate::worker::host::Seat;
 use crate::worker::run_log;
 use crate::worker::running::Running;
@@ -27,6 +28,7 @@ use crate::worker::running::Running;
 const BEAT_INTERVAL: Duration = Duration::from_secs(3);
 const TAKE_BACK_INTERVAL: Duration = Duration::from_secs(2);
 const RECONCILE_INTERVAL: Duration = Duration::from_secs(5);
+const SETTLE_INTERVAL: Duration = Duration::from_secs(5);
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 /// Rows that a pass reads at a time.
 const SLICE: u32 = 200;
@@ -36,6 +38,13 @@ const DIRECTORIES_MAX: usize = 10_000;
 const ENQUEUE_GRACE: Duration = Duration::from_secs(3);
 /// The end of a run is settled by the worker that ended it; only one that has waited longer was left.
 const SETTLE_GRACE: Duration = Duration::from_secs(10);
+/// After so many, something is away that all of them need.
+const SETTLE_FAILURES_MAX: u32 = 200;
+/// Lines that a machine has and nobody else are given up once it has been silent for so long.
+const LINES_GIVEN_UP_AFTER: Duration = Duration::from_secs(60 * 60);
+const WORKERS_MAX: u32 = 1_000;
+/// What is missing where a run's lines are.
+const LOG: &str = "log";
 /// Workers that have not been seen for so long are forgotten.
 const FORGET_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -76,6 +85,7 @@ pub async fn take_back(app: App, seat: Arc<Seat>, running: Running, shutdown: Ca
     let unclaimed = Mutex::new(HashSet::new());
     every(TAKE_BACK_INTERVAL, &shutdown, || async {
         hand_back_unclaimed(&app, &running, &unclaimed).await?;
+        let silences = silences(&app).await?;
         let mut after: Option<RunId> = None;
         loop {
             let held = store::runs::held(&app.store, after.as_ref(), SLICE).await?;
@@ -89,7 +99,10 @@ pub async fn take_back(app: App, seat: Arc<Seat>, running: Running, shutdown: Ca
                         is_held_still(&app, &run).await? && !running.has(&run.id)
                     }
                     (Some(worker), Some(host)) if *host == seat.host => seat.is_dead(worker),
-                    (Some(worker), _) => is_silent(&app, worker).await?,
+                    (Some(worker), _) => match silences.get(worker) {
+                        Some(silence) => app.config.worker.host_silence <= *silence,
+                        None => is_silent(&app, worker).await?,
+                    },
                     (None, _) => true,
                 };
                 if is_orphan {
@@ -102,6 +115,13 @@ pub async fn take_back(app: App, seat: Arc<Seat>, running: Running, shutdown: Ca
         }
     })
     .await;
+}
+
+/// For how long each worker has been silent. Looking at all of them, whether they have runs or not, makes the next look
+/// tell something.
+async fn silences(app: &App) -> Result<HashMap<WorkerId, Duration>> {
+    let workers = store::workers::list(&app.store, WORKERS_MAX).await?;
+    Ok(workers.iter().map(|worker| (worker.id.clone(), app.presence.look(worker))).collect())
 }
 
 /// Hands back jobs that a worker took and died before it claimed their runs. A claim follows the taking of a
@@ -128,18 +148,37 @@ async fn hand_back_unclaimed(app: &App, running: &Running, known: &Mutex<HashSet
 }
 
 /// Queues runs that have no job: Redis was away when they were triggered, or has forgotten them.
-pub async fn reconcile(app: App, running: Running, shutdown: CancellationToken) {
+pub async fn reconcile(app: App, shutdown: CancellationToken) {
     every(RECONCILE_INTERVAL, &shutdown, || async {
         enqueue_forgotten(&app).await?;
+        app.jobs.trim_events().await
+    })
+    .await;
+}
+
+/// Settles ended runs that whoever ended them did not come to settle, the longest ended first.
+pub async fn settle_left(app: App, running: Running, shutdown: CancellationToken) {
+    every(SETTLE_INTERVAL, &shutdown, || async {
         let mut failure = None;
-        for record in store::runs::unfinished_business(&app.store, before(SETTLE_GRACE), SLICE).await? {
-            // One whose log cannot be archived must not keep the others waiting.
-            if let Err(error) = settle(&app, &running, &record.run.id).await {
-                tracing::debug!(run.id = %record.run.id, error = error.chain(), "An ended run is settled later");
-                failure.get_or_insert(error);
+        let mut failures_in_a_row = 0;
+        let mut after: Option<(Timestamp, RunId)> = None;
+        while failures_in_a_row < SETTLE_FAILURES_MAX {
+            let until = before(SETTLE_GRACE);
+            let left = store::runs::unfinished_business(&app.store, until, after.as_ref(), SLICE).await?;
+            let Some(last) = left.last() else { break };
+            after = last.run.finished_at.map(|at| (at, last.run.id.clone()));
+            for record in left {
+                // One whose log cannot be archived must not keep the others waiting.
+                match settle(&app, &running, &record.run.id).await {
+                    Ok(()) => failures_in_a_row = 0,
+                    Err(error) => {
+                        tracing::debug!(run.id = %record.run.id, error = error.chain(), "An ended run is settled later");
+                        failures_in_a_row += 1;
+                        failure.get_or_insert(error);
+                    }
+                }
             }
         }
-        app.jobs.trim_events().await?;
         failure.map_or(Ok(()), Err)
     })
     .await;
@@ -151,9 +190,10 @@ async fn enqueue_forgotten(app: &App) -> Result<()> {
         let queued: Vec<Run> = store::runs::queued(&app.store, after.as_ref(), SLICE).await?;
         let Some(last) = queued.last() else { return Ok(()) };
         after = Some(last.id.clone());
-        let is_due = |run: &Run| {
-            let since = run.next_attempt_at.map_or(run.created_at, |at| at.max(run.created_at));
-            since < before(ENQUEUE_GRACE)
+        let is_due = |run: &Run| match run.next_attempt_at {
+            Some(at) => at < before(ENQUEUE_GRACE),
+            // A clock that is ahead must not keep a run waiting.
+            None => run.created_at < before(ENQUEUE_GRACE) || now() < run.created_at,
         };
         let due: Vec<RunId> = queued.into_iter().filter(is_due).map(|run| run.id).collect();
         for (id, standing) in due.iter().zip(app.jobs.standings(&due).await?) {
@@ -170,13 +210,17 @@ pub async fn settle(app: &App, running: &Running, run: &RunId) -> Result<()> {
     if let Settlement::LacksLines(record) = &settlement {
         // Nobody here begins the run anew meanwhile.
         let Some(_held) = running.enter(run) else { return Ok(()) };
-        if !run_log::publish_journal(app, record, &app.run_dir(run)).await? {
+        let is_given_up = !claims::has(app, record)?;
+        if is_given_up && !is_gone_for_good(app, record).await? {
             return Err(Error::unavailable(
-                "log",
+                LOG,
                 "redis has lost lines, and their journal is on another host",
             ));
         }
-        tracing::info!(run.id = %run, "The lines of an ended run that Redis had lost are published again");
+        if !run_log::publish_rest(app, record, &app.run_dir(run)).await? {
+            return Err(Error::unavailable(LOG, "not all of its lines could be published"));
+        }
+        tracing::info!(run.id = %run, is_given_up, "The lines of an ended run that Redis lacked are published");
         settlement = executions::settle(app, run).await?;
     }
     match settlement {
@@ -185,16 +229,25 @@ pub async fn settle(app: &App, running: &Running, run: &RunId) -> Result<()> {
         }
         Settlement::Archived(_) | Settlement::NotEnded => Ok(()),
         Settlement::LacksLines(_) => {
-            Err(Error::unavailable("log", "its journal lacks lines that Redis has lost"))
+            Err(Error::unavailable(LOG, "its journal lacks lines that Redis has lost"))
         }
     }
+}
+
+/// Whether nobody will come back with the lines that a run lacks.
+async fn is_gone_for_good(app: &App, record: &RunRecord) -> Result<bool> {
+    let Some(worker) = &record.worker else { return Ok(true) };
+    let known = store::workers::find(&app.store, worker).await?;
+    Ok(known.is_none_or(|known| LINES_GIVEN_UP_AFTER <= app.presence.look(&known)))
 }
 
 /// Removes the directories of runs that nobody needs any more, and what dead workers left.
 pub async fn sweep(app: App, seat: Arc<Seat>, running: Running, shutdown: CancellationToken) {
     every(SWEEP_INTERVAL, &shutdown, || async {
         for run in directories(&app.config.data_dir.join("runs")).await? {
-            if running.has(&run) {
+            let Some(_held) = running.enter(&run) else { continue };
+            if claims::let_go(&app, &seat, &run).await? {
+                tracing::info!(run.id = %run, "What was left here of a run that went elsewhere is removed");
                 continue;
             }
             let is_needed = match store::runs::find(&app.store, &run).await? {
@@ -250,14 +303,14 @@ where
     }
 }
 
-fn before(duration: Duration) -> crate::domain::time::Timestamp {
+fn before(duration: Duration) -> Timestamp {
     let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
-    crate::domain::time::Timestamp::from_millis(now().as_millis() - millis)
+    Timestamp::from_millis(now().as_millis() - millis)
 }
 
-async fn is_silent(app: &App, worker: &crate::domain::ids::WorkerId) -> Result<bool> {
+async fn is_silent(app: &App, worker: &WorkerId) -> Result<bool> {
     let known = store::workers::find(&app.store, worker).await?;
-    Ok(known.is_none_or(|known| known.seen_at < before(app.config.worker.host_silence)))
+    Ok(known.is_none_or(|known| app.config.worker.host_silence <= app.presence.look(&known)))
 }
 
 async fn is_held_still(app: &App, run: &HeldRun) -> Result<bool> {
@@ -293,7 +346,7 @@ async fn directories(path: &Path) -> Result<Vec<RunId>> {
         .map_err(|error| Error::internal("reading the directory of runs", error))
 }
 
-async fn remove(path: &Path) -> Result<()> {
+pub(super) async fn remove(path: &Path) -> Result<()> {
     let path = path.to_owned();
     let removed = tokio::task::spawn_blocking(move || match fs::remove_dir_all(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),

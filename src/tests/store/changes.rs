@@ -13,7 +13,7 @@ on_both_engines!(
     what_can_be_cleared_is_cleared,
     of_claims_at_once_exactly_one_wins,
     a_write_at_an_old_epoch_changes_nothing,
-    a_release_takes_the_run_from_its_worker,
+    a_release_shuts_the_worker_out_that_had_the_run,
     steps_are_added_and_replaced_with_the_change_or_not_at_all,
     a_change_without_guards_still_follows_the_picture,
     versions_rise_by_one_under_contention,
@@ -159,10 +159,11 @@ async fn a_write_at_an_old_epoch_changes_nothing(store: Store) {
     assert_eq!(runs::find(&store, &run.id).await.unwrap(), before);
 }
 
-async fn a_release_takes_the_run_from_its_worker(store: Store) {
+async fn a_release_shuts_the_worker_out_that_had_the_run(store: Store) {
     let build = added_pipeline(&store, "build").await;
     let run = added_run(&store, &build.id).await;
-    runs::change(&store, claim(&run.id, 0, &WorkerId::generate())).await.unwrap().unwrap();
+    let worker = WorkerId::generate();
+    runs::change(&store, claim(&run.id, 0, &worker)).await.unwrap().unwrap();
     let release = RunChange {
         from: vec![RunStatus::Running],
         release: true,
@@ -171,7 +172,7 @@ async fn a_release_takes_the_run_from_its_worker(store: Store) {
     };
     assert_eq!(runs::change(&store, release).await.unwrap(), Some(3));
     let record = runs::find(&store, &run.id).await.unwrap().unwrap();
-    assert_eq!((record.epoch, record.worker, record.run.status), (2, None, RunStatus::Queued));
+    assert_eq!((record.epoch, record.worker, record.run.status), (2, Some(worker), RunStatus::Queued));
 }
 
 async fn steps_are_added_and_replaced_with_the_change_or_not_at_all(store: Store) {

@@ -165,11 +165,11 @@ async fn unfinished_business_is_what_has_ended_and_is_not_archived_or_not_settle
             }
         }
     }
-    let found = runs::unfinished_business(&store, at(20), 100).await.unwrap();
+    let found = runs::unfinished_business(&store, at(20), None, 100).await.unwrap();
     assert_eq!(found.iter().map(|record| record.run.id.clone()).collect::<BTreeSet<_>>(), expected);
     for record in &found {
         assert_eq!(Some(record), runs::find(&store, &record.run.id).await.unwrap().as_ref());
         assert_eq!(record.steps.len(), 1);
     }
-    assert_eq!(runs::unfinished_business(&store, at(20), 5).await.unwrap().len(), 5);
+    assert_eq!(runs::unfinished_business(&store, at(20), None, 5).await.unwrap().len(), 5);
 }

@@ -23,16 +23,20 @@ pub(crate) struct Parts {
 
 impl Parts {
     pub(crate) async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// With settings of its own, as flags would have them.
+    pub(crate) async fn start_with(settings: &[(&'static str, &str)]) -> Self {
         let data_dir = TempDir::new().unwrap();
         let program = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/valkey/valkey-server");
         assert!(program.exists(), "{} is missing: run `make setup`", program.display());
         server::set_helper_program(Path::new(env!("CARGO_BIN_EXE_slipway")));
         let server = PrivateServer::start(data_dir.path(), Some(&program), "").unwrap();
         server.wait_ready(DEADLINE).await.unwrap();
-        let flags = Flags {
-            values: vec![("data_dir", "--data-dir", data_dir.path().display().to_string())],
-            ..Flags::default()
-        };
+        let mut values = vec![("data_dir", "--data-dir", data_dir.path().display().to_string())];
+        values.extend(settings.iter().map(|(key, value)| (*key, "--set", (*value).to_owned())));
+        let flags = Flags { values, ..Flags::default() };
         let config = Loaded::new(&flags, Environment::default()).unwrap().config;
         let shutdown = CancellationToken::new();
         let redis_url = Secret::new(server.url().to_owned());

@@ -30,7 +30,7 @@ impl Driver {
         }
     }
 
-    /// Records the end, once the last line is where it can be read.
+    /// Records the end, once the last line is where it can be read; where Redis is away, once it is journalled.
     pub(super) async fn finish(
         mut self,
         definition: Option<&Definition>,
@@ -43,7 +43,7 @@ impl Driver {
             let (attempt, max) = (self.record.run.attempt, self.record.run.attempts_max);
             self.log.say(None, format!("attempt {attempt} of {max} failed: {reason}")).await;
         }
-        if self.log.flush(None).await.is_none() {
+        if !self.log.settle().await {
             return Ok(if self.log.fenced.is_cancelled() { Left::Fenced } else { Left::Leave });
         }
         loop {

@@ -24,6 +24,7 @@ use crate::executor::{self, Ending};
 use crate::jobs::consumer::Reporter;
 use crate::redis::wakeups::Listener;
 use crate::services::executions::{self, Claimed};
+use crate::services::runs::RetryFrom;
 use crate::services::{runs, states};
 use crate::store;
 use crate::worker::prepare::RunDir;
@@ -67,6 +68,7 @@ pub struct Driver {
     /// The length of the log, and when it was last recorded.
     noted_lines: u64,
     noted_at: Instant,
+    taken_at: Instant,
     stopped: Option<StopReason>,
     /// Whether this process's own stop asked for the run's end.
     has_drained: bool,
@@ -133,6 +135,7 @@ impl Driver {
             changed: Vec::new(),
             noted_lines: 0,
             noted_at: Instant::now(),
+            taken_at: Instant::now(),
             stopped: None,
             has_drained: false,
             events,
@@ -150,6 +153,7 @@ impl Driver {
         if self.record.cancel_requested {
             self.stopped = Some(StopReason::Canceled);
         }
+        self.begin_anew_without_workspace().await;
         let (text, definition) = match self.prepare().await? {
             Prepared::Ready(text, definition) => (text, definition),
             Prepared::Ending(ending) => return self.finish(None, ending).await,
@@ -165,6 +169,20 @@ impl Driver {
             }
         }
         self.run_steps(&definition).await
+    }
+
+    /// Steps that have succeeded count only together with the workspace that they left.
+    async fn begin_anew_without_workspace(&mut self) {
+        let has_results = self.steps.iter().any(|record| record.step.status == StepStatus::Succeeded);
+        if !has_results || self.dir.ready(&self.record).is_some() {
+            return;
+        }
+        let text =
+            "the workspace of earlier steps is not on this machine: the run starts from its first step";
+        self.log.say(None, text).await;
+        self.steps = runs::again_steps(&self.record, RetryFrom::Start);
+        self.record.put_steps(&self.steps);
+        self.record.restart = true;
     }
 
     async fn run_steps(mut self, definition: &Definition) -> Result<Left> {

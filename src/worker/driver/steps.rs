@@ -6,18 +6,21 @@ use tokio::sync::mpsc;
 
 use crate::domain::attempt::{Attempt, StopReason};
 use crate::domain::pipeline::Definition;
-use crate::domain::run::{Percent, Step, StepRecord, StepStatus};
+use crate::domain::run::{Percent, Step, StepStatus, put_steps};
 use crate::domain::time::{Timestamp, now};
 use crate::error::Result;
 use crate::executor::{self, Attachment, Ending, Output, Presence, StepSpec};
 use crate::services::executions::{self, Facts};
 use crate::worker::driver::{Driver, End, Event, patiently};
 use crate::worker::environment;
-use crate::worker::run_log::{Flushed, Place, RunLog};
+use crate::worker::run_log::{Place, Progress, RunLog};
 
 /// How often the length of the log is recorded while nothing else is: those who watch the run see it grow, at
 /// the cost of a write every few seconds, not of one per line.
 const NOTE_INTERVAL: Duration = Duration::from_secs(4);
+
+/// A worker that has had a run for so long is not ended by it.
+const STEADY_AFTER: Duration = Duration::from_secs(60);
 
 impl Driver {
     pub(super) fn set_started(&mut self, index: usize, attempt: u32) {
@@ -165,36 +168,37 @@ impl Driver {
         let progress = progress.max(self.record.run.progress);
         self.record.run.progress = progress;
         let (app, record) = (&self.app, &self.record);
-        patiently(&self.shutdown, || executions::note(app, record, progress, facts.clone())).await
+        let is_ours =
+            patiently(&self.shutdown, || executions::note(app, record, progress, facts.clone())).await?;
+        if facts.gets_on() {
+            self.record.losses = 0;
+        }
+        Ok(is_ours)
     }
 
     /// Has the step's record written with the next change.
     pub(super) fn mark(&mut self, index: usize) {
-        let record = &self.steps[index];
-        let is_same = |known: &&mut StepRecord| {
-            known.index == record.index && known.step.attempt == record.step.attempt
-        };
-        match self.changed.iter_mut().find(is_same) {
-            Some(known) => *known = record.clone(),
-            None => self.changed.push(record.clone()),
-        }
+        put_steps(&mut self.changed, std::slice::from_ref(&self.steps[index]));
     }
 
-    /// What is to be recorded with the next change, the length of the log as it is published included.
+    /// What is to be recorded with the next change, the length of the log included.
     pub(super) fn facts(&mut self) -> Facts {
-        let Flushed { last_n, last_line_at, .. } = self.log.published();
+        let Progress { last_n, last_line_at, .. } = self.log.progress();
         self.noted_lines = last_n;
         self.noted_at = Instant::now();
-        Facts { lines: last_n, last_line_at, steps: std::mem::take(&mut self.changed) }
+        let steps = std::mem::take(&mut self.changed);
+        // What a further attempt begins with is told from the record.
+        self.record.put_steps(&steps);
+        Facts { lines: last_n, last_line_at, steps, is_steady: STEADY_AFTER <= self.taken_at.elapsed() }
     }
 
     /// Whether the log has grown since its length was last recorded, long enough ago.
     pub(super) fn has_grown(&self) -> bool {
-        self.noted_lines < self.log.published().last_n && NOTE_INTERVAL <= self.noted_at.elapsed()
+        self.noted_lines < self.log.progress().last_n && NOTE_INTERVAL <= self.noted_at.elapsed()
     }
 }
 
-/// Reads a step's output into the log, and reports its end once all of it is published.
+/// Reads a step's output into the log, and reports its end once all of it has its numbers.
 async fn read(
     index: Option<usize>,
     mut attachment: Attachment,
@@ -211,7 +215,7 @@ async fn read(
         }
     };
     // None: the run has gone to another worker or the process stops, and nobody waits for this.
-    let Some(flushed) = log.flush(Some(&place.dir)).await else { return };
+    let Some(flushed) = log.flush(&place.dir).await else { return };
     let _ = events.send(Event { index, end, flushed: Some(flushed) }).await;
 }
 
