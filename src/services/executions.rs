@@ -293,6 +293,14 @@ pub async fn plan(
     apply(app, record, change).await
 }
 
+/// Puts all steps back to their beginning. Whether the run is still this worker's.
+pub async fn begin_anew(app: &App, record: &RunRecord, steps: Vec<StepRecord>) -> Result<bool> {
+    let mut change = guarded(record);
+    change.restart = Some(true);
+    change.steps = steps;
+    apply(app, record, change).await
+}
+
 /// Records what has changed of the steps. Whether the run is still this worker's.
 pub async fn note(app: &App, record: &RunRecord, progress: Percent, facts: Facts) -> Result<bool> {
     let mut change = guarded(record);

@@ -266,6 +266,11 @@ pub(crate) fn again_steps(record: &RunRecord, from: RetryFrom) -> Vec<StepRecord
         .collect()
 }
 
+/// Whether steps have succeeded whose results a further attempt builds on: they are in the workspace.
+pub(crate) fn has_results(record: &RunRecord) -> bool {
+    record.current_records().iter().any(|record| record.step.status == StepStatus::Succeeded)
+}
+
 pub(crate) fn progress_of(steps: &[StepRecord]) -> Percent {
     Percent::of(steps.iter().filter(|record| record.step.status.is_ended()).count(), steps.len())
 }

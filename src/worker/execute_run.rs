@@ -1,7 +1,8 @@
 //! A job of the kind `execute-run`: look at a run, and carry it on.
 
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -9,11 +10,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::domain::ids::RunId;
+use crate::domain::run::{RunRecord, RunStatus};
 use crate::domain::time::now;
 use crate::error::{Error, Result};
 use crate::jobs::consumer::{Delivery, Handler, Outcome, Settled};
 use crate::jobs::kinds::ExecuteRun;
 use crate::services::executions::{self, Claim, Claimant, Claimed, Ending};
+use crate::services::runs;
 use crate::store;
 use crate::worker::claims;
 use crate::worker::driver::{Driver, Left};
@@ -21,9 +24,15 @@ use crate::worker::host::Seat;
 use crate::worker::prepare::RunDir;
 use crate::worker::run_log::{Opened, RunLog};
 use crate::worker::running::{Held, Running};
+use crate::worker::upkeep;
 
 /// A run that could not be worked on for a reason that may pass is looked at again after this.
 const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// How often, and for how long at a time, a run is left to the machine that has its workspace.
+const YIELD_TIMES: u32 = 4;
+const YIELD_FOR: std::time::Duration = std::time::Duration::from_millis(500);
+const YIELDED_MAX: usize = 1_000;
 
 /// Works on the runs that the queue delivers.
 #[derive(Debug)]
@@ -33,11 +42,13 @@ pub struct ExecuteRuns {
     running: Running,
     /// Fires when this worker is to stop.
     shutdown: CancellationToken,
+    /// How often a run was left to the machine that has its workspace.
+    yielded: Mutex<HashMap<RunId, u32>>,
 }
 
 impl ExecuteRuns {
     pub fn new(app: App, seat: Arc<Seat>, running: Running, shutdown: CancellationToken) -> Self {
-        Self { app, seat, running, shutdown }
+        Self { app, seat, running, shutdown, yielded: Mutex::default() }
     }
 
     async fn execute(&self, delivery: Delivery) -> Outcome {
@@ -70,8 +81,30 @@ impl ExecuteRuns {
         Outcome::Later(now().plus(LOOK_AGAIN))
     }
 
+    /// Whether a further attempt is better left to the machine that has the workspace, which may be about to take it.
+    async fn yields(&self, record: &RunRecord) -> Result<bool> {
+        let may = record.run.status == RunStatus::Queued && runs::has_results(record) && !record.restart;
+        if !may || claims::has(&self.app, record)? || !upkeep::has_live_host(&self.app, record).await? {
+            return Ok(false);
+        }
+        let mut yielded = self.yielded.lock().unwrap_or_else(PoisonError::into_inner);
+        if YIELDED_MAX <= yielded.len() {
+            yielded.clear();
+        }
+        let times = yielded.entry(record.run.id.clone()).or_insert(0);
+        *times += 1;
+        let yields = *times <= YIELD_TIMES;
+        if !yields {
+            yielded.remove(&record.run.id);
+        }
+        Ok(yields)
+    }
+
     async fn carry_on(&self, run: &RunId, held: Held, delivery: &Delivery) -> Result<Outcome> {
         let Some(record) = store::runs::find(&self.app.store, run).await? else { return Ok(Outcome::Done) };
+        if self.yields(&record).await? {
+            return Ok(Outcome::Later(now().plus(YIELD_FOR)));
+        }
         if !record.run.status.is_ended() {
             claims::make_way(&self.app, &self.seat, &record).await?;
         }
@@ -153,7 +186,7 @@ impl Handler for ExecuteRuns {
             // Archiving takes time, and the next event must not wait for it.
             let (app, running) = (self.app.clone(), self.running.clone());
             self.app.tasks.spawn(async move {
-                if let Err(error) = crate::worker::upkeep::settle(&app, &running, &run).await {
+                if let Err(error) = upkeep::settle(&app, &running, &run).await {
                     tracing::warn!(run.id = %run, error = error.chain(), "An ended run is settled later");
                 }
             });

@@ -153,7 +153,9 @@ impl Driver {
         if self.record.cancel_requested {
             self.stopped = Some(StopReason::Canceled);
         }
-        self.begin_anew_without_workspace().await;
+        if !self.begin_anew_without_workspace().await? {
+            return Ok(Left::Fenced);
+        }
         let (text, definition) = match self.prepare().await? {
             Prepared::Ready(text, definition) => (text, definition),
             Prepared::Ending(ending) => return self.finish(None, ending).await,
@@ -171,18 +173,23 @@ impl Driver {
         self.run_steps(&definition).await
     }
 
-    /// Steps that have succeeded count only together with the workspace that they left.
-    async fn begin_anew_without_workspace(&mut self) {
-        let has_results = self.steps.iter().any(|record| record.step.status == StepStatus::Succeeded);
-        if !has_results || self.dir.ready(&self.record).is_some() {
-            return;
+    /// Steps that have succeeded count only together with the workspace that they left. Whether the run is still this
+    /// worker's.
+    async fn begin_anew_without_workspace(&mut self) -> Result<bool> {
+        if !runs::has_results(&self.record) || self.dir.ready(&self.record).is_some() {
+            return Ok(true);
         }
         let text =
             "the workspace of earlier steps is not on this machine: the run starts from its first step";
         self.log.say(None, text).await;
         self.steps = runs::again_steps(&self.record, RetryFrom::Start);
+        // Recorded before there is a workspace, which would otherwise be taken for the one that the steps left.
+        let (app, record, steps) = (&self.app, &self.record, &self.steps);
+        let is_ours =
+            patiently(&self.shutdown, || executions::begin_anew(app, record, steps.clone())).await?;
         self.record.put_steps(&self.steps);
         self.record.restart = true;
+        Ok(is_ours)
     }
 
     async fn run_steps(mut self, definition: &Definition) -> Result<Left> {
