@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 use sea_orm::DatabaseConnection;
-use sea_orm::sqlx::ConnectOptions as _;
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sea_orm::sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 
 use crate::config::DatabaseConfig;
 use crate::error::{Error, Result};
@@ -109,6 +109,7 @@ async fn connect_sqlite(
     // The mode stays in the file, so only the writer sets it, and before anybody reads.
     let writer = pool()
         .max_connections(1)
+        .after_release(|connection, _| Box::pin(has_ended(connection)))
         .connect_with(options.clone().journal_mode(SqliteJournalMode::Wal))
         .await
         .map_err(|error| Error::unavailable(DEPENDENCY, error))?;
@@ -119,6 +120,17 @@ async fn connect_sqlite(
         .await
         .map_err(|error| Error::unavailable(DEPENDENCY, error))?;
     Ok((writer.into(), reader.into()))
+}
+
+/// Whether the connection is out of its transaction, as it must be for the next one. Where the disk is full, SQLite itself
+/// takes the transaction back, and sqlx, whose own attempt then fails, would take it for open for ever: what follows would
+/// be savepoints in a transaction that nobody commits. Such a connection is closed.
+async fn has_ended(connection: &mut SqliteConnection) -> sea_orm::sqlx::Result<bool> {
+    if connection.is_in_transaction() {
+        // Dropping a transaction queues its end, which this waits for.
+        connection.ping().await?;
+    }
+    Ok(!connection.is_in_transaction())
 }
 
 /// Makes the file, for its owner alone: it holds the hashes of tokens. SQLite gives the files beside it the same
@@ -161,7 +173,7 @@ pub(super) async fn connect_postgres(
         .before_acquire(|connection, meta| {
             Box::pin(async move {
                 if PING_AFTER_IDLE <= meta.idle_for {
-                    sea_orm::sqlx::Connection::ping(connection).await?;
+                    connection.ping().await?;
                 }
                 Ok(true)
             })
@@ -175,6 +187,35 @@ pub(super) async fn connect_postgres(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What was answered after the disk had been full was lost with the process, and seen by nobody before.
+    #[tokio::test]
+    async fn a_writer_whose_transaction_sqlite_took_back_is_replaced() {
+        use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
+
+        let dir = tempfile::tempdir().unwrap();
+        let (writer, reader) = connect_sqlite(&dir.path().join("db"), 2).await.unwrap();
+        writer.execute_unprepared("CREATE TABLE t (text TEXT)").await.unwrap();
+        writer.execute_unprepared("PRAGMA max_page_count = 4").await.unwrap();
+        let large = format!("INSERT INTO t VALUES ('{}')", "x".repeat(100_000));
+        for _ in 0..3 {
+            let Ok(tx) = writer.begin().await else { continue };
+            // Full, until the connection is replaced by one that has no such bound.
+            let _ = tx.execute_unprepared(&large).await;
+        }
+        let before = count(&reader).await;
+        let tx = writer.begin().await.unwrap();
+        tx.execute_unprepared("INSERT INTO t VALUES ('small')").await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(count(&reader).await, before + 1);
+    }
+
+    async fn count(reader: &DatabaseConnection) -> i64 {
+        use sea_orm::{ConnectionTrait as _, Statement};
+
+        let count = Statement::from_string(sea_orm::DbBackend::Sqlite, "SELECT count(*) AS n FROM t");
+        reader.query_one_raw(count).await.unwrap().unwrap().try_get("", "n").unwrap()
+    }
 
     #[test]
     fn an_address_is_a_file_or_a_postgresql_server() {
