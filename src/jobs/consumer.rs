@@ -5,13 +5,14 @@
 //! Redis is away tries again.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bullmq::worker::WorkerEvent;
 use bullmq::{Job, JobProgress, Worker, WorkerOptions};
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use redis::Script;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::run::Percent;
@@ -32,6 +33,18 @@ const CLOSE_TIMEOUT: Duration = Duration::from_millis(100);
 /// Stack traces kept of a job, each within this bound.
 const STACKTRACES_MAX: usize = 10;
 const STACKTRACE_BYTES_MAX: usize = 4_096;
+
+/// Notes why a job failed, if Redis still has the job: one that it has forgotten must not come back as a reason alone,
+/// which nobody would take for missing.
+static NOTE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+        if redis.call('EXISTS', KEYS[1]) == 1 then
+            redis.call('HSET', KEYS[1], 'stacktrace', ARGV[1], 'failedReason', ARGV[2])
+        end
+        ",
+    )
+});
 
 /// A job that was taken.
 #[derive(Debug)]
@@ -231,9 +244,9 @@ async fn note_failure(redis: &Redis, job_id: &str, reason: &str) {
         traces.push(trace);
         let kept = traces.split_off(traces.len().saturating_sub(STACKTRACES_MAX));
         let text = serde_json::Value::from(kept).to_string();
-        let mut command = redis::cmd("HSET");
-        command.arg(&key).arg("stacktrace").arg(text).arg("failedReason").arg(reason);
-        redis.command::<()>(&command).await
+        let mut call = NOTE.prepare_invoke();
+        call.key(&key).arg(text).arg(reason);
+        redis.script::<()>(&call).await
     };
     if let Err(error) = noted.await {
         let error: Error = error;

@@ -5,12 +5,14 @@
 //! that do not leave a job locked for ever, and room in Redis that does not grow. The database decides what
 //! a run is; a job only says that somebody should look at it.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use bullmq::options::RedisConnectionOptions;
 use bullmq::redis_connection::RedisConnection;
 use bullmq::types::{BackoffStrategy, KeepJobs, RemoveOnFinish};
 use bullmq::{JobState, Queue, QueueOptions};
+use redis::Script;
 use tokio::sync::OnceCell;
 
 use crate::domain::ids::RunId;
@@ -29,6 +31,11 @@ pub const QUEUE: &str = "pipelines";
 const COMPLETED_KEPT: usize = 1_000;
 const FAILED_KEPT: usize = 5_000;
 const KEPT_FOR: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// Removes a job that has no data, unless it has come back meanwhile.
+static CLEAR: LazyLock<Script> = LazyLock::new(|| {
+    Script::new("if redis.call('HEXISTS', KEYS[1], 'data') == 0 then redis.call('DEL', KEYS[1]) end")
+});
 
 /// The queue, for those who put jobs in and look at them.
 #[derive(Clone)]
@@ -92,10 +99,23 @@ impl Jobs {
 
     /// Adds the job of a run that is to be tried again, in place of the one that is finished.
     pub async fn add_again(&self, run: &RunId, retry: Retry) -> Result<()> {
-        if self.standing(run).await? == JobStanding::Finished {
-            self.remove(run).await?;
+        match self.standing(run).await? {
+            JobStanding::Finished => self.remove(run).await?,
+            JobStanding::Absent => self.clear(run).await?,
+            JobStanding::Live => {}
         }
         self.add(run, retry).await
+    }
+
+    /// Removes what may be left under the name of a job that is not there, and would be taken for it.
+    async fn clear(&self, run: &RunId) -> Result<()> {
+        self.bounded(async {
+            let key = self.queue().await?.keys().job_key(run.as_str());
+            let mut call = CLEAR.prepare_invoke();
+            call.key(key);
+            self.redis.script::<()>(&call).await
+        })
+        .await
     }
 
     /// Takes a job that is not being worked on out of the queue. One that is stays.
@@ -137,7 +157,8 @@ impl Jobs {
             let keys = self.queue().await?.keys();
             let mut pipeline = redis::pipe();
             for run in runs {
-                pipeline.exists(keys.job_key(run.as_str()));
+                // A job without data is what is left of one that Redis has forgotten.
+                pipeline.hexists(keys.job_key(run.as_str()), "data");
                 pipeline.zscore(keys.completed(), run.as_str());
                 pipeline.zscore(keys.failed(), run.as_str());
             }

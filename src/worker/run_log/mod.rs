@@ -100,12 +100,8 @@ impl RunLog {
             .map_err(|error| Error::internal("opening the journal of a run", error))?
             .map_err(|error| Error::unavailable("disk", error))?;
         let journalled_n = entries.last().map_or(0, |entry| entry.last_n());
-        if archived_n.max(journalled_n) < known_n
-            && let Err(error) = app.logs.archive(run, known_n).await
-        {
-            // Written on another machine, and safe from a Redis that forgets only once they are archived.
-            tracing::warn!(run.id = %run, error = error.chain(), "Lines of another machine were not archived");
-        }
+        // Written on another machine, and safe from a Redis that forgets only once they are archived.
+        let foreign_n = if archived_n.max(journalled_n) < known_n { known_n } else { 0 };
         let mut offsets = HashMap::new();
         let mut ranges: HashMap<String, (u64, u64)> = HashMap::new();
         for entry in &entries {
@@ -126,7 +122,8 @@ impl RunLog {
         });
         let log = Self { commands, progress: progress.subscribe(), fenced: fenced.clone() };
         let ends = task::Ends { commands: receiver, progress, fenced, stop };
-        let task = RunLogTask::new(app, record, dir, archived_n, journal, entries, ranges, ends);
+        let archive = task::Archive { archived_n, foreign_n };
+        let task = RunLogTask::new(app, record, dir, archive, journal, entries, ranges, ends);
         Ok(Some(Opened { log, offsets, task }))
     }
 

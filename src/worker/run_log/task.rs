@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -28,6 +28,12 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 /// Between two attempts to write a journal whose disk is full.
 const DISK_RETRY_DELAY: Duration = Duration::from_millis(200);
 
+/// How far the archive reaches, and how far it should at once.
+pub(super) struct Archive {
+    pub(super) archived_n: u64,
+    pub(super) foreign_n: u64,
+}
+
 /// The other ends of a log: who writes to it, and who follows how far it has come.
 pub(super) struct Ends {
     pub(super) commands: mpsc::Receiver<Command>,
@@ -49,6 +55,10 @@ pub struct RunLogTask {
     last_line_at: Option<Timestamp>,
     log_bytes: u64,
     archived_bytes: u64,
+    /// Lines up to this number are in Redis alone, as far as this machine knows; 0: none.
+    foreign_n: u64,
+    /// Not before then is the archive tried again for their sake.
+    archive_at: Instant,
     published_n: u64,
     /// Text that follows the line `published_n`, unless it is to be read back.
     ready: VecDeque<writer::Entry>,
@@ -79,12 +89,13 @@ impl RunLogTask {
         app: &App,
         record: &RunRecord,
         dir: &Path,
-        archived_n: u64,
+        archive: Archive,
         journal: Journal,
         entries: Vec<Entry>,
         ranges: HashMap<String, (u64, u64)>,
         ends: Ends,
     ) -> Self {
+        let Archive { archived_n, foreign_n } = archive;
         let Progress { last_n, last_line_at, published_n, .. } = *ends.progress.borrow();
         let log_bytes = entries.last().map_or(0, |entry| entry.log_bytes);
         Self {
@@ -99,6 +110,8 @@ impl RunLogTask {
             last_line_at,
             log_bytes,
             archived_bytes: log_bytes,
+            foreign_n,
+            archive_at: Instant::now(),
             published_n,
             ready: VecDeque::new(),
             ready_bytes: 0,
@@ -172,6 +185,10 @@ impl RunLogTask {
     fn next_work(&mut self) -> Option<Work> {
         if self.is_forgotten {
             return Some(self.publisher().reopen());
+        }
+        if 0 < self.foreign_n && self.archive_at <= Instant::now() && !self.is_away {
+            self.archive_at = Instant::now() + CHECK_INTERVAL;
+            return Some(self.publisher().archive(self.foreign_n));
         }
         let is_long = self.app.config.logs.segment_bytes <= self.log_bytes - self.archived_bytes;
         if is_long && !self.is_away {
@@ -251,6 +268,9 @@ impl RunLogTask {
 
     /// Gives back the disk of what is archived.
     fn forget_archived(&mut self, archived_n: u64) {
+        if self.foreign_n <= archived_n {
+            self.foreign_n = 0;
+        }
         self.archived_bytes = self.log_bytes;
         while let Some(entry) = self.entries.front()
             && entry.last_n() <= archived_n

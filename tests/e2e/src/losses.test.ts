@@ -74,6 +74,21 @@ describe('Redis forgets everything with 200 runs queued and five running', () =>
   });
 });
 
+test('Redis forgets everything amid an attempt that fails, and the next attempt comes all the same', async () => {
+  slipway = await Installation.start();
+  const run = await trigger(
+    slipway.client,
+    script(`echo begun >> '${file('effects')}'; ${waitFor(file('gate'))}; [ "$SLIPWAY_RUN_ATTEMPT" = 2 ]`, {
+      retry: { attempts: 2, delay: '100ms' },
+    }),
+  );
+  await written(file('effects'));
+  expect(await slipway.askRedis('FLUSHALL')).toBe('+OK');
+  writeFileSync(file('gate'), '');
+  expect((await finish(slipway.client, run.id)).state).toMatchObject({ status: 'succeeded', attempt: 2 });
+  expect(linesOf(file('effects'))).toEqual(['begun', 'begun']);
+});
+
 describe.runIf(inject('database') === 'postgres' && inject('redis') === 'shared')('of two machines', () => {
   test('one that was stopped and goes on changes nothing any more, and ends what it had', async () => {
     slipway = await Installation.start({ env: { SLIPWAY_HOST_SILENCE: '4s' } });
