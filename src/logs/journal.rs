@@ -3,6 +3,8 @@
 //! A line's number must survive whatever Redis loses. So the worker first notes, in a file beside the
 //! spools, which block of which spool (or which words of its own) get the next numbers, and publishes then.
 //! Who takes the run over reads the journal, publishes what is missing, and goes on where it ends.
+//!
+//! An entry is a line: the checksum of its JSON in eight hexadecimal digits, a space, the JSON.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Seek, Write};
@@ -51,7 +53,7 @@ pub struct Journal {
 
 impl Journal {
     /// Opens the journal at `path` and reads what it has. An entry that was cut off while it was written is
-    /// taken away: its lines were not published.
+    /// taken away: its lines were not published. So is one that the disk has damaged, with what follows it.
     pub fn open(path: &Path) -> io::Result<(Self, Vec<Entry>)> {
         let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
         let mut entries: Vec<Entry> = Vec::new();
@@ -64,7 +66,7 @@ impl Journal {
             if length == 0 || line.last() != Some(&b'\n') {
                 break;
             }
-            let Ok(entry) = serde_json::from_slice::<Entry>(&line) else { break };
+            let Some(entry) = parse(&line) else { break };
             whole_bytes += length as u64;
             entries.push(entry);
         }
@@ -79,13 +81,23 @@ impl Journal {
     /// Appends entries in one write. A write to the page cache survives this process, which is what it is
     /// for; a machine that crashes loses the steps themselves.
     pub fn append(&mut self, entries: &[Entry]) -> io::Result<()> {
-        let mut text = Vec::with_capacity(entries.len() * 96);
+        let mut text = Vec::with_capacity(entries.len() * 128);
         for entry in entries {
-            serde_json::to_writer(&mut text, entry)?;
+            let json = serde_json::to_vec(entry)?;
+            write!(text, "{:08x} ", crc32fast::hash(&json))?;
+            text.extend_from_slice(&json);
             text.push(b'\n');
         }
         self.file.write_all(&text)
     }
+}
+
+/// None if it is not as it was written.
+fn parse(line: &[u8]) -> Option<Entry> {
+    let (digits, json) = line.strip_suffix(b"\n")?.split_at_checked(8)?;
+    let json = json.strip_prefix(b" ")?;
+    let sum = u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+    if sum == crc32fast::hash(json) { serde_json::from_slice(json).ok() } else { None }
 }
 
 #[cfg(test)]
@@ -101,6 +113,24 @@ mod tests {
             next: first_n * 10 + 10,
         };
         Entry { first_n, count: 3, log_bytes: first_n * 7, origin }
+    }
+
+    /// Else lines would get the numbers of others.
+    #[test]
+    fn an_entry_with_a_changed_byte_is_no_entry() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        let written = vec![entry(1), entry(4)];
+        Journal::open(&path).unwrap().0.append(&written).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        for at in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 0x01;
+            std::fs::write(&path, &damaged).unwrap();
+            let (_, entries) = Journal::open(&path).unwrap();
+            assert!(entries.len() < 2, "changed at {at}");
+            assert_eq!(entries, written[..entries.len()], "changed at {at}");
+        }
     }
 
     /// Cuts the file at every byte: what was written whole is read, and appending goes on behind it.
