@@ -13,6 +13,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 /// Long beside anything that happens in a test, so that only what hangs reaches it.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
+pub(crate) const ADMIN_TOKEN: &str = "admin-token-of-the-tests-0123456789abcdef";
+
 /// The program's parts with a private Redis, a database and an archive of their own. No worker takes jobs.
 pub(crate) struct Parts {
     pub(crate) app: App,
@@ -23,20 +25,24 @@ pub(crate) struct Parts {
 
 impl Parts {
     pub(crate) async fn start() -> Self {
+        Self::start_on(None).await
+    }
+
+    /// On this database; on one of their own without.
+    pub(crate) async fn start_on(database_url: Option<String>) -> Self {
         let data_dir = TempDir::new().unwrap();
         let program = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/valkey/valkey-server");
         assert!(program.exists(), "{} is missing: run `make setup`", program.display());
         server::set_helper_program(Path::new(env!("CARGO_BIN_EXE_slipway")));
         let server = PrivateServer::start(data_dir.path(), Some(&program), "").unwrap();
         server.wait_ready(DEADLINE).await.unwrap();
-        let flags = Flags {
-            values: vec![("data_dir", "--data-dir", data_dir.path().display().to_string())],
-            ..Flags::default()
-        };
+        let mut values = vec![("data_dir", "--data-dir", data_dir.path().display().to_string())];
+        values.extend(database_url.map(|url| ("database.url", "--database-url", url)));
+        let flags = Flags { values, ..Flags::default() };
         let config = Loaded::new(&flags, Environment::default()).unwrap().config;
         let shutdown = CancellationToken::new();
         let redis_url = Secret::new(server.url().to_owned());
-        let admin_token = Secret::new("admin-token-of-the-tests-0123456789abcdef".to_owned());
+        let admin_token = Secret::new(ADMIN_TOKEN.to_owned());
         let app = App::connect(config, &redis_url, admin_token, shutdown.clone()).await.unwrap();
         Self { app, _shutdown: shutdown.drop_guard(), _server: server, _data_dir: data_dir }
     }
