@@ -225,7 +225,7 @@ mod fuzz {
     use proptest::sample::select;
 
     use super::*;
-    use crate::mutate::{holds, mutated};
+    use crate::mutate::{holds, mutated_text};
 
     const NAMES: [&str; 5] =
         ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "forwarded", "x-request-id"];
@@ -239,17 +239,17 @@ mod fuzz {
         "0af7651916cd43dd.8448eb211c80319c",
     ];
 
-    fn headers() -> impl Strategy<Value = Vec<(&'static str, Vec<u8>)>> {
-        vec((select(&NAMES[..]), mutated(&SAMPLES)), 0..6)
+    fn headers() -> impl Strategy<Value = Vec<(&'static str, String)>> {
+        vec((select(&NAMES[..]), mutated_text(&SAMPLES)), 0..6)
     }
 
-    fn seen(peer: &str, said: &[(&'static str, Vec<u8>)]) -> Client {
+    fn seen(peer: &str, said: &[(&'static str, String)]) -> Client {
         let mut extensions = Extensions::new();
         extensions.insert(Connection { peer: peer.parse().unwrap(), is_tls: false });
         let mut headers = HeaderMap::new();
         for (name, value) in said {
             // What is no header's value gets no further than the connection.
-            if let Ok(value) = HeaderValue::from_bytes(value) {
+            if let Ok(value) = HeaderValue::from_str(value) {
                 headers.append(*name, value);
             }
         }
@@ -284,7 +284,7 @@ mod fuzz {
     #[test]
     fn a_client_cannot_hide_behind_what_it_sends_to_a_proxy() {
         holds(500, headers(), |mut said| {
-            said.push(("x-forwarded-for", b"192.0.2.7".to_vec()));
+            said.push(("x-forwarded-for", "192.0.2.7".to_owned()));
             prop_assert_eq!(seen("10.0.0.1", &said).ip, Some("192.0.2.7".parse().unwrap()));
             Ok(())
         });

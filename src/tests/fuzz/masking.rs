@@ -68,7 +68,12 @@ fn output() -> impl Strategy<Value = (Vec<&'static str>, Vec<u8>)> {
         ]
     };
     proptest::sample::subsequence(SECRETS.to_vec(), 1..=SECRETS.len()).prop_flat_map(move |secrets| {
-        let parts = vec(part(secrets.clone()), 0..12).prop_map(|parts| parts.concat());
+        let parts = vec(part(secrets.clone()), 0..12).prop_map(|parts| {
+            let mut bytes = parts.concat();
+            // They would be taken for part of a mask.
+            bytes.retain(|byte| *byte != b'*');
+            bytes
+        });
         (Just(secrets), parts)
     })
 }

@@ -18,13 +18,13 @@ where
 {
     let defaults = Config::default();
     let cases = u32::try_from(u64::from(cases) * u64::from(defaults.cases) / 256).unwrap_or(u32::MAX).max(1);
-    let config = Config { cases, failure_persistence: None, max_shrink_iters: 4_000, ..defaults };
+    let config = Config { cases, failure_persistence: None, max_shrink_iters: 1_000, ..defaults };
     let outcome = TestRunner::new(config).run(&values, property);
     let thread = std::thread::current();
     let name = thread.name().unwrap_or("a property");
     match outcome {
         Ok(()) => eprintln!("{name}: {cases} cases"),
-        Err(TestError::Fail(reason, value)) => panic!("{name}: {reason}\nwith {value:#?}"),
+        Err(TestError::Fail(reason, value)) => panic!("{name}: {reason}\nwith {value:?}"),
         Err(TestError::Abort(reason)) => panic!("{name}: gave up: {reason}"),
     }
 }

@@ -8,6 +8,7 @@ use proptest::sample::Index;
 use slipway::domain::ids::RunId;
 use slipway::domain::log::LogLine;
 use slipway::domain::time::Timestamp;
+use slipway::logs::journal::{self, Journal, Origin};
 use slipway::logs::lines::encode;
 use slipway::logs::writer::Entry;
 use tokio::runtime::Runtime;
@@ -86,4 +87,40 @@ fn a_damaged_archive_gives_its_own_lines_or_none() {
         Ok(())
     });
     runtime.block_on(async move { drop(parts) });
+}
+
+fn journalled(first_n: u64) -> journal::Entry {
+    let dir = format!("steps/{first_n}-1");
+    let step = Some("build / größe".to_owned());
+    let origin = match first_n % 3 {
+        0 => Origin::Words { step, attempt: 0, at_ms: 5, text: "a\n\"b\" \u{1}".to_owned() },
+        _ => Origin::Spool { dir, step, attempt: 1, offset: first_n * 10, next: first_n * 10 + 10 },
+    };
+    journal::Entry { first_n, count: 1, log_bytes: first_n * 7, origin }
+}
+
+#[test]
+fn a_damaged_journal_is_read_up_to_the_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal");
+    let written: Vec<journal::Entry> = (1..=20).map(journalled).collect();
+    Journal::open(&path).unwrap().0.append(&written).unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    let damage = (vec((any::<Index>(), 1..=255_u8), 0..4), any::<Index>());
+    holds(500, damage, |(flips, cut)| {
+        let mut damaged = whole.clone();
+        for (at, mask) in &flips {
+            let at = at.index(damaged.len());
+            damaged[at] ^= mask;
+        }
+        damaged.truncate(cut.index(damaged.len() + 1));
+        std::fs::write(&path, damaged).unwrap();
+        let (mut journal, entries) = Journal::open(&path).unwrap();
+        prop_assert_eq!(&entries[..], &written[..entries.len()]);
+        // It goes on behind what is right.
+        journal.append(&[journalled(99)]).unwrap();
+        let (_, again) = Journal::open(&path).unwrap();
+        prop_assert_eq!(again.len(), entries.len() + 1);
+        Ok(())
+    });
 }
