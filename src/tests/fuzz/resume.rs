@@ -92,7 +92,7 @@ fn whoever_comes_back_gets_exactly_what_follows_or_is_refused() {
     let ways = prop::sample::select(vec![Way::Header, Way::Query, Way::Input, Way::Live, Way::Rest]);
     let numbered = (0..LINES + 3).prop_map(|n| format!("1-{n}").into_bytes());
     let ids = prop_oneof![mutated(&IDS), numbered];
-    holds(400, (ways, ids), |(way, id)| {
+    holds(200, (ways, ids), |(way, id)| {
         let Some(sent) = request(way, &id) else { return Ok(()) };
         let Some((status, events)) = site.events(&sent) else { return Ok(()) };
         let said = String::from_utf8_lossy(&id);

@@ -173,9 +173,9 @@ impl Site {
             request = request.header(*name, HeaderValue::from_bytes(value).unwrap());
         }
         let body = String::from_utf8_lossy(&sent.body).replace(RUN, self.run.id.as_str());
+        let request = request.body(Body::from(body)).ok()?;
         let answer = async {
-            let response =
-                self.router.clone().oneshot(request.body(Body::from(body)).unwrap()).await.unwrap();
+            let response = self.router.clone().oneshot(request).await.unwrap();
             let status = response.status();
             let body = response.into_body().collect().await.unwrap().to_bytes();
             (status, String::from_utf8(body.to_vec()).unwrap())
