@@ -126,6 +126,7 @@ fn a_problem_names_its_place_and_what_is_wrong() {
         ("steps: [{ name: a, run: \"b\\0\" }]".into(), "1:25 : the text has a NUL character"),
         ("steps:\n  x\0".into(), "2:4 : the text has a NUL character"),
         ("a\rb\r\n \0".into(), "3:2 : the text has a NUL character"),
+        ("steps: [{ name: a, run: b }]\n? ".into(), "2:3 : unknown key “”"),
         ("%00".into(), "1:4 : not valid YAML: did not find expected <document start>"),
         (step("\"\u{85}\": 1"), "4:5 steps[0]. : unknown key “ ”"),
     ] {

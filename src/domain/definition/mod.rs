@@ -62,7 +62,10 @@ pub(super) fn read(text: &str) -> Result<Definition, Vec<Problem>> {
     let root = tree::read(text).map_err(|problem| vec![inside(text, problem)])?;
     let mut problems = Problems::default();
     let definition = definition(&mut problems, &root);
-    if problems.is_empty() { Ok(definition) } else { Err(problems.first(PROBLEMS_MAX)) }
+    if problems.is_empty() {
+        return Ok(definition);
+    }
+    Err(problems.first(PROBLEMS_MAX).into_iter().map(|problem| inside(text, problem)).collect())
 }
 
 /// A problem that the parser puts behind the text stands at its end.

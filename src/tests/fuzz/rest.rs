@@ -91,7 +91,7 @@ fn any_request_gets_an_answer_or_a_problem() {
                     "{text}"
                 );
             }
-            (200, "text/event-stream" | "application/x-ndjson" | "text/plain") => {}
+            (200, "text/event-stream" | "application/jsonl" | "application/x-ndjson" | "text/plain") => {}
             (status, media_type) => prop_assert!(false, "{status} {media_type}: {text}"),
         }
         Ok(())

@@ -150,7 +150,8 @@ impl Site {
             let response = self.router.clone().oneshot(request).await.unwrap();
             let (head, body) = response.into_parts();
             let media_type = head.headers.get("content-type").map(|value| value.to_str().unwrap().to_owned());
-            let is_stream = media_type.is_some_and(|media_type| media_type.starts_with("text/event-stream"));
+            let streams = ["text/event-stream", "application/jsonl", "application/x-ndjson"];
+            let is_stream = media_type.is_some_and(|is| streams.iter().any(|stream| is.starts_with(stream)));
             let body = if is_stream {
                 body.into_data_stream().next().await.map(|first| first.unwrap().to_vec()).unwrap_or_default()
             } else {
