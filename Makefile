@@ -1,6 +1,7 @@
 # The front door. Each target is a line or two over a script, cargo or npm, so that both habits work.
 .DEFAULT_GOAL := help
-.PHONY: help setup run dev build test lint bindings api-test api-fuzz
+.PHONY: help setup run dev build test lint bindings api-test api-fuzz fuzz
+MINUTES ?= 10
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,3 +38,8 @@ bindings: ## Write bindings/src/procedures.ts and bindings/openapi.json anew fro
 	@scripts/setup.sh run
 	@scripts/web.sh
 	@cargo run --quiet -- bindings
+
+fuzz: ## What parses foreign bytes, with other values until MINUTES (10) are over
+	@scripts/setup.sh test
+	@scripts/web.sh
+	@node scripts/postgres.mjs exec -- scripts/fuzz.sh $(MINUTES)

@@ -16,3 +16,8 @@ pub mod services;
 pub mod store;
 pub mod telemetry;
 pub mod worker;
+
+/// For the fuzzed properties of what cannot be reached from outside.
+#[cfg(test)]
+#[path = "tests/fuzz/mutate.rs"]
+mod mutate;

@@ -153,3 +153,62 @@ mod tests {
         assert!((0..5).any(|_| parser.feed(&line).is_err()), "nor one of many lines");
     }
 }
+
+#[cfg(test)]
+mod fuzz {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::mutate::{Cuts, cuts, holds, mutated};
+
+    const SAMPLES: [&[u8]; 3] = [
+        "\u{feff}retry: 500\n\nevent: connected\ndata: {}\n\n: a comment\ndata: {\"n\":1}\nid: 1-1\n\n"
+            .as_bytes(),
+        b"data: a\r\ndata:  b\r\nid: 1-2\r\n\r\nevent: ping\rdata: \r\revent: unheard\n\nid:\ndata\n\n",
+        "id: \u{e4}\0\nid: 7\ndata:\n\nevent:\ndata: \u{1f600}\nnonsense: x\n\ndata: cut off\n".as_bytes(),
+    ];
+
+    /// The standard's own words, on a whole stream.
+    fn by_the_standard(bytes: &[u8]) -> Vec<Event> {
+        let text = String::from_utf8_lossy(bytes);
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text).replace("\r\n", "\n").replace('\r', "\n");
+        let (mut name, mut data, mut id) = (String::new(), String::new(), String::new());
+        let mut events = Vec::new();
+        let mut lines: Vec<&str> = text.split('\n').collect();
+        // What has no end is no line.
+        lines.pop();
+        for line in lines {
+            if line.is_empty() {
+                let (name, data) = (std::mem::take(&mut name), std::mem::take(&mut data));
+                if let Some(data) = data.strip_suffix('\n') {
+                    let name = if name.is_empty() { "message".to_owned() } else { name };
+                    let id = Some(id.clone()).filter(|id| !id.is_empty());
+                    events.push(Event { name, data: data.to_owned(), id });
+                }
+                continue;
+            }
+            let (field, value) = line.split_once(':').unwrap_or((line, ""));
+            let value = value.strip_prefix(' ').unwrap_or(value);
+            match field {
+                "event" => name = value.to_owned(),
+                "data" => data.extend([value, "\n"]),
+                "id" if !value.contains('\0') => id = value.to_owned(),
+                _ => {}
+            }
+        }
+        events
+    }
+
+    #[test]
+    fn a_stream_is_read_as_the_standard_says_wherever_it_is_cut() {
+        holds(1_500, (mutated(&SAMPLES), cuts()), |(bytes, cuts): (Vec<u8>, Cuts)| {
+            let mut parser = Parser::new();
+            let mut events = Vec::new();
+            for piece in cuts.of(&bytes) {
+                events.extend(parser.feed(piece).unwrap());
+            }
+            prop_assert_eq!(events, by_the_standard(&bytes));
+            Ok(())
+        });
+    }
+}

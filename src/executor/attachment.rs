@@ -229,3 +229,137 @@ mod tests {
         assert_eq!(lines.iter().map(|line| line.partial).collect::<Vec<_>>(), [false, false, false, true]);
     }
 }
+
+#[cfg(test)]
+mod fuzz {
+    use std::io::Write;
+    use std::time::Instant;
+
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::super::spool::PAYLOAD_BYTES_MAX;
+    use super::super::stream::Stream;
+    use super::super::writer::SpoolWriter;
+    use super::*;
+    use crate::domain::mask::Masker;
+    use crate::domain::secret::Secret;
+    use crate::mutate::{Cuts, cuts, holds, mutated};
+
+    const SAMPLES: [&[u8]; 5] = [
+        b"one\ntwo\r\n\n  three \xc3\xa4\xf0\x9d\x84\x9e\n50%\r60%\rprompt> ",
+        b"token=hunter2-secret aHVudGVyMi1zZWNyZXQ= 68756e746572322d736563726574\nhunter2-hunter2-secret\n",
+        b"\x00\x01\xff\xfe\x80\x80\x80\x80\n\xed\xa0\x80\xe4\xb8\n\xf0\x90",
+        b"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\nb\n",
+        b"\n\n\r\r\n\r",
+    ];
+
+    /// The spool of a command that printed the pieces, with a pause behind each.
+    fn spooled(pieces: &[&[u8]], masker: &Masker, line_bytes_max: usize) -> File {
+        let file = tempfile::tempfile().unwrap();
+        let mut writer = SpoolWriter::new(file.try_clone().unwrap(), u64::MAX / 2, 1 << 30);
+        let (reader, pipe) = std::io::pipe().unwrap();
+        rustix::io::ioctl_fionbio(&reader, true).unwrap();
+        let mut pipe = Some(pipe);
+        let mut stream = Stream::new(Source::Stdout, reader.into(), masker, line_bytes_max);
+        let mut buffer = vec![0; 16 * 1024];
+        for piece in pieces {
+            for part in piece.chunks(buffer.len()) {
+                pipe.as_mut().unwrap().write_all(part).unwrap();
+                stream.read(&mut buffer, &mut writer);
+            }
+            stream.show_unfinished(Instant::now() + Duration::from_secs(60), &mut writer);
+        }
+        pipe.take();
+        stream.finish(&mut buffer, &mut writer);
+        assert!(writer.flush());
+        file
+    }
+
+    /// All lines up to the end of what can be read.
+    fn lines_of(file: &File) -> Vec<SpoolLine> {
+        let mut offset = 0;
+        let mut lines = Vec::new();
+        while let (Found::Record { header, .. }, more) = read_lines(file, offset).unwrap() {
+            offset += (HEADER_BYTES + header.payload_len) as u64;
+            lines.extend(more);
+        }
+        lines
+    }
+
+    /// Whole lines out of pieces that hang together.
+    fn joined(lines: Vec<SpoolLine>) -> Vec<String> {
+        let mut whole: Vec<String> = Vec::new();
+        let mut is_open = false;
+        for SpoolLine { text, partial, continued } in lines {
+            assert_eq!(continued, is_open, "{text:?}");
+            match whole.last_mut() {
+                Some(last) if continued => last.push_str(&text),
+                _ => whole.push(text),
+            }
+            is_open = partial;
+        }
+        // A command that ends behind a piece of a line has nothing to add to it.
+        whole
+    }
+
+    /// The lines of bytes that came at once.
+    fn expected(bytes: &[u8], masker: &Masker) -> Vec<String> {
+        let mut masked = Vec::new();
+        let mut mask = masker.stream();
+        mask.push(bytes, &mut masked);
+        mask.finish(&mut masked);
+        let lines = masked.split_inclusive(|byte| *byte == b'\n');
+        lines
+            .map(|line| line.strip_suffix(b"\n").unwrap_or(line))
+            .map(|line| storable(line.strip_suffix(b"\r").unwrap_or(line)))
+            .collect()
+    }
+
+    fn masker() -> Masker {
+        Masker::new(&["hunter2-secret", "over\ntwo lines"].map(|secret| Secret::new(secret.to_owned())))
+            .unwrap()
+    }
+
+    #[test]
+    fn lines_are_the_same_however_a_command_prints_them() {
+        let masker = masker();
+        holds(
+            400,
+            (mutated(&SAMPLES), cuts(), 4..80_usize),
+            |(bytes, cuts, line_bytes_max): (_, Cuts, _)| {
+                let lines = lines_of(&spooled(&cuts.of(&bytes), &masker, line_bytes_max));
+                // A byte that is no text becomes a character of three.
+                prop_assert!(lines.iter().all(|line| line.text.len() <= 3 * line_bytes_max));
+                prop_assert_eq!(joined(lines), expected(&bytes, &masker));
+                Ok(())
+            },
+        );
+    }
+
+    #[test]
+    fn a_damaged_spool_gives_no_line_that_was_not_printed() {
+        let masker = Masker::default();
+        let flips = vec((any::<prop::sample::Index>(), 1..=255_u8), 1..4);
+        let damage = (flips, prop::option::of(any::<prop::sample::Index>()));
+        holds(400, (mutated(&SAMPLES), cuts(), damage), |(bytes, cuts, (flips, cut)): (Vec<u8>, Cuts, _)| {
+            let file = spooled(&cuts.of(&bytes), &masker, 64);
+            let whole = lines_of(&file);
+            let mut spool = vec![0; usize::try_from(file.metadata().unwrap().len()).unwrap()];
+            prop_assume!(!spool.is_empty() && spool.len() < PAYLOAD_BYTES_MAX);
+            std::os::unix::fs::FileExt::read_exact_at(&file, &mut spool, 0).unwrap();
+            for (at, mask) in &flips {
+                let at = at.index(spool.len());
+                spool[at] ^= mask;
+            }
+            if let Some(cut) = cut {
+                spool.truncate(cut.index(spool.len()));
+            }
+            let mut damaged = tempfile::tempfile().unwrap();
+            damaged.write_all(&spool).unwrap();
+            let read = lines_of(&damaged);
+            prop_assert_eq!(&read[..], &whole[..read.len().min(whole.len())]);
+            Ok(())
+        });
+    }
+}

@@ -63,9 +63,11 @@ impl LineCutter {
         self.rest.drain(..at);
     }
 
-    /// Gives out the unfinished line as it is, but for a character that has not arrived whole.
+    /// Gives out the unfinished line as it is, but for a character or a line's end that has not arrived whole.
     pub(super) fn cut_partial(&mut self, mut give: impl FnMut(Lines<'_>)) {
-        let end = character_boundary(&self.rest, self.rest.len());
+        // A CR may be the first half of a line's end, which readers take off whole.
+        let shown = self.rest.strip_suffix(b"\r").unwrap_or(&self.rest);
+        let end = character_boundary(shown, shown.len());
         if end > 0 {
             self.give(0..end, true, &mut give);
             self.rest.drain(..end);
@@ -168,6 +170,17 @@ mod tests {
         cutter.buffer().extend_from_slice(b"\xa4\n");
         cutter.cut(collect(&mut given));
         assert_eq!(given[1..], [("ä\n".to_owned(), true, false, 1)]);
+    }
+
+    #[test]
+    fn the_two_characters_that_end_a_line_stay_together() {
+        let mut cutter = LineCutter::new(100);
+        let mut given = Vec::new();
+        cutter.buffer().extend_from_slice(b"x\r");
+        cutter.cut_partial(collect(&mut given));
+        cutter.buffer().extend_from_slice(b"\n");
+        cutter.cut(collect(&mut given));
+        assert_eq!(given, [("x".to_owned(), false, true, 1), ("\r\n".to_owned(), true, false, 1)]);
     }
 
     #[test]

@@ -216,3 +216,77 @@ mod tests {
         assert_eq!(seen("127.0.0.1", &[("x-forwarded-host", "evil.example/\\")]).host, None);
     }
 }
+
+#[cfg(test)]
+mod fuzz {
+    use axum::http::HeaderValue;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    use super::*;
+    use crate::mutate::{holds, mutated_text};
+
+    const NAMES: [&str; 5] =
+        ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "forwarded", "x-request-id"];
+    const SAMPLES: [&str; 7] = [
+        "192.0.2.7, 10.1.2.3",
+        "[2001:db8::1]:443, ::ffff:10.0.0.1, unknown",
+        "https",
+        "ci.example:8443",
+        "for=8.8.8.8;proto=http, for=\"[2001:db8::1]:4711\";proto=https;host=ci.example",
+        "for=\"_hidden\";by=10.0.0.1;host=\"a.example\"",
+        "0af7651916cd43dd.8448eb211c80319c",
+    ];
+
+    fn headers() -> impl Strategy<Value = Vec<(&'static str, String)>> {
+        vec((select(&NAMES[..]), mutated_text(&SAMPLES)), 0..6)
+    }
+
+    fn seen(peer: &str, said: &[(&'static str, String)]) -> Client {
+        let mut extensions = Extensions::new();
+        extensions.insert(Connection { peer: peer.parse().unwrap(), is_tls: false });
+        let mut headers = HeaderMap::new();
+        for (name, value) in said {
+            // What is no header's value gets no further than the connection.
+            if let Ok(value) = HeaderValue::from_str(value) {
+                headers.append(*name, value);
+            }
+        }
+        client(&["10.0.0.0/8".parse().unwrap()], &extensions, &headers)
+    }
+
+    #[test]
+    fn what_proxies_say_is_harmless_text_or_nothing() {
+        holds(1_500, headers(), |said| {
+            let Client { ip, host, request_id, .. } = seen("10.0.0.1", &said);
+            prop_assert!(ip.is_some_and(|ip| ip == ip.to_canonical()));
+            let is_harmless = |text: &str, length_max: usize| {
+                (1..=length_max).contains(&text.len())
+                    && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"'<>\\,; ".contains(&byte))
+            };
+            prop_assert!(host.is_none_or(|host| is_harmless(&host, HOST_LENGTH_MAX)));
+            prop_assert!(request_id.is_none_or(|id| is_harmless(&id, REQUEST_ID_LENGTH_MAX)));
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn nothing_that_a_stranger_sends_changes_who_it_is() {
+        holds(500, headers(), |said| {
+            let stranger = Client { ip: Some("192.0.2.99".parse().unwrap()), ..Client::default() };
+            prop_assert_eq!(seen("192.0.2.99", &said), stranger);
+            Ok(())
+        });
+    }
+
+    /// Whatever a client sends through a trusted proxy that appends to the list, it stays who it is.
+    #[test]
+    fn a_client_cannot_hide_behind_what_it_sends_to_a_proxy() {
+        holds(500, headers(), |mut said| {
+            said.push(("x-forwarded-for", "192.0.2.7".to_owned()));
+            prop_assert_eq!(seen("10.0.0.1", &said).ip, Some("192.0.2.7".parse().unwrap()));
+            Ok(())
+        });
+    }
+}

@@ -66,10 +66,13 @@ const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering
 pub fn routes() -> Vec<Route> {
     vec![
         Route { path: "/trpc/{*path}", access: Access::Procedures, handler: any(procedures::call) },
+        // What a wildcard stands for is not empty.
         Route { path: "/trpc", access: Access::Procedures, handler: any(procedures::call) },
+        Route { path: "/trpc/", access: Access::Procedures, handler: any(procedures::call) },
         Route { path: "/trpc-live", access: Access::Procedures, handler: any(procedures::call_live) },
         Route { path: "/api/v1/{*path}", access: Access::Procedures, handler: any(procedures::call_rest) },
         Route { path: "/api/v1", access: Access::Procedures, handler: any(procedures::call_rest) },
+        Route { path: "/api/v1/", access: Access::Procedures, handler: any(procedures::call_rest) },
         Route { path: "/openapi.json", access: Access::Viewer, handler: get(docs::document) },
         Route { path: "/docs", access: Access::Viewer, handler: get(docs::page) },
         Route { path: "/docs/{file}", access: Access::Viewer, handler: get(docs::file) },

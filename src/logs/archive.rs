@@ -128,14 +128,18 @@ impl Logs {
         let frame = &index.frames[at];
         let end = index.frames.get(at + 1).map_or(index.end, |next| next.offset);
         let compressed = self.get(segment, frame.offset..end).await?;
-        let text_bytes = frame.text_bytes;
+        let text_bytes = frame.text_bytes.min(SEGMENT_BYTES_MAX);
         let last_n = frame.last_n;
         let text = tokio::task::spawn_blocking(move || zstd::bulk::decompress(&compressed, text_bytes))
             .await
             .map_err(|error| Error::internal("reading an archived log", error))?
             .map_err(|error| Error::internal("reading an archived log", error))?;
+        // The index has no checksum, but the frame has, and its lines have their numbers.
         let block = Block::parse(text.into(), last_n)
-            .ok_or_else(|| Error::internal("reading an archived log", "a frame holds no lines"))?;
+            .filter(|block| block.first_n <= n + 1 && block.is_numbered())
+            .ok_or_else(|| {
+                Error::internal("reading an archived log", "a frame holds other lines than its index says")
+            })?;
         Ok(block.after(n))
     }
 
@@ -204,13 +208,15 @@ fn parse_segment(path: Path) -> Option<Segment> {
 fn compress(blocks: &[Block]) -> std::io::Result<Vec<u8>> {
     let mut object = Vec::new();
     let mut frames = Vec::new();
+    let mut compressor = zstd::bulk::Compressor::new(LEVEL)?;
+    compressor.include_checksum(true)?;
     let mut text: Vec<u8> = Vec::with_capacity(FRAME_BYTES * 2);
     for (at, block) in blocks.iter().enumerate() {
         text.extend_from_slice(&block.text);
         let is_last = at + 1 == blocks.len();
         if FRAME_BYTES <= text.len() || is_last {
             frames.push(Frame { last_n: block.last_n, offset: object.len() as u64, text_bytes: text.len() });
-            object.extend_from_slice(&zstd::bulk::compress(&text, LEVEL)?);
+            object.extend_from_slice(&compressor.compress(&text)?);
             text.clear();
         }
     }

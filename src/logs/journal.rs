@@ -3,6 +3,8 @@
 //! A line's number must survive whatever Redis loses. So the worker first notes, in a file beside the
 //! spools, which block of which spool (or which words of its own) get the next numbers, and publishes then.
 //! Who takes the run over reads the journal, publishes what is missing, and goes on where it ends.
+//!
+//! An entry is a line: the checksum of its JSON in eight hexadecimal digits, a space, the JSON.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
@@ -54,7 +56,7 @@ impl Journal {
     /// Reads the journal at `path` and puts a file of its own in its place: whoever wrote it before, and only seemed to
     /// be dead, writes into a file that nobody reads any more. To be called once nobody else can publish: then every
     /// published line is in what is read. An entry that was cut off while it was written is taken away: its lines were
-    /// not published.
+    /// not published. So is one that the disk has damaged, with what follows it.
     pub fn take_over(path: &Path) -> io::Result<(Self, Vec<Entry>)> {
         let entries = match File::open(path) {
             Ok(file) => read(&file)?,
@@ -81,9 +83,11 @@ impl Journal {
 }
 
 fn encode(entries: &[Entry]) -> io::Result<Vec<u8>> {
-    let mut text = Vec::with_capacity(entries.len() * 96);
+    let mut text = Vec::with_capacity(entries.len() * 128);
     for entry in entries {
-        serde_json::to_writer(&mut text, entry)?;
+        let json = serde_json::to_vec(entry)?;
+        write!(text, "{:08x} ", crc32fast::hash(&json))?;
+        text.extend_from_slice(&json);
         text.push(b'\n');
     }
     Ok(text)
@@ -97,14 +101,21 @@ fn read(file: &File) -> io::Result<Vec<Entry>> {
     loop {
         line.clear();
         reader.read_until(b'\n', &mut line)?;
-        let is_whole = line.last() == Some(&b'\n');
-        let Some(entry) = serde_json::from_slice::<Entry>(&line).ok().filter(|_| is_whole) else { break };
+        let Some(entry) = parse(&line) else { break };
         if entries.last().is_some_and(|last| entry.first_n <= last.last_n()) {
             break;
         }
         entries.push(entry);
     }
     Ok(entries)
+}
+
+/// None if it is not as it was written.
+fn parse(line: &[u8]) -> Option<Entry> {
+    let (digits, json) = line.strip_suffix(b"\n")?.split_at_checked(8)?;
+    let json = json.strip_prefix(b" ")?;
+    let sum = u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+    if sum == crc32fast::hash(json) { serde_json::from_slice(json).ok() } else { None }
 }
 
 #[cfg(test)]
@@ -146,6 +157,24 @@ mod tests {
             let (_, entries) = Journal::take_over(&path).unwrap();
             assert_eq!(entries.last(), Some(&entry(100)));
             assert_eq!(entries.len(), whole + 1);
+        }
+    }
+
+    /// Else lines would get the numbers of others.
+    #[test]
+    fn an_entry_with_a_changed_byte_is_no_entry() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        let written = vec![entry(1), entry(4)];
+        Journal::take_over(&path).unwrap().0.append(&written).unwrap();
+        let bytes = fs::read(&path).unwrap();
+        for at in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 0x01;
+            fs::write(&path, &damaged).unwrap();
+            let (_, entries) = Journal::take_over(&path).unwrap();
+            assert!(entries.len() < 2, "changed at {at}");
+            assert_eq!(entries, written[..entries.len()], "changed at {at}");
         }
     }
 

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::domain::log::LogLine;
+use crate::domain::log::{LineId, LogLine};
 
 /// Consecutive lines, as NDJSON. Each line ends with `\n`.
 #[derive(Debug, Clone)]
@@ -44,6 +44,15 @@ impl Block {
     /// Its lines, without their ends.
     pub fn lines(&self) -> impl Iterator<Item = &[u8]> {
         self.text.split_inclusive(|byte| *byte == b'\n').map(|line| &line[..line.len() - 1])
+    }
+
+    /// Whether its first and last line have the numbers that the block says.
+    pub fn is_numbered(&self) -> bool {
+        let is = |line: Option<&[u8]>, n: u64| {
+            line.and_then(|line| std::str::from_utf8(id_of(line)).ok()?.parse::<LineId>().ok())
+                .is_some_and(|id| id.n == n)
+        };
+        is(self.lines().next(), self.first_n) && is(self.lines().last(), self.last_n)
     }
 
     pub fn decode(&self) -> Result<Vec<LogLine>, serde_json::Error> {

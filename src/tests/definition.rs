@@ -125,6 +125,10 @@ fn a_problem_names_its_place_and_what_is_wrong() {
         ("steps: [{ name: a, run: !x b }]".into(), "1:25 : tags (`!`) have no meaning in a definition"),
         ("steps: [{ name: a, run: \"b\\0\" }]".into(), "1:25 : the text has a NUL character"),
         ("steps:\n  x\0".into(), "2:4 : the text has a NUL character"),
+        ("a\rb\r\n \0".into(), "3:2 : the text has a NUL character"),
+        ("steps: [{ name: a, run: b }]\n? ".into(), "2:3 : unknown key “”"),
+        ("%00".into(), "1:4 : not valid YAML: did not find expected <document start>"),
+        (step("\"\u{85}\": 1"), "4:5 steps[0]. : unknown key “ ”"),
     ] {
         assert_eq!(only_problem(&text), expected, "{text}");
     }
@@ -189,6 +193,16 @@ fn bounds_hold() {
     assert!(only_problem(&"#".repeat(BYTES_MAX + 1)).contains("262145 bytes"));
 }
 
+/// Steps with long names that need as many others which do not exist.
+fn strangers(steps: usize, needs: usize) -> String {
+    let need = |number: usize| format!("{number:05}{}, ", "b".repeat(50));
+    let step = |step: usize| {
+        let needs: String = (0..needs).map(|number| need(step * needs + number)).collect();
+        format!("- {{ name: {step:05}{}, run: x, needs: [{needs}] }}\n", "a".repeat(50))
+    };
+    format!("steps:\n{}", (0..steps).map(step).collect::<String>())
+}
+
 /// Texts that are small and would be large or deep once read.
 #[test]
 fn texts_made_to_be_expensive_are_refused_soon() {
@@ -210,6 +224,8 @@ fn texts_made_to_be_expensive_are_refused_soon() {
         fill("#\n"),
         format!("steps: [{}]", fill("a, ").split_at(BYTES_MAX - 20).0),
         format!("env: {{{}}}", fill("a: , ").split_at(BYTES_MAX - 20).0),
+        // Each need is compared with each name, to find the one that was meant.
+        strangers(200, 18),
     ] {
         let problems = problems(&text);
         assert!(problems.len() <= PROBLEMS_MAX);
@@ -318,7 +334,7 @@ fn the_published_schema_and_the_parser_agree() {
     }
 }
 
-fn print(definition: &Definition) -> String {
+pub(crate) fn print(definition: &Definition) -> String {
     use slipway::domain::duration::display;
     let env = |env: &BTreeMap<String, String>| serde_json::json!(env);
     let retry =

@@ -14,7 +14,7 @@ use crate::support::redis::Parts;
 mod following;
 mod wakeups;
 
-fn line(epoch: u64, n: u64) -> LogLine {
+pub(crate) fn line(epoch: u64, n: u64) -> LogLine {
     LogLine {
         id: LineId { epoch, n },
         n,
@@ -40,7 +40,12 @@ fn entries(epoch: u64, numbers: std::ops::RangeInclusive<u64>, size: usize) -> V
     numbers.chunks(size).map(entry).collect()
 }
 
-async fn append(app: &App, run: &RunId, epoch: u64, numbers: std::ops::RangeInclusive<u64>) -> Published {
+pub(crate) async fn append(
+    app: &App,
+    run: &RunId,
+    epoch: u64,
+    numbers: std::ops::RangeInclusive<u64>,
+) -> Published {
     let after_n = numbers.start() - 1;
     app.logs.append(run, epoch, after_n, &entries(epoch, numbers, 3)).await.unwrap()
 }

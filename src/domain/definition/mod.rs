@@ -8,7 +8,7 @@ use std::time::Duration;
 use saphyr::Scalar;
 
 use crate::domain::definition::order::check_order;
-use crate::domain::definition::problems::{Problems, join, quote, suggestion};
+use crate::domain::definition::problems::{Problems, join, quote};
 use crate::domain::definition::tree::{Content, Node, Place};
 use crate::domain::pipeline::{Definition, Problem, Retry, StepDefinition, When};
 use crate::domain::text;
@@ -59,10 +59,20 @@ pub(super) fn read(text: &str) -> Result<Definition, Vec<Problem>> {
         let expected = format!("at most {BYTES_MAX} bytes");
         return Err(vec![Place::START.problem("", message, &expected)]);
     }
-    let root = tree::read(text).map_err(|problem| vec![problem])?;
+    let root = tree::read(text).map_err(|problem| vec![inside(text, problem)])?;
     let mut problems = Problems::default();
     let definition = definition(&mut problems, &root);
-    if problems.is_empty() { Ok(definition) } else { Err(problems.first(PROBLEMS_MAX)) }
+    if problems.is_empty() {
+        return Ok(definition);
+    }
+    Err(problems.first(PROBLEMS_MAX).into_iter().map(|problem| inside(text, problem)).collect())
+}
+
+/// A problem that the parser puts behind the text stands at its end.
+fn inside(text: &str, problem: Problem) -> Problem {
+    let end = tree::place_of(text, text.len());
+    let Place { line, column } = end.min(Place { line: problem.line, column: problem.column });
+    Problem { line, column, ..problem }
 }
 
 /// Where something is wrong, a problem says so and the default stands in for it.
@@ -194,7 +204,7 @@ fn when(problems: &mut Problems, node: &Node<'_>, path: &str) -> Option<When> {
     let text = problems.text(node, path, expected)?;
     let found = WHENS.iter().find(|(name, _)| *name == text).map(|(_, when)| *when);
     if found.is_none() {
-        let meant = suggestion(text, WHENS.iter().map(|(name, _)| *name));
+        let meant = problems.suggestion(text, WHENS.iter().map(|(name, _)| *name));
         problems.add(node.place, path, format!("{} is no condition{meant}", quote(text)), expected);
     }
     found

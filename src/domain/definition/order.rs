@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::domain::definition::PlacedStep;
-use crate::domain::definition::problems::{Problems, quote, suggestion};
+use crate::domain::definition::problems::{Problems, quote};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Visit {
@@ -21,7 +21,7 @@ pub(super) fn check_order(problems: &mut Problems, steps: &[PlacedStep]) {
     for (index, placed) in steps.iter().enumerate() {
         for (need_index, (need, place)) in placed.step.needs.iter().zip(&placed.need_places).enumerate() {
             if !indexes.contains_key(need.as_str()) {
-                let meant = suggestion(need, indexes.keys().copied());
+                let meant = problems.suggestion(need, indexes.keys().copied());
                 let path = format!("steps[{index}].needs[{need_index}]");
                 let message = format!("there is no step {}{meant}", quote(need));
                 problems.add(*place, &path, message, "the name of another step");

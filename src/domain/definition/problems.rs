@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use saphyr::Scalar;
 
+use crate::domain::definition::PROBLEMS_MAX;
 use crate::domain::definition::tree::{Content, Node, Place, is_null};
 use crate::domain::duration;
 use crate::domain::pipeline::Problem;
@@ -15,22 +16,43 @@ const QUOTE_CHARS_MAX: usize = 60;
 
 /// All readers give a value or, having said why, none: so one pass finds every problem.
 #[derive(Debug, Default)]
-pub(super) struct Problems(Vec<Problem>);
+pub(super) struct Problems {
+    found: Vec<Problem>,
+    /// How often a nearest name was looked for.
+    suggestions: usize,
+}
 
 impl Problems {
     pub(super) fn add(&mut self, place: Place, path: &str, message: impl Into<String>, expected: &str) {
-        self.0.push(place.problem(path, message.into(), expected));
+        self.found.push(place.problem(path, message.into(), expected));
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.found.is_empty()
     }
 
     /// In the order of the text, the first `count`.
     pub(super) fn first(mut self, count: usize) -> Vec<Problem> {
-        self.0.sort_by_key(|problem| (problem.line, problem.column));
-        self.0.truncate(count);
-        self.0
+        self.found.sort_by_key(|problem| (problem.line, problem.column));
+        self.found.truncate(count);
+        self.found
+    }
+
+    /// “; did you mean …?”, where one of the names is near. Looking for it costs the lengths of the text and of all
+    /// names, multiplied: so it is done for short texts, and as often as problems are reported.
+    pub(super) fn suggestion<'a>(&mut self, text: &str, names: impl Iterator<Item = &'a str>) -> String {
+        if QUOTE_CHARS_MAX < text.len() || PROBLEMS_MAX <= self.suggestions {
+            return String::new();
+        }
+        self.suggestions += 1;
+        let distance_max = (text.chars().count() / 3).min(3);
+        let text = text.to_lowercase();
+        names
+            .filter(|name| name.len() <= QUOTE_CHARS_MAX)
+            .map(|name| (strsim::osa_distance(&text, &name.to_lowercase()), name))
+            .filter(|(distance, _)| *distance <= distance_max)
+            .min_by_key(|(distance, _)| *distance)
+            .map_or_else(String::new, |(_, name)| format!("; did you mean {}?", quote(name)))
     }
 
     fn wrong_type(&mut self, node: &Node<'_>, path: &str, expected: &str) {
@@ -52,7 +74,7 @@ impl Problems {
                     fields.insert(*name, value);
                 }
                 None => {
-                    let meant = suggestion(key, known.iter().copied());
+                    let meant = self.suggestion(key, known.iter().copied());
                     let message = format!("unknown key {}{meant}", quote(key));
                     self.add(place, &at, message, &format!("one of {}", known.join(", ")));
                 }
@@ -203,28 +225,12 @@ pub(super) fn quote(text: &str) -> String {
 
 /// The beginning of a text that may be long, in one line.
 fn clip(text: &str) -> String {
-    let mut clipped: String = text
-        .chars()
-        .take(QUOTE_CHARS_MAX)
-        .map(|character| if character.is_control() { ' ' } else { character })
-        .collect();
-    if clipped.len() < text.len() {
+    let mut characters = text.chars();
+    let shown = characters.by_ref().take(QUOTE_CHARS_MAX);
+    let mut clipped: String =
+        shown.map(|character| if character.is_control() { ' ' } else { character }).collect();
+    if characters.next().is_some() {
         clipped.push('…');
     }
     clipped
-}
-
-/// “; did you mean …?”, where one of the names is near.
-pub(super) fn suggestion<'a>(text: &str, names: impl Iterator<Item = &'a str>) -> String {
-    // The distance costs the product of the lengths: nobody means a short name by a long one.
-    if QUOTE_CHARS_MAX < text.len() {
-        return String::new();
-    }
-    let distance_max = (text.chars().count() / 3).min(3);
-    names
-        .filter(|name| name.len() <= QUOTE_CHARS_MAX)
-        .map(|name| (strsim::damerau_levenshtein(&text.to_lowercase(), &name.to_lowercase()), name))
-        .filter(|(distance, _)| *distance <= distance_max)
-        .min_by_key(|(distance, _)| *distance)
-        .map_or_else(String::new, |(_, name)| format!("; did you mean {}?", quote(name)))
 }

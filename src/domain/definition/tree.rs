@@ -79,13 +79,17 @@ pub(super) fn is_null(node: &Node<'_>) -> bool {
     matches!(node.content, Content::Scalar { value: Scalar::Null, .. })
 }
 
-fn place_of(text: &str, byte: usize) -> Place {
+/// The place before a byte of the text. As in YAML, CR alone ends a line too.
+pub(super) fn place_of(text: &str, byte: usize) -> Place {
     let before = &text[..byte];
-    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    Place {
-        line: before.bytes().filter(|byte| *byte == b'\n').count() as u32 + 1,
-        column: before[line_start..].chars().count() as u32 + 1,
-    }
+    let ends_line = |(at, byte): &(usize, u8)| match byte {
+        b'\n' => true,
+        b'\r' => before.as_bytes().get(at + 1) != Some(&b'\n'),
+        _ => false,
+    };
+    let (ends, line_start) =
+        before.bytes().enumerate().filter(ends_line).fold((0, 0), |(ends, _), (at, _)| (ends + 1, at + 1));
+    Place { line: ends + 1, column: before[line_start..].chars().count() as u32 + 1 }
 }
 
 /// A list or map whose end has not come.

@@ -85,6 +85,17 @@ async fn every_failure_is_a_problem_document() {
     }
 }
 
+/// The slash alone belongs to the procedures too, and not to the pages.
+#[tokio::test]
+async fn a_path_that_names_nothing_is_not_found_in_the_words_of_its_protocol() {
+    let server = Server::start().await;
+    for path in ["", "/"] {
+        problem(server.rest(Method::POST, path), 404).await;
+        let error = server.query(path.trim_start_matches('/'), &json!({})).await.unwrap_err();
+        assert_eq!(error["data"]["code"], "NOT_FOUND");
+    }
+}
+
 #[tokio::test]
 async fn a_refusal_says_what_would_be_right() {
     let server = Server::start().await;

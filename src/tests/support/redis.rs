@@ -13,6 +13,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 /// Long beside anything that happens in a test, so that only what hangs reaches it.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
+pub(crate) const ADMIN_TOKEN: &str = "admin-token-of-the-tests-0123456789abcdef";
+
 /// The program's parts with a private Redis, a database and an archive of their own. No worker takes jobs.
 pub(crate) struct Parts {
     pub(crate) app: App,
@@ -40,7 +42,7 @@ impl Parts {
         let config = Loaded::new(&flags, Environment::default()).unwrap().config;
         let shutdown = CancellationToken::new();
         let redis_url = Secret::new(server.url().to_owned());
-        let admin_token = Secret::new("admin-token-of-the-tests-0123456789abcdef".to_owned());
+        let admin_token = Secret::new(ADMIN_TOKEN.to_owned());
         let app = App::connect(config, &redis_url, admin_token, shutdown.clone()).await.unwrap();
         Self { app, _shutdown: shutdown.drop_guard(), _server: server, _data_dir: data_dir }
     }
