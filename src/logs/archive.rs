@@ -91,11 +91,14 @@ impl Logs {
 
     /// The last line that the archive holds; 0: none.
     pub async fn archived_n(&self, run: &RunId) -> Result<u64> {
-        Ok(self.segments(run).await?.last().map_or(0, |segment| segment.last_n))
+        let segments = self.segments(run).await?;
+        let reach =
+            |n: u64, segment: &Segment| if segment.first_n <= n + 1 { n.max(segment.last_n) } else { n };
+        Ok(segments.iter().fold(0, reach))
     }
 
-    /// A run's segments in order, without those that a longer one covers (a crash between two writes leaves
-    /// such behind).
+    /// A run's segments in the order of their first lines. They may overlap, since a crash between two writes leaves such
+    /// behind.
     pub(super) async fn segments(&self, run: &RunId) -> Result<Vec<Segment>> {
         let prefix = Path::from(format!("logs/{run}"));
         let objects: Vec<_> = self
@@ -106,23 +109,18 @@ impl Logs {
             .map_err(|error| Error::unavailable("object store", error))?;
         let mut segments: Vec<Segment> =
             objects.into_iter().filter_map(|object| parse_segment(object.location)).collect();
-        segments.sort_unstable_by_key(|segment| (segment.first_n, std::cmp::Reverse(segment.last_n)));
-        let mut covered_n = 0;
-        segments.retain(|segment| {
-            let is_new = covered_n < segment.last_n;
-            covered_n = covered_n.max(segment.last_n);
-            is_new
-        });
+        segments.sort_unstable_by_key(|segment| (segment.first_n, segment.last_n));
         Ok(segments)
     }
 
     /// The lines above `n` in the frame that holds the first of them; none where the archive has none.
     pub(super) async fn read_archive(&self, run: &RunId, n: u64) -> Result<Option<Block>> {
         let segments = self.segments(run).await?;
-        let Some(segment) = segments.iter().find(|segment| n < segment.last_n) else { return Ok(None) };
-        if n + 1 < segment.first_n {
+        // The shortest, which was there first: what was archived once is never replaced.
+        let has_next = |segment: &&Segment| segment.first_n <= n + 1 && n < segment.last_n;
+        let Some(segment) = segments.iter().filter(has_next).min_by_key(|segment| segment.last_n) else {
             return Ok(None);
-        }
+        };
         let index = self.read_index(segment).await?;
         let Some(at) = index.frames.iter().position(|frame| n < frame.last_n) else { return Ok(None) };
         let frame = &index.frames[at];

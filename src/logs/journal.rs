@@ -82,6 +82,15 @@ impl Journal {
     }
 }
 
+/// The number of the last line in the journal at `path`; 0: none.
+pub fn last_n(path: &Path) -> io::Result<u64> {
+    match File::open(path) {
+        Ok(file) => Ok(read(&file)?.last().map_or(0, Entry::last_n)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        Err(error) => Err(error),
+    }
+}
+
 fn encode(entries: &[Entry]) -> io::Result<Vec<u8>> {
     let mut text = Vec::with_capacity(entries.len() * 128);
     for entry in entries {

@@ -397,6 +397,12 @@ pub async fn settle(app: &App, run: &RunId) -> Result<Settlement> {
     })
 }
 
+/// Takes what a run has printed so far to the archive.
+pub async fn archive_so_far(app: &App, run: &RunId) -> Result<()> {
+    let Some(head) = app.logs.head(run).await? else { return Ok(()) };
+    app.logs.archive(run, head.last_n).await.map(|_| ())
+}
+
 fn guarded(record: &RunRecord) -> RunChange {
     let mut change = RunChange::of(record.run.id.clone());
     change.epoch = Some(record.epoch);

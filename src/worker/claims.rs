@@ -18,6 +18,7 @@ use crate::domain::ids::{RunId, WorkerId};
 use crate::domain::run::RunRecord;
 use crate::error::{Error, Result};
 use crate::executor;
+use crate::logs::journal;
 use crate::store;
 use crate::worker::host::Seat;
 
@@ -38,27 +39,39 @@ pub async fn make_way(app: &App, seat: &Seat, record: &RunRecord) -> Result<()> 
     }
     if !claims.contains(&seat.worker) {
         claims.push(seat.worker.clone());
-        write(&dir, &claims).map_err(|error| Error::unavailable("disk", error))?;
+        write(&dir, &claims).map_err(disk)?;
     }
     Ok(())
 }
 
-/// Ends and removes what this host has of a run that another host carries on, or that is unknown. Whether it did. To be
-/// called by whoever makes sure that this process does not work on the run.
+/// Ends and removes what this host has of a run that another host carries on, or that is unknown. Whether it did: lines
+/// that are not in the archive are kept until they are. To be called by whoever makes sure that this process does not
+/// work on the run.
 pub async fn let_go(app: &App, seat: &Seat, run: &RunId) -> Result<bool> {
     let dir = app.run_dir(run);
     let _lock = lock(app).await?;
     let record = store::runs::find(&app.store, run).await?;
     let claims = read(&dir)?;
-    if record.is_some_and(|record| is_own(&claims, &record)) {
+    if record.as_ref().is_some_and(|record| is_own(&claims, record)) {
         return Ok(false);
     }
     // Another worker of this host is about to claim it.
     if claims.iter().any(|worker| *worker != seat.worker && !seat.is_dead(worker)) {
         return Ok(false);
     }
-    clear(&dir).await?;
+    end_steps(&dir).await?;
+    if let Some(record) = record
+        && !record.archived
+        && app.logs.archived_n(run).await? < journal::last_n(&dir.join("journal")).map_err(disk)?
+    {
+        return Ok(false);
+    }
+    super::upkeep::remove(&dir).await?;
     Ok(true)
+}
+
+fn disk(error: io::Error) -> Error {
+    Error::unavailable("disk", error)
 }
 
 /// Whether what this host has of a run is the run's own story.
@@ -127,15 +140,14 @@ fn write(dir: &Path, claims: &[WorkerId]) -> io::Result<()> {
 /// Processes that share a data directory do not remove what another one prepares. The lock is let go of when it is
 /// dropped.
 async fn lock(app: &App) -> Result<File> {
-    let locking = |error: io::Error| Error::unavailable("disk", error);
     let path = app.config.data_dir.join("runs.lock");
     let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
-    let file = file.map_err(locking)?;
+    let file = file.map_err(disk)?;
     loop {
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(file),
             Err(rustix::io::Errno::WOULDBLOCK) => tokio::time::sleep(LOCK_INTERVAL).await,
-            Err(error) => return Err(locking(error.into())),
+            Err(error) => return Err(disk(error.into())),
         }
     }
 }

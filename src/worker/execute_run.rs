@@ -29,8 +29,9 @@ use crate::worker::upkeep;
 /// A run that could not be worked on for a reason that may pass is looked at again after this.
 const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_secs(2);
 
-/// How often, and for how long at a time, a run is left to the machine that has its workspace.
-const YIELD_TIMES: u32 = 4;
+/// How often, and for how long at a time, a run is left to the machine that had it before.
+const YIELD_TIMES_FOR_WORKSPACE: u32 = 4;
+const YIELD_TIMES_FOR_LINES: u32 = 120;
 const YIELD_FOR: std::time::Duration = std::time::Duration::from_millis(500);
 const YIELDED_MAX: usize = 1_000;
 
@@ -42,7 +43,7 @@ pub struct ExecuteRuns {
     running: Running,
     /// Fires when this worker is to stop.
     shutdown: CancellationToken,
-    /// How often a run was left to the machine that has its workspace.
+    /// How often a run was left to the machine that had it before.
     yielded: Mutex<HashMap<RunId, u32>>,
 }
 
@@ -81,10 +82,24 @@ impl ExecuteRuns {
         Outcome::Later(now().plus(LOOK_AGAIN))
     }
 
-    /// Whether a further attempt is better left to the machine that has the workspace, which may be about to take it.
+    /// Whether a further attempt is better left to the machine that had the one before: for a little while if it has the
+    /// workspace, and for long if nobody else has all lines of the log for certain.
     async fn yields(&self, record: &RunRecord) -> Result<bool> {
-        let may = record.run.status == RunStatus::Queued && runs::has_results(record) && !record.restart;
-        if !may || claims::has(&self.app, record)? || !upkeep::has_live_host(&self.app, record).await? {
+        if record.run.status != RunStatus::Queued || claims::has(&self.app, record)? {
+            return Ok(false);
+        }
+        let archived_n = match record.run.lines {
+            0 => Ok(0),
+            _ => self.app.logs.archived_n(&record.run.id).await,
+        };
+        let times_max = if !archived_n.is_ok_and(|n| record.run.lines <= n) {
+            YIELD_TIMES_FOR_LINES
+        } else if runs::has_results(record) && !record.restart {
+            YIELD_TIMES_FOR_WORKSPACE
+        } else {
+            return Ok(false);
+        };
+        if !upkeep::has_live_host(&self.app, record).await? {
             return Ok(false);
         }
         let mut yielded = self.yielded.lock().unwrap_or_else(PoisonError::into_inner);
@@ -93,7 +108,7 @@ impl ExecuteRuns {
         }
         let times = yielded.entry(record.run.id.clone()).or_insert(0);
         *times += 1;
-        let yields = *times <= YIELD_TIMES;
+        let yields = *times <= times_max;
         if !yields {
             yielded.remove(&record.run.id);
         }
@@ -147,13 +162,21 @@ impl ExecuteRuns {
         let driver =
             Driver::new(&self.app, claimed, dir, log, offsets, reporter, self.shutdown.clone()).await;
         let left = Box::pin(driver.drive()).await;
-        if let Ok(Left::Ended(_)) = &left {
-            // The run has ended, also where Redis is away; its last lines follow. Until then nobody here begins it anew.
-            let shutdown = self.shutdown.clone();
+        if let Ok(Left::Ended(ending)) = &left {
+            // The attempt has ended, also where Redis is away; its last lines follow. Until then nobody here begins it
+            // anew. Another machine may take the next attempt, and should find all lines in the archive.
+            let (app, shutdown, run) = (self.app.clone(), self.shutdown.clone(), record.run.id.clone());
+            let is_tried_again = matches!(ending, Ending::RetryLater(_));
             self.app.tasks.spawn(async move {
                 let _held = held;
-                // A panic of the task ended it as well.
-                let _ = shutdown.run_until_cancelled(task).await;
+                let follow = async move {
+                    // A panic of the task ended it as well.
+                    let _ = task.await;
+                    if is_tried_again && let Err(error) = executions::archive_so_far(&app, &run).await {
+                        tracing::warn!(run.id = %run, error = error.chain(), "The log of an attempt was not archived");
+                    }
+                };
+                let _ = shutdown.run_until_cancelled(follow).await;
                 drop(stops_the_log);
             });
             return left;

@@ -184,8 +184,8 @@ pub async fn publish_rest(app: &App, record: &RunRecord, dir: &Path) -> Result<b
 /// The last line that the archive holds. Where it cannot be asked, Redis knows how far it came.
 async fn archived_n(app: &App, record: &RunRecord) -> Result<u64> {
     let run: &RunId = &record.run.id;
-    // Nothing can be archived before the first claim: a run begins without the object store.
-    if record.epoch <= 1 {
+    // Nothing can be archived before the first line: a run begins without the object store.
+    if record.epoch <= 1 && record.run.lines == 0 {
         return Ok(0);
     }
     match app.logs.archived_n(run).await {
