@@ -19,6 +19,7 @@ use crate::logs::follow::Followers;
 use crate::redis::Redis;
 use crate::redis::wakeups::Wakeups;
 use crate::services::states::States;
+use crate::services::waiting::Waiting;
 use crate::store::Store;
 
 /// Cheap to clone.
@@ -35,6 +36,7 @@ pub struct Inner {
     pub logs: Logs,
     pub followers: Followers,
     pub states: States,
+    pub waiting: Waiting,
     pub admin_token: Secret<String>,
     pub started_at: Timestamp,
     /// What runs beside requests and jobs; waited for at the end.
@@ -66,17 +68,24 @@ impl App {
         tasks.spawn(subscription);
         let logs = Logs::new(redis.clone(), object_store(&config)?);
         let followers = Followers::new(logs.clone(), wakeups.clone(), tasks.clone());
-        let states = States::new(store.clone(), logs.clone(), wakeups.clone(), tasks.clone());
+        let jobs = Jobs::new(redis.clone(), config.redis.call_timeout);
+        let host_silence = config.worker.host_silence;
+        let (waiting, looking) =
+            Waiting::new(store.clone(), redis.clone(), jobs.clone(), host_silence, shutdown.clone());
+        tasks.spawn(looking);
+        let states =
+            States::new(store.clone(), logs.clone(), wakeups.clone(), waiting.clone(), tasks.clone());
         Ok(Self(Arc::new(Inner {
-            jobs: Jobs::new(redis.clone(), config.redis.call_timeout),
             started_at: now(),
             config,
             store,
             redis,
             wakeups,
+            jobs,
             logs,
             followers,
             states,
+            waiting,
             admin_token,
             tasks,
             shutdown,

@@ -201,6 +201,19 @@ impl Jobs {
         .await
     }
 
+    /// The runs whose jobs are taken next, in that order: as many as are worth counting.
+    pub async fn next(&self) -> Result<Vec<RunId>> {
+        const NEXT_MAX: i64 = 1_000;
+        self.bounded(async {
+            let key = self.queue().await?.keys().wait();
+            let mut command = redis::cmd("LRANGE");
+            command.arg(key).arg(-NEXT_MAX).arg(-1);
+            let ids: Vec<String> = self.redis.command(&command).await?;
+            Ok(ids.into_iter().rev().filter_map(|id| id.parse().ok()).collect())
+        })
+        .await
+    }
+
     pub async fn counts(&self) -> Result<Counts> {
         self.bounded(async {
             let counts = self.queue().await?.get_job_counts().await.map_err(unavailable)?;
@@ -237,6 +250,7 @@ impl Jobs {
 
     /// The crate waits up to 40 seconds for a Redis that is away; nobody who asks us should.
     async fn bounded<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
+        self.redis.must_be_there()?;
         match tokio::time::timeout(self.call_timeout, call).await {
             Ok(outcome) => outcome,
             Err(_) => Err(Error::unavailable("redis", "no answer in time")),

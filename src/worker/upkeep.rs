@@ -49,6 +49,8 @@ pub async fn announce(app: &App, seat: &Seat, name: String) -> Result<WorkerReco
         started_at: now(),
         seen_at: now(),
         fetched_at: None,
+        concurrency: u32::try_from(app.config.worker.concurrency).ok(),
+        version: Some(env!("CARGO_PKG_VERSION").to_owned()),
     };
     store::workers::put(&app.store, &record).await?;
     Ok(record)

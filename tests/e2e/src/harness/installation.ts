@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { connect as connectSocket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -7,7 +9,7 @@ import { inject } from 'vitest';
 
 import { createDatabase, type Database } from './database.js';
 import { freePort } from './ports.js';
-import { processesWith, Program } from './processes.js';
+import { processesWith, Program, type Found } from './processes.js';
 import { connect, type Client } from './client.js';
 import { until } from './until.js';
 
@@ -30,6 +32,8 @@ export function fromEnvironment(name: string): string {
 interface Options {
   /** More of the environment of servers and workers. */
   env?: Record<string, string>;
+  /** Nobody works on runs, until the test starts a worker. */
+  withoutWorkers?: boolean;
 }
 
 /** One Slipway with all that it needs, on the combination of the project that the test runs in. */
@@ -96,12 +100,17 @@ export class Installation {
 
   /** How many processes run steps. */
   get workerCount(): number {
+    if (this.options.withoutWorkers) return 0;
     return this.isAlone ? 1 : 2;
   }
 
   /** One process for all: several machines need a database and a Redis that all of them reach. */
   private get isAlone(): boolean {
     return this.databaseKind === 'sqlite' || this.redisKind === 'private';
+  }
+
+  private get hasWorkerInside(): boolean {
+    return this.isAlone && this.workerCount > 0;
   }
 
   private get programs(): Program[] {
@@ -119,7 +128,7 @@ export class Installation {
     }
   }
 
-  private startRedis(): void {
+  startRedis(): void {
     this.redis = new Program('valkey-server', fromEnvironment('SLIPWAY_TEST_REDIS_SERVER'), [
       ...['--bind', '127.0.0.1', '--port', String(this.redisPort), '--dir', join(this.dir, 'redis')],
       ...['--save', '', '--maxmemory-policy', 'noeviction'],
@@ -133,9 +142,13 @@ export class Installation {
       this.startRedis();
       return;
     }
+    for (const { pid } of this.privateRedis()) process.kill(pid, 'SIGKILL');
+  }
+
+  private privateRedis(): Found[] {
     const found = processesWith(this.dir).filter(({ command }) => command.includes('valkey-server'));
-    if (found.length === 0) throw new Error('there is no private Redis to kill');
-    for (const { pid } of found) process.kill(pid, 'SIGKILL');
+    if (found.length === 0) throw new Error('there is no private Redis');
+    return found;
   }
 
   /** The environment of one process, whose data directory is `name`: nothing of this one's is inherited. */
@@ -170,7 +183,7 @@ export class Installation {
   /** Starts what does not run, on the ports and data directories that it had. */
   async startPrograms(): Promise<void> {
     const alone = this.isAlone;
-    if (!this.server?.isRunning) this.server = this.program('s', 'serve', ...(alone ? [] : ['--no-worker']));
+    if (!this.server?.isRunning) this.server = this.program('s', 'serve', ...(this.hasWorkerInside ? [] : ['--no-worker']));
     // Each worker is a machine of its own, as far as it can tell.
     for (let index = 0; index < (alone ? 0 : this.workerCount); index += 1) {
       if (!this.workers[index]?.isRunning) this.workers[index] = this.program(`w${index}`, 'worker');
@@ -185,6 +198,37 @@ export class Installation {
     });
   }
 
+  /** Starts a worker, where there is none from the beginning. */
+  startWorker(): Program {
+    const worker = this.program(this.isAlone ? 's' : 'w0', 'worker');
+    this.workers.push(worker);
+    return worker;
+  }
+
+  /** Has Redis stop in its tracks, or go on. */
+  signalRedis(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    if (this.redisKind === 'shared') this.redis?.signal(signal);
+    else for (const { pid } of this.privateRedis()) process.kill(pid, signal);
+  }
+
+  /** Kills a shared Redis, which does not come back before `startRedis`. */
+  async killRedis(): Promise<void> {
+    await this.redis?.end('SIGKILL');
+  }
+
+  /** A command to Redis, as a person would type it, and what it answers. */
+  async askRedis(command: string): Promise<string> {
+    const place =
+      this.redisKind === 'shared'
+        ? { host: '127.0.0.1', port: this.redisPort }
+        : { path: join(this.dir, 's', 'redis', 'redis.sock') };
+    const socket = connectSocket(place);
+    socket.write(`${command}\r\n`);
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    socket.destroy();
+    return answer.toString().trim();
+  }
+
   /** Ends server and workers, as a crash of the machine's service manager would: at once, whatever they do. */
   async kill(): Promise<void> {
     await Promise.all(this.programs.map((program) => program.end('SIGKILL')));
@@ -197,14 +241,19 @@ export class Installation {
 
   /** Runs the command line against this server, to its end. */
   async cli(...args: string[]): Promise<{ code: number | null; output: string }> {
+    const program = this.startCli(...args);
+    const code = await program.exit();
+    return { code, output: program.output };
+  }
+
+  /** The same, while it runs. */
+  startCli(...args: string[]): Program {
     const { PATH = '', HOME = '/' } = process.env;
     const env = { PATH, HOME, SLIPWAY_URL: this.url, SLIPWAY_TOKEN: this.adminToken };
-    const program = new Program(`slipway ${args.join(' ')}`, fromEnvironment('SLIPWAY_TEST_BIN'), args, {
+    return new Program(`slipway ${args.join(' ')}`, fromEnvironment('SLIPWAY_TEST_BIN'), args, {
       env,
       cwd: this.files,
     });
-    const code = await program.exit();
-    return { code, output: program.output };
   }
 
   /** Ends everything, and fails if a process of this installation is left. */

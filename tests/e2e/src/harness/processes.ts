@@ -31,6 +31,11 @@ export class Program {
     return this.child.pid !== undefined && this.child.exitCode === null && this.child.signalCode === null;
   }
 
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    this.mustRun();
+    this.child.kill(signal);
+  }
+
   /** Throws with the program's output once it has ended, for conditions that it would have to fulfil. */
   mustRun(): void {
     if (!this.isRunning) {
