@@ -362,7 +362,9 @@ mod tests {
     #[test]
     fn what_a_run_waits_for_is_said_once_however_long_it_takes() {
         let mut view = view(false);
-        for reason in ["waiting: no worker has been seen for 10 s", "waiting: no worker has been seen for 5 min"] {
+        for reason in
+            ["waiting: no worker has been seen for 10 s", "waiting: no worker has been seen for 5 min"]
+        {
             let waiting = standing(RunStatus::Queued, Vec::new());
             view.stand(Standing { reason: Some(reason.to_owned()), ..waiting });
         }

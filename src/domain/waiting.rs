@@ -30,6 +30,16 @@ impl fmt::Display for Trouble {
     }
 }
 
+impl Trouble {
+    /// The same, once it is over.
+    fn past(&self) -> String {
+        match self {
+            Self::Unreachable => "redis was unreachable".to_owned(),
+            Self::NoWrites(why) => format!("redis took no writes ({why})"),
+        }
+    }
+}
+
 /// A time in which Redis did not serve.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outage {
@@ -137,7 +147,7 @@ pub fn waited(
         let end = until.unwrap_or(now);
         // Most of the wait was that.
         if wait / 2 < end.since(began.max(*since)) {
-            return Some(format!("waited {seconds} s: from {since} to {end} {trouble}"));
+            return Some(format!("waited {seconds} s: {} from {since} to {end}", trouble.past()));
         }
     }
     let was_there = spans.iter().any(|(from, to)| *from <= began && began <= *to);
@@ -405,7 +415,7 @@ mod tests {
         assert_eq!(told(&run, None, &[late, there], 42).as_deref(), Some(for_a_place));
         let mut outage = Outage { trouble: Trouble::Unreachable, since: after(1), until: Some(after(40)) };
         let away =
-            "waited 42 s: from 2026-11-24T00:00:01.000Z to 2026-11-24T00:00:40.000Z redis is unreachable";
+            "waited 42 s: redis was unreachable from 2026-11-24T00:00:01.000Z to 2026-11-24T00:00:40.000Z";
         assert_eq!(told(&run, Some(&outage), &[there], 42).as_deref(), Some(away));
         outage.until = Some(after(9));
         assert_eq!(told(&run, Some(&outage), &[there], 42).as_deref(), Some(for_a_place));

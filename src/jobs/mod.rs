@@ -133,6 +133,10 @@ impl Jobs {
 
     /// Of many jobs in one round trip, in the order of `runs`.
     pub async fn standings(&self, runs: &[RunId]) -> Result<Vec<JobStanding>> {
+        // Redis's client refuses to send nothing.
+        if runs.is_empty() {
+            return Ok(Vec::new());
+        }
         self.bounded(async {
             let keys = self.queue().await?.keys();
             let mut pipeline = redis::pipe();
@@ -210,6 +214,22 @@ impl Jobs {
             command.arg(key).arg(-NEXT_MAX).arg(-1);
             let ids: Vec<String> = self.redis.command(&command).await?;
             Ok(ids.into_iter().rev().filter_map(|id| id.parse().ok()).collect())
+        })
+        .await
+    }
+
+    /// The runs whose jobs wait, have a time, or are being worked on; other programs' jobs have other ids.
+    pub async fn live(&self) -> Result<Vec<RunId>> {
+        const LIVE_MAX: isize = 10_000;
+        self.bounded(async {
+            let keys = self.queue().await?.keys();
+            let mut pipeline = redis::pipe();
+            pipeline.lrange(keys.wait(), 0, LIVE_MAX - 1);
+            pipeline.lrange(keys.active(), 0, LIVE_MAX - 1);
+            pipeline.zrange(keys.delayed(), 0, LIVE_MAX - 1);
+            pipeline.zrange(keys.prioritized(), 0, LIVE_MAX - 1);
+            let ids: Vec<Vec<String>> = self.redis.pipeline(&pipeline).await?;
+            Ok(ids.into_iter().flatten().filter_map(|id| id.parse().ok()).collect())
         })
         .await
     }

@@ -131,6 +131,14 @@ impl Redis {
         Ok(answer.into_iter().nth(1))
     }
 
+    /// Whether the server writes down what it has; none where it does not tell.
+    pub async fn is_persistent(&self) -> Result<Option<bool>> {
+        let mut command = redis::cmd("CONFIG");
+        command.arg("GET").arg("appendonly");
+        let append_only: Vec<String> = self.command(&command).await?;
+        Ok(append_only.get(1).map(|value| value == "yes"))
+    }
+
     pub async fn ping(&self) -> Result<()> {
         self.command(&redis::cmd("PING")).await
     }

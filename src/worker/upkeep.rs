@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::domain::ids::RunId;
 use crate::domain::pipeline::{self, Retry};
-use crate::domain::run::{Run, RunStatus};
+use crate::domain::run::{Run, RunRecord, RunStatus};
 use crate::domain::time::now;
 use crate::error::{Error, Result};
 use crate::jobs::JobStanding;
@@ -199,15 +199,7 @@ pub async fn sweep(app: App, seat: Arc<Seat>, running: Running, shutdown: Cancel
             if running.has(&run) {
                 continue;
             }
-            let is_needed = match store::runs::find(&app.store, &run).await? {
-                None => false,
-                Some(record) if !record.run.status.is_ended() || !record.archived => true,
-                Some(record) if record.run.status == RunStatus::Succeeded => false,
-                Some(record) => {
-                    record.run.finished_at.is_some_and(|at| now() < at.plus(app.config.worker.workspace_keep))
-                }
-            };
-            if !is_needed {
+            if !is_needed(&app, store::runs::find(&app.store, &run).await?.as_ref()) {
                 remove(&app.run_dir(&run)).await?;
             }
         }
@@ -224,6 +216,18 @@ pub async fn sweep(app: App, seat: Arc<Seat>, running: Running, shutdown: Cancel
         Ok(())
     })
     .await;
+}
+
+/// Whether somebody needs the directory of a run; none: there is no such run.
+pub(super) fn is_needed(app: &App, record: Option<&RunRecord>) -> bool {
+    match record {
+        None => false,
+        Some(record) if !record.run.status.is_ended() || !record.archived => true,
+        Some(record) if record.run.status == RunStatus::Succeeded => false,
+        Some(record) => {
+            record.run.finished_at.is_some_and(|at| now() < at.plus(app.config.worker.workspace_keep))
+        }
+    }
 }
 
 /// Runs `pass` until `shutdown`, with `interval` between two; a failure is said once, until a pass succeeds.
@@ -252,12 +256,12 @@ where
     }
 }
 
-fn before(duration: Duration) -> crate::domain::time::Timestamp {
+pub(super) fn before(duration: Duration) -> crate::domain::time::Timestamp {
     let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
     crate::domain::time::Timestamp::from_millis(now().as_millis() - millis)
 }
 
-async fn is_silent(app: &App, worker: &crate::domain::ids::WorkerId) -> Result<bool> {
+pub(super) async fn is_silent(app: &App, worker: &crate::domain::ids::WorkerId) -> Result<bool> {
     let known = store::workers::find(&app.store, worker).await?;
     Ok(known.is_none_or(|known| known.seen_at < before(app.config.worker.host_silence)))
 }
@@ -269,7 +273,7 @@ async fn is_held_still(app: &App, run: &HeldRun) -> Result<bool> {
 
 /// Adds the job of a run that lacks one. It is looked at again, since a run that has ended after it was listed
 /// lacks its job rightly, and a further delivery would have it tried again.
-async fn add_missing(app: &App, run: &RunId) -> Result<()> {
+pub(super) async fn add_missing(app: &App, run: &RunId) -> Result<()> {
     let Some(record) = store::runs::find(&app.store, run).await? else { return Ok(()) };
     if record.run.status.is_ended() {
         return Ok(());
@@ -279,7 +283,7 @@ async fn add_missing(app: &App, run: &RunId) -> Result<()> {
     app.jobs.add_again(run, retry).await
 }
 
-async fn directories(path: &Path) -> Result<Vec<RunId>> {
+pub(super) async fn directories(path: &Path) -> Result<Vec<RunId>> {
     let path = path.to_owned();
     let names = tokio::task::spawn_blocking(move || match fs::read_dir(path) {
         Ok(entries) => {
@@ -295,7 +299,7 @@ async fn directories(path: &Path) -> Result<Vec<RunId>> {
         .map_err(|error| Error::internal("reading the directory of runs", error))
 }
 
-async fn remove(path: &Path) -> Result<()> {
+pub(super) async fn remove(path: &Path) -> Result<()> {
     let path = path.to_owned();
     let removed = tokio::task::spawn_blocking(move || match fs::remove_dir_all(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),

@@ -29,6 +29,13 @@ export function fromEnvironment(name: string): string {
   return value;
 }
 
+/** What `slipway doctor --json` says. */
+export interface Report {
+  ok: boolean;
+  checks: { name: string; verdict: 'ok' | 'warn' | 'fail'; message: string; advice: string | null }[];
+  repairs: string[];
+}
+
 interface Options {
   /** More of the environment of servers and workers. */
   env?: Record<string, string>;
@@ -203,6 +210,25 @@ export class Installation {
     const worker = this.program(this.isAlone ? 's' : 'w0', 'worker');
     this.workers.push(worker);
     return worker;
+  }
+
+  /** Has the server stop in its tracks, or go on. */
+  signalServer(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    this.server?.signal(signal);
+  }
+
+  /** The data directories of its machines: the server's first. */
+  get machines(): string[] {
+    return this.isAlone ? ['s'] : ['s', 'w0', 'w1'];
+  }
+
+  /** Runs the doctor on a machine, to its end. */
+  async doctor(machine: string, ...args: string[]): Promise<Report> {
+    const all = { ...this.environment(machine), SLIPWAY_URL: this.url, SLIPWAY_TOKEN: this.adminToken };
+    const bin = fromEnvironment('SLIPWAY_TEST_BIN');
+    const program = new Program('slipway doctor', bin, ['doctor', '--json', ...args], { env: all, cwd: this.files });
+    await program.exit();
+    return JSON.parse(program.output) as Report;
   }
 
   /** Has Redis stop in its tracks, or go on. */
