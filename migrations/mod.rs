@@ -7,6 +7,7 @@ mod m0001_pipelines;
 mod m0002_runs;
 mod m0003_tokens;
 mod m0004_workers;
+mod m0005_worker_places;
 
 #[derive(Debug)]
 pub(super) struct Migrator;
@@ -18,6 +19,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0002_runs::STEP),
             Box::new(m0003_tokens::STEP),
             Box::new(m0004_workers::STEP),
+            Box::new(m0005_worker_places::STEP),
         ]
     }
 }

@@ -20,6 +20,7 @@ use crate::redis::Redis;
 use crate::redis::wakeups::Wakeups;
 use crate::services::presence::Presence;
 use crate::services::states::States;
+use crate::services::waiting::Waiting;
 use crate::store::Store;
 
 /// Cheap to clone.
@@ -37,6 +38,7 @@ pub struct Inner {
     pub followers: Followers,
     pub states: States,
     pub presence: Presence,
+    pub waiting: Waiting,
     pub admin_token: Secret<String>,
     pub started_at: Timestamp,
     /// What runs beside requests and jobs; waited for at the end.
@@ -68,18 +70,25 @@ impl App {
         tasks.spawn(subscription);
         let logs = Logs::new(redis.clone(), object_store(&config)?);
         let followers = Followers::new(logs.clone(), wakeups.clone(), tasks.clone());
-        let states = States::new(store.clone(), logs.clone(), wakeups.clone(), tasks.clone());
+        let jobs = Jobs::new(redis.clone(), config.redis.call_timeout);
+        let host_silence = config.worker.host_silence;
+        let (waiting, looking) =
+            Waiting::new(store.clone(), redis.clone(), jobs.clone(), host_silence, shutdown.clone());
+        tasks.spawn(looking);
+        let states =
+            States::new(store.clone(), logs.clone(), wakeups.clone(), waiting.clone(), tasks.clone());
         Ok(Self(Arc::new(Inner {
-            jobs: Jobs::new(redis.clone(), config.redis.call_timeout),
             started_at: now(),
             config,
             store,
             redis,
             wakeups,
+            jobs,
             logs,
             followers,
             states,
             presence: Presence::default(),
+            waiting,
             admin_token,
             tasks,
             shutdown,

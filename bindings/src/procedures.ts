@@ -535,7 +535,8 @@ inputs: Partial<{ [key in string]: string }>;
  */
 trigger: RunTrigger;
 /**
- * Why it stands where it stands, where that is not plain: what it waits for, who canceled it.
+ * Why it stands where it stands, where that is not plain: what it waits for, who canceled it. What it waits for is
+ * found out when it is asked for, and changes without a new version.
  */
 reason: string | null;
 /**
@@ -624,7 +625,8 @@ inputs: Partial<{ [key in string]: string }>;
  */
 trigger: RunTrigger;
 /**
- * Why it stands where it stands, where that is not plain: what it waits for, who canceled it.
+ * Why it stands where it stands, where that is not plain: what it waits for, who canceled it. What it waits for is
+ * found out when it is asked for, and changes without a new version.
  */
 reason: string | null;
 /**
@@ -753,7 +755,8 @@ nextAttemptAt: Timestamp | null;
  */
 commit: string | null;
 /**
- * Why it stands where it stands, where that is not plain.
+ * Why it stands where it stands, where that is not plain. What it waits for changes without a new version: a state is
+ * then sent again with another reason.
  */
 reason: string | null;
 /**

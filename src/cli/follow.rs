@@ -147,7 +147,11 @@ impl Follower {
         let Some(text) = self.item(update, Source::States)? else { return Ok(()) };
         let state: RunState = read(&text)?;
         // A watcher that comes back is told the present state again.
-        let known = |last: &RunState| (state.version, state.lines) <= (last.version, last.lines);
+        let known = |last: &RunState| {
+            let (place, known_place) = ((state.version, state.lines), (last.version, last.lines));
+            // Under the same version, what it waits for may be another.
+            place < known_place || (place == known_place && state.reason == last.reason)
+        };
         if self.last_state.as_ref().is_some_and(known) {
             return Ok(());
         }

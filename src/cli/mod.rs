@@ -79,7 +79,7 @@ enum Command {
     /// Show the settings in force, and where each comes from.
     Config,
     /// Check this installation, and say what to do about what is wrong.
-    Doctor,
+    Doctor(doctor::DoctorArguments),
     /// Make, list, change and check pipelines.
     #[command(subcommand)]
     Pipeline(pipeline::PipelineCommand),
@@ -146,7 +146,7 @@ async fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Migrate(command) => migrate::run(output, &loaded.config, command).await,
         Command::Bindings(arguments) => bindings::run(output, &arguments),
         Command::Config => config::run(output, &loaded),
-        Command::Doctor => Box::pin(doctor::run(output, &loaded, &client_flags)).await,
+        Command::Doctor(arguments) => Box::pin(doctor::run(output, &loaded, &client_flags, arguments)).await,
         Command::Pipeline(command) => pipeline::run(output, client, command).await,
         Command::Trigger(arguments) => run::trigger(output, &client()?, arguments).await,
         Command::Logs(arguments) => run::logs(output, &client()?, arguments).await,

@@ -163,8 +163,8 @@ impl View {
         let before = self.standing.as_ref();
         // How the run ended is the last thing to be said, behind the last line of the log.
         let is_news = before.is_none_or(|before| {
-            (before.status, before.attempt, before.progress)
-                != (standing.status, standing.attempt, standing.progress)
+            (before.status, before.attempt, before.progress, gist(&before.reason))
+                != (standing.status, standing.attempt, standing.progress, gist(&standing.reason))
         });
         if is_news && !standing.status.is_ended() {
             changes.push(self.heading(standing));
@@ -255,6 +255,14 @@ fn step_text(step: &Step) -> String {
         text.push_str(&format!(" ({})", harmless(reason, false)));
     }
     text
+}
+
+/// The words of a reason, without numbers and their units: they may count up for hours.
+fn gist(reason: &Option<String>) -> Vec<&str> {
+    let is_number = |word: &&str| word.starts_with(|first: char| first.is_ascii_digit());
+    let is_unit = |word: &&str| ["s", "min", "h"].contains(&word.trim_end_matches([',', ':']));
+    let words = reason.iter().flat_map(|reason| reason.split_whitespace());
+    words.filter(|word| !is_number(word) && !is_unit(word)).collect()
 }
 
 fn words(status: &str) -> String {
@@ -349,6 +357,21 @@ mod tests {
         view.stand(standing(RunStatus::Running, steps(StepStatus::Running)));
         view.stand(standing(RunStatus::Running, steps(StepStatus::Succeeded)));
         assert_eq!(view.pending, "-- nightly #12 running, 0%\n-- build: running\n-- build: succeeded\n");
+    }
+
+    #[test]
+    fn what_a_run_waits_for_is_said_once_however_long_it_takes() {
+        let mut view = view(false);
+        for reason in
+            ["waiting: no worker has been seen for 10 s", "waiting: no worker has been seen for 5 min"]
+        {
+            let waiting = standing(RunStatus::Queued, Vec::new());
+            view.stand(Standing { reason: Some(reason.to_owned()), ..waiting });
+        }
+        view.stand(standing(RunStatus::Queued, Vec::new()));
+        let heading = "-- nightly #12 queued, 0%";
+        let told = format!("{heading} (waiting: no worker has been seen for 10 s)\n{heading}\n");
+        assert_eq!(view.pending, told);
     }
 
     #[test]

@@ -14,3 +14,4 @@ pub mod secret;
 pub mod text;
 pub mod time;
 pub mod token;
+pub mod waiting;

@@ -228,7 +228,8 @@ pub struct Run {
     pub inputs: BTreeMap<String, String>,
     /// What made it begin.
     pub trigger: RunTrigger,
-    /// Why it stands where it stands, where that is not plain: what it waits for, who canceled it.
+    /// Why it stands where it stands, where that is not plain: what it waits for, who canceled it. What it waits for is
+    /// found out when it is asked for, and changes without a new version.
     pub reason: Option<String>,
     /// What went wrong, of a run that failed or timed out.
     pub error: Option<String>,
@@ -316,7 +317,8 @@ pub struct RunState {
     pub next_attempt_at: Option<Timestamp>,
     /// The commit that the branch stood at, once it is known.
     pub commit: Option<String>,
-    /// Why it stands where it stands, where that is not plain.
+    /// Why it stands where it stands, where that is not plain. What it waits for changes without a new version: a state is
+    /// then sent again with another reason.
     pub reason: Option<String>,
     /// What went wrong, of a run that failed or timed out.
     pub error: Option<String>,

@@ -153,6 +153,10 @@ impl Jobs {
 
     /// Of many jobs in one round trip, in the order of `runs`.
     pub async fn standings(&self, runs: &[RunId]) -> Result<Vec<JobStanding>> {
+        // Redis's client refuses to send nothing.
+        if runs.is_empty() {
+            return Ok(Vec::new());
+        }
         self.bounded(async {
             let keys = self.queue().await?.keys();
             let mut pipeline = redis::pipe();
@@ -222,6 +226,35 @@ impl Jobs {
         .await
     }
 
+    /// The runs whose jobs are taken next, in that order: as many as are worth counting.
+    pub async fn next(&self) -> Result<Vec<RunId>> {
+        const NEXT_MAX: i64 = 1_000;
+        self.bounded(async {
+            let key = self.queue().await?.keys().wait();
+            let mut command = redis::cmd("LRANGE");
+            command.arg(key).arg(-NEXT_MAX).arg(-1);
+            let ids: Vec<String> = self.redis.command(&command).await?;
+            Ok(ids.into_iter().rev().filter_map(|id| id.parse().ok()).collect())
+        })
+        .await
+    }
+
+    /// The runs whose jobs wait, have a time, or are being worked on; other programs' jobs have other ids.
+    pub async fn live(&self) -> Result<Vec<RunId>> {
+        const LIVE_MAX: isize = 10_000;
+        self.bounded(async {
+            let keys = self.queue().await?.keys();
+            let mut pipeline = redis::pipe();
+            pipeline.lrange(keys.wait(), 0, LIVE_MAX - 1);
+            pipeline.lrange(keys.active(), 0, LIVE_MAX - 1);
+            pipeline.zrange(keys.delayed(), 0, LIVE_MAX - 1);
+            pipeline.zrange(keys.prioritized(), 0, LIVE_MAX - 1);
+            let ids: Vec<Vec<String>> = self.redis.pipeline(&pipeline).await?;
+            Ok(ids.into_iter().flatten().filter_map(|id| id.parse().ok()).collect())
+        })
+        .await
+    }
+
     pub async fn counts(&self) -> Result<Counts> {
         self.bounded(async {
             let counts = self.queue().await?.get_job_counts().await.map_err(unavailable)?;
@@ -258,6 +291,7 @@ impl Jobs {
 
     /// The crate waits up to 40 seconds for a Redis that is away; nobody who asks us should.
     async fn bounded<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
+        self.redis.must_be_there()?;
         match tokio::time::timeout(self.call_timeout, call).await {
             Ok(outcome) => outcome,
             Err(_) => Err(Error::unavailable("redis", "no answer in time")),

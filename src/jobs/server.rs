@@ -158,8 +158,7 @@ impl PrivateServer {
             .name("private-redis".to_owned())
             .spawn(move || keeper.keep())
             .map_err(PrivateServerError::io("starting a thread for", &socket))?;
-        let path = percent_encoding::percent_encode(socket.as_os_str().as_bytes(), URL_ESCAPED);
-        let url = format!("redis+unix://{path}");
+        let url = url_of(&socket);
         Ok(Self { socket, url, log, shared, keeper: Some(keeper) })
     }
 
@@ -226,6 +225,21 @@ impl Drop for PrivateServer {
             tracing::error!("The thread that keeps the private Redis has panicked");
         }
     }
+}
+
+/// The address of the server of a data directory, whether it runs or not.
+///
+/// # Errors
+///
+/// `Unavailable` if the directory is not there, or no socket can be in it.
+pub fn address(data_dir: &Path) -> Result<String> {
+    let dir = data_dir.join("redis");
+    let dir = dir.canonicalize().map_err(PrivateServerError::io("finding", &dir))?;
+    Ok(url_of(&socket_path(&dir)?))
+}
+
+fn url_of(socket: &Path) -> String {
+    format!("redis+unix://{}", percent_encoding::percent_encode(socket.as_os_str().as_bytes(), URL_ESCAPED))
 }
 
 /// What a path keeps in a URL beside letters and digits.

@@ -8,11 +8,12 @@
 
 use std::sync::Arc;
 
-use object_store::ObjectStore;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt as _};
 
 use crate::domain::ids::RunId;
 use crate::domain::time::Timestamp;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::redis::Redis;
 
 pub mod archive;
@@ -69,6 +70,22 @@ impl Logs {
         }
         head.epochs.sort_unstable();
         Ok(Some(head))
+    }
+
+    /// Writes a trifle to the object store, reads it, and removes it.
+    pub async fn probe_archive(&self) -> Result<()> {
+        const CONTENT: &[u8] = b"slipway";
+        let unavailable = |error| Error::unavailable("object store", error);
+        // Several may try at a time.
+        let place = Path::from(format!("probe/{}", RunId::generate()));
+        self.objects.put(&place, CONTENT.into()).await.map_err(unavailable)?;
+        let read = async { self.objects.get(&place).await?.bytes().await };
+        let read = read.await;
+        self.objects.delete(&place).await.map_err(unavailable)?;
+        match read.map_err(unavailable)? == CONTENT {
+            true => Ok(()),
+            false => Err(Error::unavailable("object store", "it gives other bytes than it was given")),
+        }
     }
 
     /// The channel on which each append is announced.

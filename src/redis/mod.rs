@@ -2,12 +2,15 @@
 //!
 //! What is a queue lies in `jobs`, what is a log in `logs`; this module knows neither.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, FromRedisValue, Pipeline, RedisError, ScriptInvocation};
 
 use crate::domain::secret::Secret;
+use crate::domain::waiting::Trouble;
 use crate::error::{Error, Result};
 
 pub mod wakeups;
@@ -15,6 +18,8 @@ pub mod wakeups;
 /// Reconnecting goes on for ever; this only spaces the attempts.
 const RECONNECT_DELAY_MAX: Duration = Duration::from_millis(500);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// What a probe writes is gone after this.
+const PROBE_KEPT_FOR: Duration = Duration::from_secs(10);
 
 /// Commands to Redis over one connection, which reconnects by itself. Cheap to clone.
 #[derive(Clone)]
@@ -23,6 +28,8 @@ pub struct Redis {
     client: Client,
     prefix: String,
     url: Secret<String>,
+    /// The last probe found nobody there: nothing else is tried until one does.
+    is_away: Arc<AtomicBool>,
 }
 
 impl std::fmt::Debug for Redis {
@@ -43,7 +50,8 @@ impl Redis {
             .set_number_of_retries(1);
         let manager =
             client.get_connection_manager_lazy(config).map_err(|error| Error::unavailable("redis", error))?;
-        Ok(Self { manager, client, prefix: prefix.to_owned(), url: url.clone() })
+        let is_away = Arc::default();
+        Ok(Self { manager, client, prefix: prefix.to_owned(), url: url.clone(), is_away })
     }
 
     /// `<prefix>:<name>`: everything of ours lies under the prefix.
@@ -61,15 +69,43 @@ impl Redis {
     }
 
     pub async fn command<T: FromRedisValue>(&self, command: &redis::Cmd) -> Result<T> {
+        self.must_be_there()?;
         command.query_async(&mut self.manager.clone()).await.map_err(unavailable)
     }
 
     pub async fn pipeline<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T> {
+        self.must_be_there()?;
         pipeline.query_async(&mut self.manager.clone()).await.map_err(unavailable)
     }
 
     pub async fn script<T: FromRedisValue>(&self, invocation: &ScriptInvocation<'_>) -> Result<T> {
+        self.must_be_there()?;
         invocation.invoke_async(&mut self.manager.clone()).await.map_err(unavailable)
+    }
+
+    /// Whether Redis is known to be away. Whoever asks it for anything is then refused at once, rather than after the
+    /// time that a call may take.
+    pub fn is_away(&self) -> bool {
+        self.is_away.load(Ordering::Relaxed)
+    }
+
+    pub fn must_be_there(&self) -> Result<()> {
+        match self.is_away() {
+            true => Err(Error::unavailable("redis", "it did not answer when it was last asked")),
+            false => Ok(()),
+        }
+    }
+
+    /// Writes a trifle, to learn whether Redis serves. To be asked again and again by one owner: what it finds decides
+    /// whether other calls are tried at all.
+    pub async fn probe(&self) -> Result<(), Trouble> {
+        let millis = u64::try_from(PROBE_KEPT_FOR.as_millis()).unwrap_or(u64::MAX);
+        let mut command = redis::cmd("SET");
+        command.arg(self.key("probe")).arg("").arg("PX").arg(millis);
+        let outcome: Result<(), RedisError> = command.query_async(&mut self.manager.clone()).await;
+        let outcome = outcome.map_err(|error| trouble(&error));
+        self.is_away.store(outcome == Err(Trouble::Unreachable), Ordering::Relaxed);
+        outcome
     }
 
     /// What lies under a name without the prefix.
@@ -95,6 +131,14 @@ impl Redis {
         Ok(answer.into_iter().nth(1))
     }
 
+    /// Whether the server writes down what it has; none where it does not tell.
+    pub async fn is_persistent(&self) -> Result<Option<bool>> {
+        let mut command = redis::cmd("CONFIG");
+        command.arg("GET").arg("appendonly");
+        let append_only: Vec<String> = self.command(&command).await?;
+        Ok(append_only.get(1).map(|value| value == "yes"))
+    }
+
     pub async fn ping(&self) -> Result<()> {
         self.command(&redis::cmd("PING")).await
     }
@@ -106,6 +150,20 @@ impl Redis {
             Err(_) => Err(RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut))),
         }
     }
+}
+
+/// A server that answers with an error is there; what it refuses is a write.
+fn trouble(error: &RedisError) -> Trouble {
+    let why = match error.code() {
+        None => return Trouble::Unreachable,
+        Some("OOM") => "out of memory",
+        Some("READONLY") => "read-only",
+        Some("MISCONF") => "it cannot save to its disk",
+        Some("LOADING") => "it is loading its data",
+        Some("NOREPLICAS") => "too few replicas",
+        Some(code) => code,
+    };
+    Trouble::NoWrites(why.to_owned())
 }
 
 fn unavailable(error: RedisError) -> Error {

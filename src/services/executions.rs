@@ -14,6 +14,7 @@ use crate::domain::time::{Timestamp, now};
 use crate::error::{Error, Result};
 use crate::jobs::JobStanding;
 use crate::services::runs::{self, RetryFrom};
+use crate::services::waiting;
 use crate::store;
 use crate::store::runs::RunChange;
 use crate::store::workers::WorkerRecord;
@@ -46,6 +47,8 @@ pub enum Claim {
 #[derive(Debug)]
 pub struct Claimed {
     pub record: RunRecord,
+    /// What it waited for, if that took long.
+    pub waited: Option<String>,
     /// The silent host that had it: its workspace is out of reach.
     pub taken_from: Option<String>,
 }
@@ -106,6 +109,7 @@ pub async fn claim(
     change.claim = Some(claimant.worker.clone());
     let mut taken_from = None;
     let mut lost_by = None;
+    let mut waited = None;
     match record.run.status {
         RunStatus::Queued | RunStatus::Waiting => {
             if let Some(at) = record.run.next_attempt_at
@@ -113,6 +117,7 @@ pub async fn claim(
             {
                 return Ok(Claim::Later(at));
             }
+            waited = waiting::waited(app, &record.run).await;
             change.status = Some(RunStatus::Running);
             change.started_at = record.run.started_at.is_none().then(now);
             change.next_attempt_at = Some(None);
@@ -163,7 +168,7 @@ pub async fn claim(
     }
     runs::announce(app, run).await;
     let Some(record) = store::runs::find(&app.store, run).await? else { return Ok(Claim::Nothing) };
-    Ok(Claim::Claimed(Box::new(Claimed { record, taken_from })))
+    Ok(Claim::Claimed(Box::new(Claimed { record, waited, taken_from })))
 }
 
 /// A delivery of a run whose end the queue has confirmed is somebody's wish to have it tried again: a failed

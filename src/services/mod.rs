@@ -9,3 +9,4 @@ pub mod states;
 pub mod system;
 pub mod tickets;
 pub mod tokens;
+pub mod waiting;

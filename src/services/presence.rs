@@ -64,6 +64,8 @@ mod tests {
             started_at: Timestamp::from_millis(0),
             seen_at: Timestamp::from_millis(sign),
             fetched_at: None,
+            concurrency: None,
+            version: None,
         }
     }
 

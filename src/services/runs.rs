@@ -94,6 +94,7 @@ pub async fn trigger(app: &App, actor: &Actor, request: TriggerRun) -> Result<Ru
 
 pub async fn get(app: &App, id: &RunId) -> Result<RunDetails> {
     let mut details = find(app, id).await?.details();
+    app.waiting.explain(&mut details.run);
     if !details.run.status.is_ended()
         && let Ok(Some(head)) = app.logs.head(id).await
         && details.run.lines < head.last_n
@@ -118,7 +119,9 @@ pub async fn list(
             None => Some(pipeline.parse().map_err(|_| Error::not_found("pipeline", pipeline))?),
         };
     }
-    store::runs::list(&app.store, &filter, page).await
+    let mut page = store::runs::list(&app.store, &filter, page).await?;
+    page.items.iter_mut().for_each(|run| app.waiting.explain(run));
+    Ok(page)
 }
 
 /// Ends a run: at once where nothing of it has begun, else by its worker. A run that has ended is left as it

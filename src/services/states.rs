@@ -11,11 +11,12 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::domain::ids::RunId;
-use crate::domain::run::RunState;
+use crate::domain::run::{Run, RunState};
 use crate::error::{Error, Result};
 use crate::logs::Logs;
 use crate::logs::lines::put_event;
-use crate::redis::wakeups::Wakeups;
+use crate::redis::wakeups::{Listener, Wakeups};
+use crate::services::waiting::Waiting;
 use crate::store::{self, Store};
 
 /// How often a run is read without a notice, which may be lost.
@@ -27,6 +28,7 @@ pub struct States {
     store: Store,
     logs: Logs,
     wakeups: Wakeups,
+    waiting: Waiting,
     tasks: TaskTracker,
     watched: Arc<Mutex<HashMap<RunId, Weak<Watched>>>>,
 }
@@ -36,6 +38,13 @@ pub struct States {
 pub struct Watched {
     latest: watch::Sender<Snapshot>,
     _reader: DropGuard,
+}
+
+/// A run as its row has it, and its state with the number of lines brought up to date.
+#[derive(Debug)]
+struct Reading {
+    run: Run,
+    state: RunState,
 }
 
 /// The state of a run, and the same as a finished server-sent event.
@@ -65,10 +74,12 @@ impl Watched {
         self.latest.subscribe()
     }
 
-    /// A version never goes back, and is sent once.
+    /// A version never goes back, and is sent once; again only where the reason is another, which is no part of the row.
     fn show(&self, snapshot: Snapshot) {
         self.latest.send_if_modified(|latest| {
-            let is_news = latest.state.version < snapshot.state.version;
+            let (known, new) = (&latest.state, &snapshot.state);
+            let is_news =
+                known.version < new.version || (known.version == new.version && known.reason != new.reason);
             if is_news {
                 *latest = snapshot;
             }
@@ -83,8 +94,8 @@ pub fn channel(run: &RunId) -> String {
 }
 
 impl States {
-    pub fn new(store: Store, logs: Logs, wakeups: Wakeups, tasks: TaskTracker) -> Self {
-        Self { store, logs, wakeups, tasks, watched: Arc::default() }
+    pub fn new(store: Store, logs: Logs, wakeups: Wakeups, waiting: Waiting, tasks: TaskTracker) -> Self {
+        Self { store, logs, wakeups, waiting, tasks, watched: Arc::default() }
     }
 
     /// Begins to watch a run, or joins those who do. `NotFound`.
@@ -94,11 +105,11 @@ impl States {
             let has_ended = watched.latest.borrow().state.status.is_ended();
             if has_ended {
                 // It may have begun again a moment ago, and an end that is past must not end what follows.
-                watched.show(self.read(run).await?);
+                watched.show(self.snapshot(&self.read(run).await?)?);
             }
             return Ok(watched);
         }
-        let first = self.read(run).await?;
+        let first = self.snapshot(&self.read(run).await?)?;
         let mut all = self.watched();
         if let Some(watched) = all.get(run).and_then(Weak::upgrade) {
             return Ok(watched);
@@ -124,11 +135,21 @@ impl States {
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn read(&self, run: &RunId) -> Result<Snapshot> {
+    async fn read(&self, run: &RunId) -> Result<Reading> {
         let record = store::runs::find(&self.store, run).await?;
-        let mut state = record.ok_or_else(|| Error::not_found("run", run))?.state();
+        let record = record.ok_or_else(|| Error::not_found("run", run))?;
+        let mut state = record.state();
         if !state.status.is_ended() {
             self.count_lines(&mut state).await;
+        }
+        Ok(Reading { run: record.run, state })
+    }
+
+    /// As it is shown: with the reason that holds at this moment.
+    fn snapshot(&self, Reading { run, state }: &Reading) -> Result<Snapshot> {
+        let mut state = state.clone();
+        if let Some(reason) = self.waiting.reason(run) {
+            state.reason = Some(reason);
         }
         Snapshot::of(state)
     }
@@ -148,22 +169,43 @@ impl States {
         let mut listener = self.wakeups.listen(&channel(&run)).await;
         let mut is_failing = false;
         let mut is_first = true;
+        let mut reading = None;
         loop {
             // What changed between the first read and the listening was not noticed.
             if !std::mem::take(&mut is_first) {
-                listener.wait(LOOK_INTERVAL).await;
+                self.wait(&mut listener, reading.as_ref(), &watched).await;
             }
             let Some(watched) = watched.upgrade() else { return };
-            match self.read(&run).await {
-                Ok(snapshot) => {
+            let read = self.read(&run).await.and_then(|reading| Ok((self.snapshot(&reading)?, reading)));
+            match read {
+                Ok((snapshot, read)) => {
                     is_failing = false;
                     watched.show(snapshot);
+                    reading = Some(read);
                 }
                 Err(error) if !is_failing => {
                     is_failing = true;
                     tracing::warn!(run.id = %run, error = error.chain(), "A watched run cannot be read, trying again");
                 }
                 Err(_) => {}
+            }
+        }
+    }
+
+    /// Waits until the run is to be read again; meanwhile a reason that changes is shown.
+    async fn wait(&self, listener: &mut Listener, reading: Option<&Reading>, watched: &Weak<Watched>) {
+        let mut installation = self.waiting.subscribe();
+        let mut notice = std::pin::pin!(listener.wait(LOOK_INTERVAL));
+        loop {
+            tokio::select! {
+                _ = &mut notice => return,
+                Ok(()) = installation.changed() => {}
+            }
+            if let (Some(reading), Some(watched)) = (reading, watched.upgrade())
+                && !reading.state.status.is_ended()
+                && let Ok(snapshot) = self.snapshot(reading)
+            {
+                watched.show(snapshot);
             }
         }
     }

@@ -10,11 +10,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, TransactionOptions,
-    TransactionTrait,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode, Statement,
+    TransactionOptions, TransactionTrait,
 };
 
 use crate::config::DatabaseConfig;
+use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
 use crate::store::connection::Target;
 use crate::store::error::DbResult as _;
@@ -139,6 +140,27 @@ impl Store {
             Ok(answer) => answer.doing("asking the database for a sign of life").map(drop),
             Err(elapsed) => Err(Error::unavailable(error::DEPENDENCY, elapsed)),
         }
+    }
+
+    /// What the database's clock says; none: it is this machine's.
+    pub async fn clock(&self) -> Result<Option<Timestamp>> {
+        const DOING: &str = "asking the database for the time";
+        if self.engine() == Engine::Sqlite {
+            return Ok(None);
+        }
+        let query = "SELECT (EXTRACT(EPOCH FROM clock_timestamp()) * 1000)::BIGINT AS now";
+        let statement = Statement::from_string(DbBackend::Postgres, query);
+        let row = self.reader.query_one_raw(statement).await.doing(DOING)?;
+        let millis = row.map(|row| row.try_get::<i64>("", "now")).transpose().doing(DOING)?;
+        Ok(millis.map(Timestamp::from_millis))
+    }
+
+    /// Whether there is a database to be opened. Opening SQLite's makes the file.
+    pub fn is_made(config: &DatabaseConfig, data_dir: &Path) -> Result<bool> {
+        Ok(match Target::of(config, data_dir)? {
+            Target::Sqlite(path) => path.exists(),
+            Target::Postgres(_) => true,
+        })
     }
 
     pub fn engine(&self) -> Engine {

@@ -79,6 +79,7 @@ fn cases() -> Vec<Case> {
     let bounded = [
         case("held runs", "runs_held", runs::held_query(None, 100)),
         case("held runs after one", "runs_held", runs::held_query(Some(&run_id), 100)),
+        case("which runs there are", "runs_pkey", runs::known_query(&[run_id.clone(), RunId::generate()])),
         case("live runs of a pipeline", "runs_pipeline_status_branch", pipelines::live_runs(&pipeline_id)),
         case("the steps of runs", "steps_pkey", steps::of_runs_query(&[run_id.as_str(), "x"])),
     ];

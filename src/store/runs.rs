@@ -1,6 +1,6 @@
 //! Queries on runs and their steps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use sea_orm::sea_query::{Expr, ExprTrait as _, Query, UpdateStatement};
 use sea_orm::{
@@ -370,6 +370,24 @@ fn set_values(update: &mut UpdateStatement, change: &RunChange) {
             update.value(column, flag);
         }
     }
+}
+
+/// Which of these runs there are. In slices of a bounded size.
+pub async fn known(store: &Store, ids: &[RunId]) -> Result<HashSet<RunId>> {
+    const READER: Reader = Reader("looking up which runs there are");
+    let known: Vec<String> = known_query(ids).into_tuple().all(&store.reader).await.doing(READER.0)?;
+    known.iter().map(|id| READER.id("id", id)).collect()
+}
+
+pub(super) fn known_query(ids: &[RunId]) -> Select<run::Entity> {
+    let ids = ids.iter().take(SLICE_ROWS_MAX as usize).map(RunId::as_str);
+    run::Entity::find().select_only().column(run::Column::Id).filter(run::Column::Id.is_in(ids))
+}
+
+/// Whether there is any run at all.
+pub async fn is_any(store: &Store) -> Result<bool> {
+    let query = list_query(&RunFilter::default(), None, 1);
+    Ok(!read_all(store, query, "asking whether there are runs").await?.is_empty())
 }
 
 /// Queued runs, oldest first, after `after` in order of id; for the reconciler, in slices.

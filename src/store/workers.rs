@@ -22,6 +22,10 @@ pub struct WorkerRecord {
     pub seen_at: Timestamp,
     /// When it last got an answer from the queue, a job or none.
     pub fetched_at: Option<Timestamp>,
+    /// How many runs it takes at a time; none: it is of a version that did not say.
+    pub concurrency: Option<u32>,
+    /// Of its program.
+    pub version: Option<String>,
 }
 
 /// Inserts or replaces.
@@ -35,9 +39,19 @@ pub async fn put(store: &Store, worker: &WorkerRecord) -> Result<()> {
         started_at: Set(worker.started_at.as_millis()),
         seen_at: Set(worker.seen_at.as_millis()),
         fetched_at: Set(millis(worker.fetched_at)),
+        concurrency: Set(worker.concurrency.map(i64::from)),
+        version: Set(worker.version.clone()),
     };
     let replace = OnConflict::column(Column::Id)
-        .update_columns([Column::Host, Column::Name, Column::StartedAt, Column::SeenAt, Column::FetchedAt])
+        .update_columns([
+            Column::Host,
+            Column::Name,
+            Column::StartedAt,
+            Column::SeenAt,
+            Column::FetchedAt,
+            Column::Concurrency,
+            Column::Version,
+        ])
         .to_owned();
     worker::Entity::insert(row)
         .on_conflict(replace)
@@ -80,5 +94,7 @@ fn read(row: worker::Model) -> Result<WorkerRecord> {
         started_at: Timestamp::from_millis(row.started_at),
         seen_at: Timestamp::from_millis(row.seen_at),
         fetched_at: Reader::at(row.fetched_at),
+        concurrency: row.concurrency.map(|places| READER.number("concurrency", places)).transpose()?,
+        version: row.version,
     })
 }

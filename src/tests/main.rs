@@ -8,6 +8,7 @@ mod cli;
 mod config;
 mod definition;
 mod executor;
+mod faults;
 mod fuzz;
 mod http;
 mod logs;

@@ -48,6 +48,8 @@ async fn worker(app: &App, host: &HostId, seen_at: Timestamp) -> Claimant {
         started_at: seen_at,
         seen_at,
         fetched_at: None,
+        concurrency: Some(5),
+        version: None,
     };
     store::workers::put(&app.store, &worker).await.unwrap();
     Claimant { worker: worker.id, host: worker.host }

@@ -42,8 +42,7 @@ impl Seat {
         if *worker == self.worker {
             return false;
         }
-        let Ok(file) = File::open(self.dir.join(worker.as_str())) else { return true };
-        flock(&file, FlockOperation::NonBlockingLockShared).is_ok()
+        is_gone(&self.dir, worker)
     }
 
     /// Removes the files of workers that are gone, and gives their ids.
@@ -71,10 +70,38 @@ impl Drop for Seat {
     }
 }
 
+/// Which host the workers of a data directory belong to, and which of them are gone, for those who are none.
+#[derive(Debug)]
+pub struct Roster {
+    /// None: no worker was ever started here.
+    pub host: Option<HostId>,
+    dir: PathBuf,
+}
+
+impl Roster {
+    pub fn of(data_dir: &Path) -> Self {
+        Self { host: known_id(&data_dir.join("host-id")), dir: data_dir.join("workers") }
+    }
+
+    /// Of a worker of this host.
+    pub fn is_dead(&self, worker: &WorkerId) -> bool {
+        is_gone(&self.dir, worker)
+    }
+}
+
+fn is_gone(dir: &Path, worker: &WorkerId) -> bool {
+    let Ok(file) = File::open(dir.join(worker.as_str())) else { return true };
+    flock(&file, FlockOperation::NonBlockingLockShared).is_ok()
+}
+
+fn known_id(path: &Path) -> Option<HostId> {
+    fs::read_to_string(path).ok().and_then(|text| text.trim().parse().ok())
+}
+
 /// Reads the host's id, or makes one. Two processes that start at once agree on one: a file appears under its
 /// name only when it is whole, and only once.
 fn host_id(path: &Path) -> io::Result<HostId> {
-    if let Some(id) = fs::read_to_string(path).ok().and_then(|text| text.trim().parse().ok()) {
+    if let Some(id) = known_id(path) {
         return Ok(id);
     }
     let id = HostId::generate();

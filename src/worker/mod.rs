@@ -16,6 +16,7 @@ pub mod claims;
 pub mod driver;
 pub mod environment;
 pub mod execute_run;
+pub mod faults;
 pub mod host;
 pub mod prepare;
 pub mod run_log;

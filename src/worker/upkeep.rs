@@ -58,6 +58,8 @@ pub async fn announce(app: &App, seat: &Seat, name: String) -> Result<WorkerReco
         started_at: now(),
         seen_at: now(),
         fetched_at: None,
+        concurrency: u32::try_from(app.config.worker.concurrency).ok(),
+        version: Some(env!("CARGO_PKG_VERSION").to_owned()),
     };
     store::workers::put(&app.store, &record).await?;
     Ok(record)
@@ -262,15 +264,7 @@ pub async fn sweep(app: App, seat: Arc<Seat>, running: Running, shutdown: Cancel
                 tracing::info!(run.id = %run, "What was left here of a run that went elsewhere is removed");
                 continue;
             }
-            let is_needed = match store::runs::find(&app.store, &run).await? {
-                None => false,
-                Some(record) if !record.run.status.is_ended() || !record.archived => true,
-                Some(record) if record.run.status == RunStatus::Succeeded => false,
-                Some(record) => {
-                    record.run.finished_at.is_some_and(|at| now() < at.plus(app.config.worker.workspace_keep))
-                }
-            };
-            if !is_needed {
+            if !is_needed(&app, store::runs::find(&app.store, &run).await?.as_ref()) {
                 remove(&app.run_dir(&run)).await?;
             }
         }
@@ -287,6 +281,18 @@ pub async fn sweep(app: App, seat: Arc<Seat>, running: Running, shutdown: Cancel
         Ok(())
     })
     .await;
+}
+
+/// Whether somebody needs the directory of a run; none: there is no such run.
+pub(super) fn is_needed(app: &App, record: Option<&RunRecord>) -> bool {
+    match record {
+        None => false,
+        Some(record) if !record.run.status.is_ended() || !record.archived => true,
+        Some(record) if record.run.status == RunStatus::Succeeded => false,
+        Some(record) => {
+            record.run.finished_at.is_some_and(|at| now() < at.plus(app.config.worker.workspace_keep))
+        }
+    }
 }
 
 /// Runs `pass` until `shutdown`, with `interval` between two; a failure is said once, until a pass succeeds.
@@ -315,7 +321,7 @@ where
     }
 }
 
-fn before(duration: Duration) -> Timestamp {
+pub(super) fn before(duration: Duration) -> Timestamp {
     let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
     Timestamp::from_millis(now().as_millis() - millis)
 }
@@ -332,7 +338,7 @@ async fn is_held_still(app: &App, run: &HeldRun) -> Result<bool> {
 
 /// Adds the job of a run that lacks one. It is looked at again, since a run that has ended after it was listed
 /// lacks its job rightly, and a further delivery would have it tried again.
-async fn add_missing(app: &App, run: &RunId) -> Result<()> {
+pub(super) async fn add_missing(app: &App, run: &RunId) -> Result<()> {
     let Some(record) = store::runs::find(&app.store, run).await? else { return Ok(()) };
     if record.run.status.is_ended() {
         return Ok(());
@@ -342,7 +348,7 @@ async fn add_missing(app: &App, run: &RunId) -> Result<()> {
     app.jobs.add_again(run, retry).await
 }
 
-async fn directories(path: &Path) -> Result<Vec<RunId>> {
+pub(super) async fn directories(path: &Path) -> Result<Vec<RunId>> {
     let path = path.to_owned();
     let names = tokio::task::spawn_blocking(move || match fs::read_dir(path) {
         Ok(entries) => {

@@ -12,6 +12,8 @@ pub struct Model {
     pub started_at: i64,
     pub seen_at: i64,
     pub fetched_at: Option<i64>,
+    pub concurrency: Option<i64>,
+    pub version: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -116,6 +116,8 @@ async fn held_runs_come_with_their_workers_hosts(store: Store) {
         started_at: at(1),
         seen_at: at(1),
         fetched_at: None,
+        concurrency: Some(5),
+        version: None,
     };
     workers::put(&store, &known).await.unwrap();
     let gone = WorkerId::generate();

@@ -16,6 +16,8 @@ async fn workers_are_listed_by_their_last_sign_of_life(store: Store) {
         started_at: at(1),
         seen_at: at(seen_at),
         fetched_at: None,
+        concurrency: Some(5),
+        version: None,
     };
     let (first, second, third) = (worker(10), worker(30), worker(20));
     for worker in [&first, &second, &third] {

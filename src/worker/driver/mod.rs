@@ -54,6 +54,7 @@ pub enum Left {
 pub struct Driver {
     app: App,
     record: RunRecord,
+    waited: Option<String>,
     taken_from: Option<String>,
     dir: RunDir,
     log: RunLog,
@@ -118,13 +119,14 @@ impl Driver {
         reporter: Reporter,
         shutdown: CancellationToken,
     ) -> Self {
-        let Claimed { record, taken_from } = claimed;
+        let Claimed { record, waited, taken_from } = claimed;
         let listener = app.wakeups.listen(&states::channel(&record.run.id)).await;
         let (events, incoming) = mpsc::channel(16);
         Self {
             app: app.clone(),
             steps: record.current_records(),
             record,
+            waited,
             taken_from,
             dir,
             log,
@@ -146,6 +148,9 @@ impl Driver {
 
     /// Drives the attempt to its end, unless somebody else takes the run or the process stops.
     pub async fn drive(mut self) -> Result<Left> {
+        if let Some(text) = self.waited.take() {
+            self.log.say(None, text).await;
+        }
         if let Some(host) = self.taken_from.take() {
             let text = format!("{host} is silent: the run starts again here, from its first step");
             self.log.say(None, text).await;

@@ -74,7 +74,8 @@ describe('the three calls of the README', () => {
     ]);
     expect(last?.lines).toBe(lines.length);
     const versions = states.map((state) => state.version);
-    expect(versions).toEqual([...new Set(versions)].sort((a, b) => a - b));
+    // Under one version only the reason may change, while a run waits long.
+    expect(versions).toEqual([...versions].sort((a, b) => a - b));
     const progress = states.map((state) => state.progress);
     expect(progress).toEqual([...progress].sort((a, b) => a - b));
   });
