@@ -13,6 +13,7 @@ mod logs;
 mod private_redis;
 mod rpc;
 mod runs;
+mod serve;
 mod store;
 mod support;
 mod tidy;
