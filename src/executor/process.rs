@@ -84,6 +84,11 @@ pub fn presence(dir: &Path) -> Presence {
     }
 }
 
+/// Whether a supervisor works in the directory.
+pub fn is_held(dir: &Path) -> bool {
+    File::open(spool::path(dir)).is_ok_and(|file| !spool::is_abandoned(&file).unwrap_or(false))
+}
+
 /// Asks the step's supervisor to end the step and all that it started: TERM, after the grace period KILL.
 /// Returns at once; the end is read by attaching. Does nothing where nothing runs.
 ///

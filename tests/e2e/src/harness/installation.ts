@@ -30,6 +30,8 @@ export function fromEnvironment(name: string): string {
 interface Options {
   /** More of the environment of servers and workers. */
   env?: Record<string, string>;
+  /** Makes the server's data directory before the server first starts. */
+  prepare?: (dataDir: string) => Promise<void>;
 }
 
 /** One Slipway with all that it needs, on the combination of the project that the test runs in. */
@@ -39,6 +41,8 @@ export class Installation {
   readonly databaseKind = inject('database');
   /** Whose every process and file stands below it. */
   readonly dir = mkdtempSync(join(tmpdir(), 'slipway-e2e-'));
+  /** What is started: an upgrade puts another file in its place. */
+  binary = fromEnvironment('SLIPWAY_TEST_BIN');
   private server: Program | undefined;
   private workers: (Program | undefined)[] = [];
   private redis: Program | undefined;
@@ -56,6 +60,7 @@ export class Installation {
     const installation = new Installation(await freePort(), options);
     try {
       await installation.startStores();
+      await options.prepare?.(installation.dataDir);
       await installation.startPrograms();
     } catch (error) {
       await installation.stop().catch(() => undefined);
@@ -73,9 +78,14 @@ export class Installation {
     return join(this.dir, 'files');
   }
 
+  /** The server's. */
+  get dataDir(): string {
+    return join(this.dir, 's');
+  }
+
   /** Where archived logs lie. */
   get objects(): string {
-    return this.isAlone ? join(this.dir, 's', 'objects') : join(this.dir, 'objects');
+    return this.isAlone ? join(this.dataDir, 'objects') : join(this.dir, 'objects');
   }
 
   /** What the server prints for a person who is to sign a browser in: good once. */
@@ -161,7 +171,7 @@ export class Installation {
   }
 
   private program(name: string, ...args: string[]): Program {
-    return new Program(`slipway ${args.join(' ')}`, fromEnvironment('SLIPWAY_TEST_BIN'), args, {
+    return new Program(`slipway ${args.join(' ')}`, this.binary, args, {
       env: this.environment(name),
       cwd: this.files,
     });
@@ -185,6 +195,24 @@ export class Installation {
     });
   }
 
+  /** Has another server take the place of the one that runs, which ends. */
+  async replaceServer(): Promise<void> {
+    const replaced = this.server;
+    this.server = this.program('s', 'serve', '--replace', ...(this.isAlone ? [] : ['--no-worker']));
+    const code = await replaced?.exit();
+    if (code !== 0) throw new Error(`the server that was replaced ended with ${code}:\n${replaced?.output}`);
+    this.server.mustRun();
+  }
+
+  /** Ends the workers and starts them again, one after the other; a worker in the server is replaced with that. */
+  async restartWorkers(): Promise<void> {
+    for (const [index, worker] of this.workers.entries()) {
+      const code = await worker?.end('SIGTERM');
+      if (code !== 0) throw new Error(`worker ${index} ended with ${code}:\n${worker?.output}`);
+      await this.startPrograms();
+    }
+  }
+
   /** Ends server and workers, as a crash of the machine's service manager would: at once, whatever they do. */
   async kill(): Promise<void> {
     await Promise.all(this.programs.map((program) => program.end('SIGKILL')));
@@ -199,10 +227,16 @@ export class Installation {
   async cli(...args: string[]): Promise<{ code: number | null; output: string }> {
     const { PATH = '', HOME = '/' } = process.env;
     const env = { PATH, HOME, SLIPWAY_URL: this.url, SLIPWAY_TOKEN: this.adminToken };
-    const program = new Program(`slipway ${args.join(' ')}`, fromEnvironment('SLIPWAY_TEST_BIN'), args, {
-      env,
-      cwd: this.files,
-    });
+    return await this.run(env, args);
+  }
+
+  /** Runs a command on the server's machine, with its settings, to its end. */
+  async operate(...args: string[]): Promise<{ code: number | null; output: string }> {
+    return await this.run(this.environment('s'), args);
+  }
+
+  private async run(env: Record<string, string>, args: string[]) {
+    const program = new Program(`slipway ${args.join(' ')}`, this.binary, args, { env, cwd: this.files });
     const code = await program.exit();
     return { code, output: program.output };
   }
