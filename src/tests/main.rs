@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on is to fail")]
 
+mod backup;
 mod bindings;
 mod checkout;
 mod cli;

@@ -72,7 +72,7 @@ describe.runIf(inject('database') === 'sqlite')('a backup', () => {
     const backup = file('backup.tar.zst');
     const { code, output } = await slipway.operate('backup', '--to', backup, '--json');
     expect(code).toBe(0);
-    expect(JSON.parse(output)).toMatchObject({ file: backup, runs: 7, incompleteLogs: [] });
+    expect(JSON.parse(output)).toMatchObject({ file: backup, runs: 8, incompleteLogs: [] });
     const later = await trigger(slipway.client, script('echo later'));
     writeFileSync(file('gate'), '');
     for (const run of [chatty, ...blockers, queued, later]) await finish(slipway.client, run.id);
@@ -99,7 +99,7 @@ describe.runIf(inject('database') === 'sqlite')('a backup', () => {
     expect(retried.state).toMatchObject({ status: 'succeeded', attempt: 2 });
     expect(printed(retried.lines)).toEqual(['made', 'made']);
 
-    const byToken = connect(restored.url, token.token);
+    const byToken = connect(restored.url, token.value);
     expect((await byToken.runs.get.query({ runId: queued.id })).status).toBe('succeeded');
     await expect(byToken.runs.get.query({ runId: later.id })).rejects.toThrow(/not found/);
     expect(readdirSync(join(restored.dataDir, 'objects', 'logs'))).not.toContain(later.id);

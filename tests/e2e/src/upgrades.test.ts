@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { copyFileSync, renameSync } from 'node:fs';
+import { get, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 
 import { TRPCClientError } from '@trpc/client';
@@ -8,7 +10,7 @@ import { followLog, gapsIn, printed, watch } from './harness/client.js';
 import { definition } from './harness/definition.js';
 import { Installation } from './harness/installation.js';
 import { linesOf, unique } from './harness/runs.js';
-import { until } from './harness/until.js';
+import { Hopeless, until } from './harness/until.js';
 
 let slipway: Installation;
 beforeEach(async () => {
@@ -36,16 +38,19 @@ async function patiently<T>(call: () => Promise<T>): Promise<T> {
       return { answer: await call() };
     } catch (error) {
       // An answer of the server's, whatever it says, is not repeated.
-      if (error instanceof TRPCClientError && error.data !== undefined) throw new Refused(error);
+      if (error instanceof TRPCClientError && error.data) throw new Hopeless(`refused: ${error.message}`);
       return undefined;
     }
   }).then(({ answer }) => answer);
 }
 
-class Refused extends Error {
-  constructor(error: Error) {
-    super(`a call was refused: ${error.message}`, { cause: error });
-  }
+/** Asked over a connection of its own. */
+async function statusOf(url: string): Promise<number | undefined> {
+  const request = get(url, { agent: false });
+  const [response] = (await once(request, 'response')) as [IncomingMessage];
+  response.resume();
+  await once(response, 'end');
+  return response.statusCode;
 }
 
 /** Opens connections of its own, one after the other, until it is stopped: how many were answered, and what was not. */
@@ -56,12 +61,11 @@ function connectSteadily() {
   const done = (async () => {
     while (!stopped) {
       try {
-        const answer = await fetch(`${slipway.url}/healthz`, { headers: { connection: 'close' } });
-        await answer.body?.cancel();
-        if (answer.ok) answered += 1;
-        else failures.push(`status ${answer.status}`);
+        const status = await statusOf(`${slipway.url}/healthz`);
+        if (status === 200) answered += 1;
+        else failures.push(`status ${status}`);
       } catch (error) {
-        failures.push(String((error as Error).cause ?? error));
+        failures.push(String(error));
       }
     }
   })();
