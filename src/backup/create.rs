@@ -55,7 +55,7 @@ pub async fn create(
 ) -> Result<Created> {
     let created_at = now();
     let schema = schema(store).await?;
-    let draft = Draft::make(data_dir.join("backup"), "another backup is being written")?;
+    let draft = Draft::make(data_dir.join("backup.draft"), "another backup is being written")?;
     let file = draft.path().join(DATABASE);
     snapshot::write(store, &file).await?;
     let incomplete = prepare(&open(&file).await?, logs).await?;

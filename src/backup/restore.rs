@@ -54,7 +54,10 @@ pub fn restore(
     let mut archive = tar::Archive::new(zstd::Decoder::new(source).map_err(broken)?);
     let mut members = Members::of(&mut archive)?;
     let manifest = members.manifest()?;
-    let draft = Draft::make(beside(data_dir, "restoring")?, "another backup is being restored")?;
+    let draft = Draft::make(
+        beside(data_dir, |name| format!(".{name}.restoring"))?,
+        "another backup is being restored",
+    )?;
     while members.extract_next(draft.path())? {
         progress(members.progress);
     }
@@ -136,10 +139,10 @@ fn below(dir: &Path) -> io::Result<Vec<PathBuf>> {
     }
 }
 
-/// `.<name>.<what>`, in the same file system.
-fn beside(data_dir: &Path, what: &str) -> Result<PathBuf> {
+/// A name beside the data directory, in the same file system.
+fn beside(data_dir: &Path, name: impl FnOnce(&str) -> String) -> Result<PathBuf> {
     match (data_dir.parent(), data_dir.file_name()) {
-        (Some(parent), Some(name)) => Ok(parent.join(format!(".{}.{what}", name.to_string_lossy()))),
+        (Some(parent), Some(own)) => Ok(parent.join(name(&own.to_string_lossy()))),
         _ => Err(Error::invalid("data_dir", format!("{} cannot be restored into", data_dir.display()))),
     }
 }
@@ -262,7 +265,7 @@ fn put_in_place(draft: Draft, data_dir: &Path) -> Result<Option<PathBuf>> {
     let mut moved_aside = None;
     if !entries(data_dir)?.is_empty() {
         let stamp = now().to_string().replace(':', "-");
-        let aside = beside(data_dir, &format!("before-{stamp}"))?;
+        let aside = beside(data_dir, |name| format!("{name}.before-{stamp}"))?;
         fs::rename(data_dir, &aside).map_err(&failed)?;
         moved_aside = Some(aside);
     }
