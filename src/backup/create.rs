@@ -109,8 +109,8 @@ fn blocking<T>(write: impl FnOnce() -> io::Result<T>) -> Result<T> {
 }
 
 async fn schema(store: &Store) -> Result<String> {
-    let applied = store.migrations().await?.into_iter().filter(|migration| migration.applied);
-    let last = applied.last().map(|migration| migration.name);
+    let mut applied = store.migrations().await?.into_iter().filter(|migration| migration.applied);
+    let last = applied.next_back().map(|migration| migration.name);
     last.ok_or_else(|| Error::Conflict("the database is empty: there is nothing to back up".to_owned()))
 }
 

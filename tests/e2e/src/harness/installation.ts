@@ -250,7 +250,7 @@ export class Installation {
       () => [],
       () => this.leftovers(),
     );
-    for (const { pid } of left) process.kill(pid, 'SIGKILL');
+    for (const { pid } of left) killIfThere(pid);
     await this.redis?.end('SIGTERM');
     await this.database?.drop();
     if (left.length > 0) throw new Error(`left behind: ${JSON.stringify(left)}\n${output()}`);
@@ -267,5 +267,14 @@ export class Installation {
   private isRedis(command: string): boolean {
     // Valkey renames itself to its address.
     return this.redisPort !== 0 && command.includes(`127.0.0.1:${this.redisPort}`);
+  }
+}
+
+/** One may end while others are killed, and must not keep them alive. */
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
 }
