@@ -101,7 +101,8 @@ impl App {
     }
 }
 
-fn object_store(config: &Config) -> Result<Arc<dyn ObjectStore>> {
+/// Where archived logs are kept.
+pub fn object_store(config: &Config) -> Result<Arc<dyn ObjectStore>> {
     let path = match config.objects.store.as_deref() {
         None => config.data_dir.join("objects"),
         Some(address) => match address.split_once("://") {

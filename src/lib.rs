@@ -1,6 +1,7 @@
 //! Slipway: trigger a run of a pipeline, stream its log, watch it to the end.
 
 pub mod app;
+pub mod backup;
 pub mod cli;
 pub mod config;
 pub mod domain;

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,9 +16,10 @@ use crate::config::Config;
 use crate::domain::secret::Secret;
 use crate::error::{Error, Result};
 use crate::executor;
+use crate::http::listener::Predecessor;
 use crate::http::sign_in::SignIn;
 use crate::http::tls::Tls;
-use crate::http::{Http, server};
+use crate::http::{Http, listener, server};
 use crate::jobs::server::PrivateServer;
 use crate::services::tokens;
 use crate::store;
@@ -39,8 +41,19 @@ pub enum WithWorker {
     No,
 }
 
-/// Serves the API until TERM or INT, then drains.
-pub async fn serve(config: Config, with_worker: WithWorker) -> Result<()> {
+/// What becomes of a server that listens already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Incumbent {
+    /// Nothing: where there is one, this process fails.
+    Stays,
+    /// It hands over its socket, drains and ends.
+    IsReplaced,
+}
+
+/// Serves the API until TERM or INT, or until another server takes over, then drains.
+pub async fn serve(config: Config, with_worker: WithWorker, incumbent: Incumbent) -> Result<()> {
+    // Before a process is started, which would inherit it.
+    let passed = listener::passed()?;
     let started = start(config).await?;
     let app = &started.app;
     let http_config = &app.config.http;
@@ -48,10 +61,7 @@ pub async fn serve(config: Config, with_worker: WithWorker) -> Result<()> {
         (Some(cert), Some(key)) => Some(Tls::load(cert, key)?),
         _ => None,
     };
-    let listener = TcpListener::bind(app.config.http.listen).await.map_err(|error| {
-        let reason = format!("{} cannot be listened on: {error}", app.config.http.listen);
-        Error::Invalid { field: "http.listen".to_owned(), reason }
-    })?;
+    let (listener, predecessor) = listen(app, passed, incumbent).await?;
     let sign_in = SignIn::default();
     let http = Http::new(app.clone(), sign_in.clone())?;
     if let Some(tls) = &tls {
@@ -66,6 +76,9 @@ pub async fn serve(config: Config, with_worker: WithWorker) -> Result<()> {
         }
     };
     print_welcome(&started, &listener, &sign_in, with_worker)?;
+    if let Some(predecessor) = predecessor {
+        predecessor.dismiss();
+    }
     let serving = async {
         server::serve(listener, http.router(), tls, app.shutdown.clone(), app.config.http.drain).await;
         http.drained().await;
@@ -74,6 +87,31 @@ pub async fn serve(config: Config, with_worker: WithWorker) -> Result<()> {
     let outcome = tokio::try_join!(serving, stop_if_failed(app, work)).map(|_| ());
     started.stop().await;
     outcome
+}
+
+/// The socket to serve at, and the server that had it. A socket of a service manager's stays with that; any other is
+/// offered to a successor.
+async fn listen(
+    app: &App,
+    passed: Option<TcpListener>,
+    incumbent: Incumbent,
+) -> Result<(TcpListener, Option<Predecessor>)> {
+    if let Some(listener) = passed {
+        return Ok((listener, None));
+    }
+    let (data_dir, address) = (&app.config.data_dir, app.config.http.listen);
+    let taken_over = match incumbent {
+        Incumbent::IsReplaced => listener::take_over(data_dir, address).await?,
+        Incumbent::Stays => None,
+    };
+    let (listener, predecessor) = match taken_over {
+        Some((listener, predecessor)) => (listener, Some(predecessor)),
+        None => (listener::bind(address).await?, None),
+    };
+    let copy = listener.as_fd().try_clone_to_owned();
+    let copy = copy.map_err(|error| Error::internal("copying the socket that is listened on", error))?;
+    app.tasks.spawn(listener::offer(copy, data_dir.clone(), address, app.shutdown.clone()));
+    Ok((listener, predecessor))
 }
 
 /// Works on runs until TERM or INT.
@@ -109,16 +147,7 @@ async fn start(mut config: Config) -> Result<Started> {
     };
     let shutdown = CancellationToken::new();
     stop_on_signals(shutdown.clone())?;
-    let (redis, redis_url) = match &config.redis.url {
-        Some(url) => (None, url.clone()),
-        None => {
-            let server =
-                PrivateServer::start(&config.data_dir, config.redis.server.as_deref(), &config.worker.path)?;
-            server.wait_ready(REDIS_START_TIMEOUT).await?;
-            let url = Secret::new(server.url().to_owned());
-            (Some(server), url)
-        }
-    };
+    let (redis, redis_url) = find_redis(&config).await?;
     let app = connect(config, &redis_url, admin_token, shutdown).await?;
     // Redis may be away, and some do not tell; a policy that is known to lose jobs is said aloud.
     if let Ok(Some(policy)) = app.redis.eviction_policy().await
@@ -130,6 +159,18 @@ async fn start(mut config: Config) -> Result<Started> {
         );
     }
     Ok(Started { app, redis })
+}
+
+/// The Redis that is configured, or a private one that answers. A private one ends with its handle, unless another
+/// process has it.
+pub(crate) async fn find_redis(config: &Config) -> Result<(Option<PrivateServer>, Secret<String>)> {
+    if let Some(url) = &config.redis.url {
+        return Ok((None, url.clone()));
+    }
+    let server = PrivateServer::start(&config.data_dir, config.redis.server.as_deref(), &config.worker.path)?;
+    server.wait_ready(REDIS_START_TIMEOUT).await?;
+    let url = Secret::new(server.url().to_owned());
+    Ok((Some(server), url))
 }
 
 /// Connects the parts. A database that is away is waited for, since machines start in any order.

@@ -10,6 +10,7 @@ use crate::cli::failure::{Exit, Failure};
 use crate::cli::output::{Format, Output, note};
 use crate::config::{ClientFlags, Environment, Flags, Loaded};
 
+mod backup;
 mod bindings;
 mod client;
 mod config;
@@ -74,6 +75,10 @@ enum Command {
     /// Show or apply the database's migrations.
     #[command(subcommand)]
     Migrate(migrate::MigrateCommand),
+    /// Write a backup of this machine's installation to one file, while it works on.
+    Backup(backup::BackupArguments),
+    /// Make a data directory out of a backup.
+    Restore(backup::RestoreArguments),
     /// Write the TypeScript bindings.
     Bindings(bindings::BindingsArguments),
     /// Show the settings in force, and where each comes from.
@@ -144,6 +149,8 @@ async fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Serve(arguments) => serve::serve(loaded.config, arguments).await,
         Command::Worker(_) => serve::worker(loaded.config).await,
         Command::Migrate(command) => migrate::run(output, &loaded.config, command).await,
+        Command::Backup(arguments) => Box::pin(backup::backup(output, &loaded.config, arguments)).await,
+        Command::Restore(arguments) => backup::restore(output, &loaded.config, &arguments),
         Command::Bindings(arguments) => bindings::run(output, &arguments),
         Command::Config => config::run(output, &loaded),
         Command::Doctor(arguments) => Box::pin(doctor::run(output, &loaded, &client_flags, arguments)).await,

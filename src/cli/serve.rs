@@ -4,7 +4,7 @@ use clap::Args;
 
 use crate::cli::failure::{Exit, Failure};
 use crate::config::Config;
-use crate::serve::WithWorker;
+use crate::serve::{Incumbent, WithWorker};
 use crate::telemetry;
 
 #[derive(Debug, Args)]
@@ -24,6 +24,9 @@ pub(super) struct ServeArguments {
     /// Leave the runs to workers elsewhere.
     #[arg(long)]
     no_worker: bool,
+    /// Take the place of the server that listens there, if there is one: it drains and ends, and no connection is refused.
+    #[arg(long)]
+    replace: bool,
 }
 
 #[derive(Debug, Args)]
@@ -36,7 +39,8 @@ pub(super) struct WorkerArguments {
 pub(super) async fn serve(config: Config, arguments: ServeArguments) -> Result<Exit, Failure> {
     start_telemetry(&config)?;
     let with_worker = if arguments.no_worker { WithWorker::No } else { WithWorker::Yes };
-    Box::pin(crate::serve::serve(config, with_worker)).await?;
+    let incumbent = if arguments.replace { Incumbent::IsReplaced } else { Incumbent::Stays };
+    Box::pin(crate::serve::serve(config, with_worker, incumbent)).await?;
     Ok(Exit::Success)
 }
 

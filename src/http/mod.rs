@@ -24,6 +24,7 @@ mod docs;
 mod encoding;
 pub mod forwarded;
 pub mod health;
+pub mod listener;
 mod procedures;
 pub mod server;
 pub mod sign_in;

@@ -44,6 +44,8 @@ const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 /// HTTP/2 asks whether the other side is still there. HTTP/1.1 cannot; there, the pings of streams find it out.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
+/// Who connected just before the server stops has so long to bring a request, which is answered.
+const FIRST_REQUEST_GRACE: Duration = Duration::from_secs(1);
 
 /// Serves until `shutdown`, then lets requests end for `drain` at the most.
 pub async fn serve(
@@ -128,7 +130,7 @@ impl Server {
         let Some(tls) = &self.tls else {
             let version = tokio::select! {
                 version = version(&stream) => version,
-                () = self.shutdown.cancelled() => return,
+                () = self.grace() => return,
             };
             match version {
                 // Boxed, since what both versions need would otherwise be kept for each connection of the old one.
@@ -141,12 +143,25 @@ impl Server {
         let accepted = tokio::select! {
             // Boxed, as below: what TLS needs would otherwise be kept for each connection without it too.
             accepted = Box::pin(tls.accept(stream)) => accepted,
-            () = self.shutdown.cancelled() => return,
+            () = self.grace() => return,
         };
         match accepted {
             Ok(stream) => Box::pin(self.converse(stream, Connection { is_tls: true, ..connection })).await,
             Err(error) => tracing::debug!(%error, client.ip = %connection.peer, "A TLS handshake failed"),
         }
+    }
+
+    /// Ends when the server has been stopping for long enough to give up those who have asked for nothing yet.
+    async fn grace(&self) {
+        self.shutdown.cancelled().await;
+        tokio::time::sleep(FIRST_REQUEST_GRACE).await;
+    }
+
+    /// Ends when a connection is to be told that no further request is taken: once it has brought one, or could have.
+    async fn leave_taking(&self, requests: &mut watch::Receiver<Requests>) {
+        self.shutdown.cancelled().await;
+        let _ =
+            tokio::time::timeout(FIRST_REQUEST_GRACE, requests.wait_for(|requests| 0 < requests.begun)).await;
     }
 
     /// The old version alone, as most connections without TLS speak it: an idle stream of it costs less so.
@@ -156,6 +171,8 @@ impl Server {
         let service = Conversation { router: self.router.clone(), connection, requests: None };
         let mut conversation = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
         tokio::select! {
+            // First, so that the request which is there is read: a connection without one would be closed.
+            biased;
             outcome = conversation.as_mut() => return note(outcome.map_err(Into::into)),
             () = self.shutdown.cancelled() => conversation.as_mut().graceful_shutdown(),
         }
@@ -168,13 +185,14 @@ impl Server {
     {
         let requests = watch::Sender::new(Requests::default());
         let mut open = requests.subscribe();
+        let mut begun = requests.subscribe();
         let service =
             Conversation { router: self.router.clone(), connection, requests: Some(Arc::new(requests)) };
         let conversation = self.builder.serve_connection(TokioIo::new(stream), service);
         let mut conversation = std::pin::pin!(conversation);
         tokio::select! {
             outcome = conversation.as_mut() => return note(outcome),
-            () = self.shutdown.cancelled() => conversation.as_mut().graceful_shutdown(),
+            () = self.leave_taking(&mut begun) => conversation.as_mut().graceful_shutdown(),
             () = idle(&mut open, HEAD_TIMEOUT) => {
                 conversation.as_mut().graceful_shutdown();
                 // Nothing is under way, so that whoever does not take its leave is cut off.

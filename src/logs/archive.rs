@@ -36,6 +36,23 @@ pub struct Segment {
     path: Path,
 }
 
+impl Segment {
+    /// Its name in the object store.
+    pub fn name(&self) -> &str {
+        self.path.as_ref()
+    }
+}
+
+/// Whether the object store calls a segment so.
+pub fn is_segment(name: &str) -> bool {
+    let parts: Vec<&str> = name.split('/').collect();
+    let ["logs", run, _] = parts[..] else { return false };
+    let path = Path::from(name);
+    let Ok(run) = run.parse::<RunId>() else { return false };
+    parse_segment(path)
+        .is_some_and(|segment| segment_path(&run, segment.first_n, segment.last_n).as_ref() == name)
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 struct Index {
     /// Where the frames end.
@@ -99,7 +116,7 @@ impl Logs {
 
     /// A run's segments in the order of their first lines. They may overlap, since a crash between two writes leaves such
     /// behind.
-    pub(super) async fn segments(&self, run: &RunId) -> Result<Vec<Segment>> {
+    pub async fn segments(&self, run: &RunId) -> Result<Vec<Segment>> {
         let prefix = Path::from(format!("logs/{run}"));
         let objects: Vec<_> = self
             .objects
@@ -111,6 +128,12 @@ impl Logs {
             objects.into_iter().filter_map(|object| parse_segment(object.location)).collect();
         segments.sort_unstable_by_key(|segment| (segment.first_n, segment.last_n));
         Ok(segments)
+    }
+
+    /// A segment as it is stored.
+    pub async fn segment(&self, segment: &Segment) -> Result<Bytes> {
+        let unavailable = |error| Error::unavailable("object store", error);
+        self.objects.get(&segment.path).await.map_err(unavailable)?.bytes().await.map_err(unavailable)
     }
 
     /// The lines above `n` in the frame that holds the first of them; none where the archive has none.

@@ -12,6 +12,7 @@ use sea_orm::sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 
 use crate::config::DatabaseConfig;
 use crate::error::{Error, Result};
+use crate::store::Engine;
 use crate::store::error::DEPENDENCY;
 
 /// The database where no address is given.
@@ -64,6 +65,13 @@ impl Target {
             return Ok(Self::Postgres(Box::new(options)));
         }
         Err(Error::invalid("database.url", "expected `sqlite:<file>` or `postgres://…`"))
+    }
+
+    pub(super) fn engine(&self) -> Engine {
+        match self {
+            Self::Sqlite(_) => Engine::Sqlite,
+            Self::Postgres(_) => Engine::Postgres,
+        }
     }
 
     /// Connections that write, and connections that read; PostgreSQL has one pool for both.
@@ -135,7 +143,7 @@ async fn has_ended(connection: &mut SqliteConnection) -> sea_orm::sqlx::Result<b
 
 /// Makes the file, for its owner alone: it holds the hashes of tokens. SQLite gives the files beside it the same
 /// permissions.
-async fn create_private(path: &Path) -> std::io::Result<()> {
+pub(super) async fn create_private(path: &Path) -> std::io::Result<()> {
     // A file that is there is not touched: closing it would let go of the locks that SQLite has on it.
     let made = tokio::fs::OpenOptions::new().append(true).create_new(true).mode(0o600).open(path).await;
     match made {

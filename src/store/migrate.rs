@@ -33,6 +33,10 @@ pub(super) async fn states<'c>(db: impl IntoSchemaManagerConnection<'c>) -> Resu
     Ok(known.into_iter().map(|name| MigrationState { applied: recorded.contains(&name), name }).collect())
 }
 
+pub(super) fn knows(name: &str) -> bool {
+    Migrator::migrations().iter().any(|migration| migration.name() == name)
+}
+
 /// The names of the migrations that the database has seen, in order.
 async fn recorded<'c>(db: impl IntoSchemaManagerConnection<'c>) -> Result<Vec<String>> {
     let manager = SchemaManager::new(db);

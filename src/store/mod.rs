@@ -34,6 +34,7 @@ mod plans;
 
 mod run_rows;
 pub mod runs;
+pub mod snapshot;
 mod steps;
 pub mod tokens;
 pub mod workers;
@@ -114,6 +115,11 @@ impl Store {
         Ok(Self { target: Arc::new(target), writer, reader })
     }
 
+    /// Which database is configured, without opening it.
+    pub fn engine_of(config: &DatabaseConfig, data_dir: &Path) -> Result<Engine> {
+        Target::of(config, data_dir).map(|target| target.engine())
+    }
+
     /// All migrations of this program, in order.
     ///
     /// # Errors
@@ -121,6 +127,11 @@ impl Store {
     /// `Conflict` if the database has one that this program does not know.
     pub async fn migrations(&self) -> Result<Vec<MigrationState>> {
         migrate::states(&self.writer).await
+    }
+
+    /// Whether this program knows the migration, so that it can use a database which has it.
+    pub fn knows(migration: &str) -> bool {
+        migrate::knows(migration)
     }
 
     /// Applies what is missing; PostgreSQL: under an advisory lock, so that several servers may start at once.
@@ -164,10 +175,7 @@ impl Store {
     }
 
     pub fn engine(&self) -> Engine {
-        match &*self.target {
-            Target::Sqlite(_) => Engine::Sqlite,
-            Target::Postgres(_) => Engine::Postgres,
-        }
+        self.target.engine()
     }
 
     /// Waits for what is under way, then closes all connections.

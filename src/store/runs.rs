@@ -453,6 +453,38 @@ pub(super) fn held_query(after: Option<&RunId>, limit: u32) -> Select<run::Entit
     slice(query, after, limit)
 }
 
+/// What a backup has to know of a run's log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoggedRun {
+    pub id: RunId,
+    pub status: RunStatus,
+    /// Whether a worker has ever had it.
+    pub has_begun: bool,
+    pub lines: u64,
+    pub archived: bool,
+}
+
+/// All runs, after `after` in order of id.
+pub async fn logged(store: &Store, after: Option<&RunId>, limit: u32) -> Result<Vec<LoggedRun>> {
+    const READER: Reader = Reader("listing runs and their logs");
+    let columns =
+        [run::Column::Id, run::Column::Status, run::Column::Epoch, run::Column::Lines, run::Column::Archived];
+    let query = slice(run::Entity::find().select_only().columns(columns), after, limit);
+    let rows: Vec<(String, String, i64, i64, bool)> =
+        query.into_tuple().all(&store.reader).await.doing(READER.0)?;
+    rows.into_iter()
+        .map(|(id, status, epoch, lines, archived)| {
+            Ok(LoggedRun {
+                id: READER.id("id", &id)?,
+                status: READER.word("status", &status, RunStatus::parse(&status))?,
+                has_begun: 0 < epoch,
+                lines: READER.number("lines", lines)?,
+                archived,
+            })
+        })
+        .collect()
+}
+
 /// Runs that have ended but are not archived, or not settled, and whose end is before `before`. Longest ended first.
 /// Those that come after `after` in this order, for who goes through all of them.
 pub async fn unfinished_business(

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on is to fail")]
 
+mod backup;
 mod bindings;
 mod checkout;
 mod cli;
@@ -15,6 +16,7 @@ mod logs;
 mod private_redis;
 mod rpc;
 mod runs;
+mod serve;
 mod store;
 mod support;
 mod tidy;

@@ -14,6 +14,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("services", &["app", "store", "jobs", "logs", "redis", "domain", "error"]),
     ("rpc", &["app", "services", "store::page", "domain", "error"]),
     ("http", &["app", "rpc", "services", "config", "domain", "error"]),
+    // Reads what an installation has, from outside: no requests, no jobs.
+    ("backup", &["app", "executor", "logs", "redis", "store", "config", "domain", "error"]),
     // Takes jobs and runs steps; reads and writes rows by way of services, but for its own upkeep.
     (
         "worker",

@@ -3,10 +3,15 @@
 use std::collections::BTreeSet;
 
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, Statement};
-use slipway::domain::run::RunStatus;
+use slipway::domain::ids::{RunId, WorkerId};
+use slipway::domain::run::{RunStatus, StepStatus};
 use slipway::error::Error;
+use slipway::store::page::PageRequest;
+use slipway::store::runs::RunChange;
+use slipway::store::workers::WorkerRecord;
 use slipway::store::{Engine, Store, pipelines, runs, tokens, workers};
 
+use super::factory::{added, added_pipeline, at, new_run, step};
 use super::fixtures::{self, HOST, PIPELINE, RUN, WORKER};
 use crate::support::database::TestDatabase;
 
@@ -14,6 +19,7 @@ on_both_engines!(bare:
     every_migration_keeps_the_rows_that_are_there,
     servers_that_start_at_once_migrate_once,
     a_newer_database_is_refused,
+    a_program_that_runs_goes_on_when_a_later_one_expands_the_schema,
     an_older_database_is_refused_where_the_server_may_not_migrate,
     looking_at_a_database_does_not_change_it,
 );
@@ -125,6 +131,78 @@ async fn a_newer_database_is_refused(database: TestDatabase) -> TestDatabase {
     assert!(matches!(store.migrations().await, Err(Error::Conflict(_))));
     store.close().await;
     database
+}
+
+/// What a rolling upgrade does to the server before it: its connections are open, and know its statements already.
+async fn a_program_that_runs_goes_on_when_a_later_one_expands_the_schema(
+    database: TestDatabase,
+) -> TestDatabase {
+    let store = database.connect().await;
+    work(&store, "before").await;
+    let raw = database.raw().await;
+    for table in tables(&raw).await {
+        raw.execute_unprepared(&format!("ALTER TABLE {table} ADD COLUMN later TEXT")).await.unwrap();
+    }
+    raw.execute_unprepared("CREATE TABLE later (id TEXT PRIMARY KEY)").await.unwrap();
+    raw.execute_unprepared("INSERT INTO seaql_migrations (version, applied_at) VALUES ('m9999_later', 1)")
+        .await
+        .unwrap();
+    // Twice: once each for statements that are prepared already and that are prepared anew.
+    work(&store, "after").await;
+    work(&store, "later").await;
+    store.ping().await.unwrap();
+    let refused = Store::connect(&database.config(), database.data_dir()).await.unwrap_err();
+    assert!(matches!(refused, Error::Conflict(_)), "only a start is refused: {refused:?}");
+    raw.close().await.unwrap();
+    store.close().await;
+    database
+}
+
+/// Reads and writes all tables.
+async fn work(store: &Store, name: &str) {
+    let pipeline = added_pipeline(store, name).await;
+    let mut new = new_run(&pipeline.id);
+    new.steps = vec![step(0, 1, StepStatus::Pending)];
+    let run = added(store, new).await.id;
+    let worker = WorkerRecord {
+        id: WorkerId::generate(),
+        host: HOST.parse().unwrap(),
+        name: name.to_owned(),
+        started_at: at(1),
+        seen_at: at(2),
+        fetched_at: None,
+        concurrency: None,
+        version: None,
+    };
+    workers::put(store, &worker).await.unwrap();
+    let claim = RunChange {
+        status: Some(RunStatus::Running),
+        claim: Some(worker.id.clone()),
+        steps: vec![step(0, 1, StepStatus::Running)],
+        ..RunChange::of(run.clone())
+    };
+    assert!(runs::change(store, claim).await.unwrap().is_some());
+    assert_eq!(runs::held(store, None, 100).await.unwrap().last().unwrap().id, run);
+    moved_on(store, &run).await;
+    let record = runs::find(store, &run).await.unwrap().unwrap();
+    assert_eq!((record.run.status, record.steps.len()), (RunStatus::Succeeded, 1));
+    assert!(runs::find_run(store, &run).await.unwrap().is_some());
+    let page = PageRequest { limit: 10, cursor: None };
+    assert_eq!(runs::list(store, &runs::RunFilter::default(), page).await.unwrap().items[0].id, run);
+    assert_eq!(runs::logged(store, None, 100).await.unwrap().last().unwrap().id, run);
+    assert!(pipelines::find(store, name).await.unwrap().is_some());
+    assert_eq!(workers::find(store, &worker.id).await.unwrap(), Some(worker));
+    assert!(tokens::find_by_hash(store, &[9; 32]).await.unwrap().is_none());
+}
+
+async fn moved_on(store: &Store, run: &RunId) {
+    let end = RunChange {
+        status: Some(RunStatus::Succeeded),
+        finished_at: Some(Some(at(9))),
+        steps: vec![step(0, 1, StepStatus::Succeeded)],
+        ..RunChange::of(run.clone())
+    };
+    assert!(runs::change(store, end).await.unwrap().is_some());
 }
 
 async fn an_older_database_is_refused_where_the_server_may_not_migrate(

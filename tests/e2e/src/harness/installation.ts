@@ -41,6 +41,8 @@ interface Options {
   env?: Record<string, string>;
   /** Nobody works on runs, until the test starts a worker. */
   withoutWorkers?: boolean;
+  /** Makes the server's data directory before the server first starts. */
+  prepare?: (dataDir: string) => Promise<void>;
 }
 
 /** One Slipway with all that it needs, on the combination of the project that the test runs in. */
@@ -50,6 +52,8 @@ export class Installation {
   readonly databaseKind = inject('database');
   /** Whose every process and file stands below it. */
   readonly dir = mkdtempSync(join(tmpdir(), 'slipway-e2e-'));
+  /** What is started: an upgrade puts another file in its place. */
+  binary = fromEnvironment('SLIPWAY_TEST_BIN');
   private server: Program | undefined;
   private workers: (Program | undefined)[] = [];
   private redis: Program | undefined;
@@ -67,6 +71,7 @@ export class Installation {
     const installation = new Installation(await freePort(), options);
     try {
       await installation.startStores();
+      await options.prepare?.(installation.dataDir);
       await installation.startPrograms();
     } catch (error) {
       await installation.stop().catch(() => undefined);
@@ -84,9 +89,14 @@ export class Installation {
     return join(this.dir, 'files');
   }
 
+  /** The server's. */
+  get dataDir(): string {
+    return join(this.dir, 's');
+  }
+
   /** Where archived logs lie. */
   get objects(): string {
-    return this.isAlone ? join(this.dir, 's', 'objects') : join(this.dir, 'objects');
+    return this.isAlone ? join(this.dataDir, 'objects') : join(this.dir, 'objects');
   }
 
   /** What the server prints for a person who is to sign a browser in: good once. */
@@ -181,7 +191,7 @@ export class Installation {
   }
 
   private program(name: string, ...args: string[]): Program {
-    return new Program(`slipway ${args.join(' ')}`, fromEnvironment('SLIPWAY_TEST_BIN'), args, {
+    return new Program(`slipway ${args.join(' ')}`, this.binary, args, {
       env: this.environment(name),
       cwd: this.files,
     });
@@ -271,6 +281,24 @@ export class Installation {
     return answer.toString().trim();
   }
 
+  /** Has another server take the place of the one that runs, which ends. */
+  async replaceServer(): Promise<void> {
+    const replaced = this.server;
+    this.server = this.program('s', 'serve', '--replace', ...(this.isAlone ? [] : ['--no-worker']));
+    const code = await replaced?.exit();
+    if (code !== 0) throw new Error(`the server that was replaced ended with ${code}:\n${replaced?.output}`);
+    this.server.mustRun();
+  }
+
+  /** Ends the workers and starts them again, one after the other; a worker in the server is replaced with that. */
+  async restartWorkers(): Promise<void> {
+    for (const [index, worker] of this.workers.entries()) {
+      const code = await worker?.end('SIGTERM');
+      if (code !== 0) throw new Error(`worker ${index} ended with ${code}:\n${worker?.output}`);
+      await this.startPrograms();
+    }
+  }
+
   /** Ends server and workers, as a crash of the machine's service manager would: at once, whatever they do. */
   async kill(): Promise<void> {
     await Promise.all(this.programs.map((program) => program.end('SIGKILL')));
@@ -283,19 +311,22 @@ export class Installation {
 
   /** Runs the command line against this server, to its end. */
   async cli(...args: string[]): Promise<{ code: number | null; output: string }> {
-    const program = this.startCli(...args);
-    const code = await program.exit();
-    return { code, output: program.output };
+    return await ended(this.startCli(...args));
   }
 
   /** The same, while it runs. */
   startCli(...args: string[]): Program {
     const { PATH = '', HOME = '/' } = process.env;
-    const env = { PATH, HOME, SLIPWAY_URL: this.url, SLIPWAY_TOKEN: this.adminToken };
-    return new Program(`slipway ${args.join(' ')}`, fromEnvironment('SLIPWAY_TEST_BIN'), args, {
-      env,
-      cwd: this.files,
-    });
+    return this.command({ PATH, HOME, SLIPWAY_URL: this.url, SLIPWAY_TOKEN: this.adminToken }, args);
+  }
+
+  /** Runs a command on the server's machine, with its settings, to its end. */
+  async operate(...args: string[]): Promise<{ code: number | null; output: string }> {
+    return await ended(this.command(this.environment('s'), args));
+  }
+
+  private command(env: Record<string, string>, args: string[]): Program {
+    return new Program(`slipway ${args.join(' ')}`, this.binary, args, { env, cwd: this.files });
   }
 
   /** Ends everything, and fails if a process of this installation is left. */
@@ -307,7 +338,7 @@ export class Installation {
       () => [],
       () => this.leftovers(),
     );
-    for (const { pid } of left) process.kill(pid, 'SIGKILL');
+    for (const { pid } of left) killIfThere(pid);
     await this.redis?.end('SIGTERM');
     await this.database?.drop();
     if (left.length > 0) throw new Error(`left behind: ${JSON.stringify(left)}\n${output()}`);
@@ -325,4 +356,18 @@ export class Installation {
     // Valkey renames itself to its address.
     return this.redisPort !== 0 && command.includes(`127.0.0.1:${this.redisPort}`);
   }
+}
+
+/** One may end while others are killed, and must not keep them alive. */
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+async function ended(program: Program): Promise<{ code: number | null; output: string }> {
+  const code = await program.exit();
+  return { code, output: program.output };
 }
