@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { inject } from 'vitest';
 
 import { createDatabase, type Database } from './database.js';
+import { fromEnvironment } from './environment.js';
 import { freePort } from './ports.js';
 import { processesWith, Program } from './processes.js';
 import { connect, type Client } from './client.js';
@@ -18,13 +19,6 @@ declare module 'vitest' {
     /** `private`: Slipway's own, one process for all. `shared`: one on a port. */
     redis: 'private' | 'shared';
   }
-}
-
-export function fromEnvironment(name: string): string {
-  const value = process.env[name];
-  if (value === undefined || value === '')
-    throw new Error(`${name} is not set: run the tests with \`make test\``);
-  return value;
 }
 
 interface Options {
