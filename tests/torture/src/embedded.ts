@@ -77,7 +77,8 @@ export class Embedded extends Setup {
     this.clients.stop();
     if (this.disk === undefined) return;
     // It must not go with the disk.
-    if (keepFiles) cpSync(this.data, join(this.dir, 'data'), { recursive: true, filter: (path) => !path.endsWith('.sock') });
+    const isNoSocket = (path: string) => !path.endsWith('.sock');
+    if (keepFiles) cpSync(this.data, join(this.dir, 'data'), { recursive: true, filter: isNoSocket });
     this.disk.unmount();
   }
 }

@@ -200,7 +200,8 @@ export class Load {
     const last = history.lastReading;
     history.readings.push(seen);
     if (last?.status !== seen.status || last.attempt !== seen.attempt) {
-      history.say(`reads ${seen.status}, attempt ${seen.attempt}, version ${seen.version}: ${run.reason ?? run.error ?? ''}`);
+      const why = run.reason ?? run.error ?? '';
+      history.say(`reads ${seen.status}, attempt ${seen.attempt}, version ${seen.version}: ${why}`);
     }
     const ending = history.endings.at(-1);
     if (isEnded(seen.status) && (ending === undefined || ending.attempt < seen.attempt)) {

@@ -53,7 +53,8 @@ export function drawLoad(random: Random, durationMs: number): RunPlan[] {
 }
 
 function drawSubscriber(random: Random): SubscriberPlan {
-  const joins = random.pick([{ afterMs: 0 }, { afterMs: 0 }, { afterMs: random.between(500, 6_000) }, 'ended'] as const);
+  const amid = { afterMs: random.between(500, 6_000) };
+  const joins = random.pick([{ afterMs: 0 }, { afterMs: 0 }, amid, 'ended'] as const);
   if (joins === 'ended' || !random.chance(0.3)) return { joins };
   return { joins, leaves: { afterMs: random.between(300, 4_000), forMs: random.between(0, 4_000) } };
 }

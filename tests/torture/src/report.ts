@@ -55,7 +55,8 @@ export interface Outcome {
 
 export function summary({ setup, load, schedule, evidence, violations, longestSilenceMs }: Outcome): string {
   const { accounts } = evidence;
-  const linesSeen = accounts.flatMap(({ history }) => history.subscribers.flat()).reduce((sum, { lines }) => sum + lines.length, 0);
+  const sittings = accounts.flatMap(({ history }) => history.subscribers.flat());
+  const linesSeen = sittings.reduce((sum, { lines }) => sum + lines.length, 0);
   const linesKept = accounts.reduce((sum, { log }) => sum + log.length, 0);
   return [
     `triggers      ${load.histories.length}`,
@@ -97,7 +98,9 @@ function ofRun({ load, schedule, evidence }: Outcome, runId: string, violations:
   const account = evidence.accounts.find(({ run }) => run.id === runId);
   const fromMs = history.startedMs + history.plan.atMs;
   const toMs = history.endings.at(-1)?.atMs ?? Date.now();
-  const during = schedule.incidents.filter((incident) => incident.fromMs < toMs && fromMs < (incident.toMs ?? Infinity));
+  const during = schedule.incidents.filter(
+    (incident) => incident.fromMs < toMs && fromMs < (incident.toMs ?? Infinity),
+  );
   return [
     `run ${runId}, ${history.plan.shape.name}`,
     ...head,
@@ -107,7 +110,7 @@ function ofRun({ load, schedule, evidence }: Outcome, runId: string, violations:
     ),
     ...(account?.effects ?? []).map(
       ({ what, step, runAttempt, stepAttempt, atMs }) =>
-        `  ${seconds(atMs - history.startedMs)}  ${what} of ${step}, run attempt ${runAttempt}, step attempt ${stepAttempt}`,
+        `  ${seconds(atMs - history.startedMs)}  ${what} of ${step} ${stepAttempt}, in attempt ${runAttempt} of the run`,
     ),
     ...said(account?.log ?? []),
     ...during.map((incident) => `  fault: ${described(incident, history.startedMs)}`),

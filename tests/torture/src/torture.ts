@@ -72,7 +72,8 @@ async function tortured(setup: Setup, settings: Settings, progress: Progress): P
   const violations: Violation[] = check(evidence);
   violations.push(...(await leftovers(setup, evidence)));
   violations.push(...(await ends(setup)));
-  violations.push(...[...load.unexpected, ...schedule.troubles].map((text) => ({ rule: 'harness', text: String(text) })));
+  const own = [...load.unexpected, ...schedule.troubles];
+  violations.push(...own.map((text) => ({ rule: 'harness', text: String(text) })));
   const outcome = {
     setup,
     load,

@@ -8,7 +8,9 @@ export function cancels({ history, run, effects }: Account): string[] {
     // What follows is another series of attempts, which was asked for.
     const ending = history.endings.find(({ attempt }) => accepted.attempt <= attempt);
     const status = ending?.status ?? run.status;
-    if (status !== 'canceled') found.push(`a cancel was accepted in attempt ${accepted.attempt}, and it ended ${status}`);
+    if (status !== 'canceled') {
+      found.push(`a cancel was accepted in attempt ${accepted.attempt}, and it ended ${status}`);
+    }
   }
   for (const ending of history.endings) {
     const late = effects.filter(
@@ -19,7 +21,8 @@ export function cancels({ history, run, effects }: Account): string[] {
         !runsAlways(history.plan.shape, step),
     );
     for (const { step, stepAttempt, atMs } of late) {
-      found.push(`${step}, attempt ${stepAttempt}, began ${atMs - ending.atMs} ms after attempt ${ending.attempt} was ${ending.status}`);
+      const after = `${atMs - ending.atMs} ms after attempt ${ending.attempt} of the run was ${ending.status}`;
+      found.push(`${step}, attempt ${stepAttempt}, began ${after}`);
     }
   }
   return found;

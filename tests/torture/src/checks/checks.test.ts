@@ -95,6 +95,10 @@ test('a sound run breaks no rule', () => {
   expect(violations(sound())).toEqual([]);
 });
 
+const GIVEN_UP: Line = { ...line(2), step: null, attempt: 0, stream: 'system', message: '(this line is lost: …)' };
+
+const EARLY = seen('running', 3, 100);
+
 /** What may go wrong, one at a time, and which rule must say so. */
 const WRONG: [string, string, (account: Account) => void][] = [
   ['runs', 'a run that has not ended', ({ run }) => Object.assign(run, { status: 'running' })],
@@ -107,7 +111,7 @@ const WRONG: [string, string, (account: Account) => void][] = [
   [watching.name, 'a status that goes back', ({ history }) => history.watchers[0]?.splice(2, 0, seen('queued', 3, 0))],
   [watching.name, 'a version that falls', ({ history }) => history.watchers[0]?.splice(1, 0, seen('queued', 3, 0))],
   [watching.name, 'progress that falls', ({ history }) => history.watchers[0]?.splice(1, 0, seen('running', 2, 50))],
-  [watching.name, 'progress that is 100 too early', ({ history }) => history.watchers[0]?.splice(2, 0, seen('running', 3, 100))],
+  [watching.name, 'progress that is 100 too early', ({ history }) => history.watchers[0]?.splice(2, 0, EARLY)],
   [watching.name, 'no end', ({ history }) => history.watchers[0]?.pop()],
   [effects.name, 'a command that did not run', (account) => (account.effects = [])],
   [effects.name, 'a command that ran twice', ({ effects }) => effects.push(...effects)],
@@ -117,7 +121,7 @@ const WRONG: [string, string, (account: Account) => void][] = [
   [logs.name, 'a line that a subscriber missed', ({ history }) => history.subscribers[0]?.[1]?.lines.shift()],
   [logs.name, 'a line that came twice', ({ history }) => history.subscribers[0]?.[1]?.lines.unshift(line(1))],
   [logs.name, 'a line that says something else', ({ log }) => (log[1] = { ...line(2), message: '7' })],
-  [logs.name, 'a line that was given up', ({ log }) => (log[1] = { ...line(2), step: null, message: '(this line is lost: it is gone)' })],
+  [logs.name, 'a line that was given up', ({ log }) => (log[1] = GIVEN_UP)],
   [logs.name, 'an id that falls', ({ history }) => (history.subscribers[0]?.[1]?.ids.splice(0, 1, '3-2'))],
   [logs.name, 'a subscriber without an end', ({ history }) => history.subscribers[0]?.pop()],
   [cancels.name, 'a cancel that came to nothing', ({ history }) => history.cancels.push({ atMs: 0, attempt: 1 })],

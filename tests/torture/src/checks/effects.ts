@@ -12,13 +12,15 @@ export function effects({ attempts, effects: seen }: Account): string[] {
       const [min, max] = expected(step)[what];
       const times = count(what);
       if (times < min || max < times) {
-        found.push(`${name(step)} is ${step.status} (${step.reason ?? step.exitCode}), and its command came to its ${what} ${times} times`);
+        const status = `${step.status} (${step.reason ?? step.exitCode})`;
+        found.push(`${name(step)} is ${status}, and its command came to its ${what} ${times} times`);
       }
     }
   }
   for (const effect of seen) {
     if (!attempts.some((step) => isOf(effect, step))) {
-      found.push(`${effect.step}, attempt ${effect.stepAttempt} (run attempt ${effect.runAttempt}), is not on record: ${effect.what}`);
+      const { what, step, stepAttempt, runAttempt } = effect;
+      found.push(`${step}, attempt ${stepAttempt}, in attempt ${runAttempt} of the run, is not on record: ${what}`);
     }
   }
   const keys = attempts.map(name);

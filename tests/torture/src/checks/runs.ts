@@ -13,7 +13,8 @@ export function runs({ accounts, unread, listed }: Evidence): Violation[] {
   const known = new Set([...accounts, ...unread].map(({ history }) => history.runId));
   for (const run of listed) {
     if (!known.has(run.id)) {
-      violations.push({ rule, runId: run.id, text: `nobody was told of this run: #${run.number} of ${run.pipelineName}` });
+      const text = `nobody was told of this run: #${run.number} of ${run.pipelineName}`;
+      violations.push({ rule, runId: run.id, text });
     }
   }
   const ids = new Set(listed.map(({ id }) => id));
@@ -36,7 +37,9 @@ function ofRun({ history, run }: Account): string[] {
   // Nobody uses the queue but Slipway, so a further delivery is never somebody's wish.
   if (run.reason?.startsWith('retried in the queue')) found.push('was tried again although nobody asked');
   const series = history.retriesAsked + 1;
-  if (history.endings.length > series) found.push(`ended ${history.endings.length} times, in ${series} series of attempts`);
+  if (history.endings.length > series) {
+    found.push(`ended ${history.endings.length} times, in ${series} series of attempts`);
+  }
   if (history.retriesAsked === 0) {
     const { attempts } = retryOf(history.plan.shape);
     if (run.attemptsMax !== attempts) found.push(`has ${run.attemptsMax} attempts rather than ${attempts}`);

@@ -51,5 +51,6 @@ function steps(last: Sighting, next: Sighting): string[] {
 }
 
 function alone({ status, progress, version }: Sighting): string[] {
-  return (progress === 100) === isEnded(status) ? [] : [`${status} with a progress of ${progress} at version ${version}`];
+  if ((progress === 100) === isEnded(status)) return [];
+  return [`${status} with a progress of ${progress} at version ${version}`];
 }
