@@ -1,7 +1,6 @@
 # The front door. Each target is a line or two over a script, cargo or npm, so that both habits work.
 .DEFAULT_GOAL := help
-.PHONY: help setup run dev build test lint bindings api-test api-fuzz fuzz
-MINUTES ?= 10
+.PHONY: help setup run dev build test lint bindings api-test api-fuzz fuzz torture
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +32,12 @@ api-fuzz: ## The same with 1,000 examples an operation, other ones each time
 	@scripts/web.sh
 	@cargo build --locked
 	@node tests/openapi/run.mjs 1000
+
+torture: ## Break a whole installation for MINUTES, as SEED says, ON=embedded, cluster or both, and check what it promises
+	@scripts/setup.sh test
+	@scripts/web.sh
+	@cargo build --locked
+	@scripts/torture.sh "$(SEED)" "$(MINUTES)" "$(ON)"
 
 bindings: ## Write bindings/src/procedures.ts and bindings/openapi.json anew from the procedures
 	@scripts/setup.sh run

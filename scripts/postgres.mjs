@@ -5,7 +5,7 @@
 //   node scripts/postgres.mjs start                           prints the URL and runs until it is interrupted
 //   node scripts/postgres.mjs setup                           only fetches it
 //
-// Nothing here is durable: fsync is off.
+// Nothing here is durable: fsync is off. Tests that start and end servers of their own import the parts.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -13,7 +13,7 @@ import { once } from 'node:events';
 import { chownSync, cpSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { constants, tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
@@ -52,7 +52,7 @@ function unprivileged(command, args) {
 }
 
 // Fetches the server into the cache, unless it is there, and returns its `native` directory.
-function setup() {
+export function setup() {
   const home = join(cache, `postgres-${VERSION}`);
   const native = join(home, 'node_modules', PACKAGE, 'native');
   if (existsSync(native)) return native;
@@ -78,7 +78,7 @@ function setup() {
 }
 
 // The server's programs where the unprivileged user can reach them: as they are, or else a copy.
-function reachable(native, scratch) {
+export function reachable(native, scratch) {
   const [command, args] = unprivileged(join(native, 'bin', 'postgres'), ['--version']);
   if (spawnSync(command, args).status === 0) return native;
   say('another user cannot reach .cache: copying the server to the temporary directory');
@@ -96,11 +96,12 @@ async function freePort() {
   return port;
 }
 
-// Starts the server process; resolves once it takes connections, with null if it ended before that.
-async function launch(native, data, port) {
+// Starts the server process; resolves once it takes connections, with null if it ended before that. `more` outweighs
+// the settings here.
+export async function launch(native, data, port, more = {}) {
   const settings = {
     listen_addresses: '127.0.0.1', port, unix_socket_directories: '', fsync: 'off', synchronous_commit: 'off',
-    full_page_writes: 'off', max_connections: 300, shared_buffers: '64MB', max_wal_size: '256MB',
+    full_page_writes: 'off', max_connections: 300, shared_buffers: '64MB', max_wal_size: '256MB', ...more,
   };
   const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
   const [command, args] = unprivileged(join(native, 'bin', 'postgres'), ['-D', data, ...flags]);
@@ -123,6 +124,21 @@ async function launch(native, data, port) {
   return { server: up ? server : null, tail };
 }
 
+// Makes a data directory, in one that the server's user may write to; gives the password of `postgres`.
+export function initialise(native, scratch, data) {
+  if (isRoot) chownSync(scratch, UNPRIVILEGED, UNPRIVILEGED);
+  const password = randomBytes(16).toString('hex');
+  const passwordFile = join(scratch, 'password');
+  writeFileSync(passwordFile, password, { mode: 0o600 });
+  if (isRoot) chownSync(passwordFile, UNPRIVILEGED, UNPRIVILEGED);
+  run(...unprivileged(join(native, 'bin', 'initdb'), [
+    '-D', data, '--no-sync', '--username=postgres', '--auth=password', `--pwfile=${passwordFile}`,
+    '--encoding=UTF8', '--locale-provider=icu', '--icu-locale=en-US', '--locale=C',
+  ]), { cwd: scratch });
+  rmSync(passwordFile);
+  return password;
+}
+
 async function start() {
   const setupNative = setup();
   const scratch = mkdtempSync(join(tmpdir(), 'slipway-postgres-'));
@@ -130,15 +146,7 @@ async function start() {
     if (isRoot) chownSync(scratch, UNPRIVILEGED, UNPRIVILEGED);
     const native = reachable(setupNative, scratch);
     const data = join(scratch, 'data');
-    const password = randomBytes(16).toString('hex');
-    const passwordFile = join(scratch, 'password');
-    writeFileSync(passwordFile, password, { mode: 0o600 });
-    if (isRoot) chownSync(passwordFile, UNPRIVILEGED, UNPRIVILEGED);
-    run(...unprivileged(join(native, 'bin', 'initdb'), [
-      '-D', data, '--no-sync', '--username=postgres', '--auth=password', `--pwfile=${passwordFile}`,
-      '--encoding=UTF8', '--locale-provider=icu', '--icu-locale=en-US', '--locale=C',
-    ]), { cwd: scratch });
-    rmSync(passwordFile);
+    const password = initialise(native, scratch, data);
 
     let log = [];
     for (let tries = 0; tries < PORT_TRIES_MAX; tries += 1) {
@@ -212,10 +220,12 @@ async function main([verb, ...rest]) {
   return 2;
 }
 
-try {
-  process.exitCode = await main(process.argv.slice(2));
-} catch (error) {
-  if (!(error instanceof Failure)) throw error;
-  say(error.message);
-  process.exitCode = 1;
+if (process.argv[1] !== undefined && resolve(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  try {
+    process.exitCode = await main(process.argv.slice(2));
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    say(error.message);
+    process.exitCode = 1;
+  }
 }

@@ -66,6 +66,10 @@ end_to_end() {
   node scripts/postgres.mjs exec -- npm run --silent --workspace tests/e2e test
 }
 
+torture() {
+  npm run --silent --workspace tests/torture test
+}
+
 # The document against linters, then a real server against the document. A fixed seed, so that a failure is one of
 # the change that is tested; `make api-fuzz` looks further.
 api() {
@@ -105,6 +109,7 @@ if [ "$scope" = all ]; then
   part 'bindings, hooks, examples: tests' npm run --silent --workspace bindings --workspace tests/hooks test || true
   part 'api: tried out from its document' api || true
   part 'end to end' end_to_end || true
+  part 'torture: a short schedule' torture || true
   part 'browser' browser_tests || true
 fi
 finish

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { inject } from 'vitest';
 
 import { createDatabase, type Database } from './database.js';
+import { fromEnvironment } from './environment.js';
 import { freePort } from './ports.js';
 import { processesWith, Program, type Found } from './processes.js';
 import { connect, type Client } from './client.js';
@@ -20,13 +21,6 @@ declare module 'vitest' {
     /** `private`: Slipway's own, one process for all. `shared`: one on a port. */
     redis: 'private' | 'shared';
   }
-}
-
-export function fromEnvironment(name: string): string {
-  const value = process.env[name];
-  if (value === undefined || value === '')
-    throw new Error(`${name} is not set: run the tests with \`make test\``);
-  return value;
 }
 
 /** What `slipway doctor --json` says. */

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { appendFileSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 import { Hopeless } from './until.js';
 
@@ -16,11 +16,18 @@ export class Program {
     readonly name: string,
     file: string,
     args: string[],
-    options: { env?: NodeJS.ProcessEnv; cwd?: string } = {},
+    options: {
+      env?: NodeJS.ProcessEnv;
+      cwd?: string;
+      /** A file that is given all of the output. */
+      log?: string;
+    } = {},
   ) {
-    this.child = spawn(file, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
+    const { log, ...rest } = options;
+    this.child = spawn(file, args, { ...rest, stdio: ['ignore', 'pipe', 'pipe'] });
     const keep = (chunk: Buffer) => {
       this.output = (this.output + chunk.toString()).slice(-OUTPUT_CHARACTERS_MAX);
+      if (log !== undefined) appendFileSync(log, chunk);
     };
     this.child.stdout?.on('data', keep);
     this.child.stderr?.on('data', keep);
@@ -31,9 +38,8 @@ export class Program {
     return this.child.pid !== undefined && this.child.exitCode === null && this.child.signalCode === null;
   }
 
-  signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
-    this.mustRun();
-    this.child.kill(signal);
+  get pid(): number | undefined {
+    return this.child.pid;
   }
 
   /** Throws with the program's output once it has ended, for conditions that it would have to fulfil. */
@@ -51,8 +57,12 @@ export class Program {
     return this.child.exitCode;
   }
 
-  async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<number | null> {
+  signal(signal: NodeJS.Signals): void {
     if (this.isRunning) this.child.kill(signal);
+  }
+
+  async end(signal: NodeJS.Signals): Promise<number | null> {
+    this.signal(signal);
     return await this.exit();
   }
 }

@@ -1,0 +1,29 @@
+import type { Account } from '../evidence.js';
+import { runsAlways } from '../shapes.js';
+
+/** What was accepted as a cancel ended as one, and nothing but what always runs began after it. */
+export function cancels({ history, run, effects }: Account): string[] {
+  const found: string[] = [];
+  for (const accepted of history.cancels) {
+    // What follows is another series of attempts, which was asked for.
+    const ending = history.endings.find(({ attempt }) => accepted.attempt <= attempt);
+    const status = ending?.status ?? run.status;
+    if (status !== 'canceled') {
+      found.push(`a cancel was accepted in attempt ${accepted.attempt}, and it ended ${status}`);
+    }
+  }
+  for (const ending of history.endings) {
+    const late = effects.filter(
+      ({ what, step, runAttempt, atMs }) =>
+        what === 'begin' &&
+        runAttempt <= ending.attempt &&
+        ending.atMs < atMs &&
+        !runsAlways(history.plan.shape, step),
+    );
+    for (const { step, stepAttempt, atMs } of late) {
+      const after = `${atMs - ending.atMs} ms after attempt ${ending.attempt} of the run was ${ending.status}`;
+      found.push(`${step}, attempt ${stepAttempt}, began ${after}`);
+    }
+  }
+  return found;
+}
