@@ -48,6 +48,12 @@ pub struct LogLine {
     pub continued: bool,
 }
 
+/// The number up to which lines may have been seen of a log that is on record with so many: what is printed is recorded
+/// before it comes near this.
+pub const fn reserved_n(lines: u64) -> u64 {
+    lines + 100 + lines / 8
+}
+
 /// `<epoch>-<n>`, as Redis streams order their entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LineId {

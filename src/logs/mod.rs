@@ -4,7 +4,7 @@
 //! for each block of lines under the id `<epoch>-<n of its last line>`; when a run ends, and in segments
 //! while it is long, lines go to the object store and leave the stream. Beside the stream a hash says which
 //! epoch may write (`epoch`: the fence), how far it has come (`n`, and `t`, when), where each epoch began
-//! (`e:<epoch>`), and how far the archive reaches (`archived`).
+//! (`e:<epoch>`), how far the archive reaches (`archived`), and which life of the server has had all of it (`life`).
 
 use std::sync::Arc;
 

@@ -15,7 +15,8 @@ use crate::logs::Logs;
 pub const ENTRY_BYTES_MAX: usize = 64 * 1024;
 
 /// Raises the fence to ARGV[1], unless it is higher already, and says how far the log has come. ARGV[2] is
-/// what the archive holds for certain: where Redis has forgotten the log, it goes on from there.
+/// what the archive holds for certain: where Redis has forgotten the log, it goes on from there. ARGV[3] names the
+/// server's present life, for [`Logs::remembers`].
 static OPEN: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
@@ -35,6 +36,7 @@ static OPEN: LazyLock<Script> = LazyLock::new(|| {
             redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'e:' .. ARGV[1], n)
             redis.call('XADD', KEYS[2], ARGV[1] .. '-0', 'mark', '')
         end
+        redis.call('HSET', KEYS[1], 'life', ARGV[3])
         redis.call('PERSIST', KEYS[1])
         redis.call('PERSIST', KEYS[2])
         return n
@@ -110,10 +112,18 @@ impl Logs {
     /// Opens a run's log for writing at `epoch`; `archived_n` is the last line that the archive holds. Gives
     /// the number of the last line that Redis or the archive has; none if a later epoch writes it.
     pub async fn open(&self, run: &RunId, epoch: u64, archived_n: u64) -> Result<Option<u64>> {
+        let life = self.redis.life().await?;
         let mut call = OPEN.prepare_invoke();
-        call.key(self.meta_key(run)).key(self.stream_key(run)).arg(epoch).arg(archived_n);
+        call.key(self.meta_key(run)).key(self.stream_key(run)).arg(epoch).arg(archived_n).arg(life);
         let n: i64 = self.redis.script(&call).await?;
         Ok(u64::try_from(n).ok())
+    }
+
+    /// Whether Redis has all that it was ever given of a log: it was not restarted or emptied since the log was opened.
+    pub async fn remembers(&self, run: &RunId) -> Result<bool> {
+        let known: Option<String> =
+            self.redis.command(redis::cmd("HGET").arg(self.meta_key(run)).arg("life")).await?;
+        Ok(known == Some(self.redis.life().await?))
     }
 
     /// Publishes `entries`, which follow the line `after_n`. Repeating it is harmless. Without entries it asks whether

@@ -139,6 +139,13 @@ impl Redis {
         Ok(append_only.get(1).map(|value| value == "yes"))
     }
 
+    /// Names the server's present life; empty where it does not tell.
+    pub async fn life(&self) -> Result<String> {
+        let info: String = self.command(redis::cmd("INFO").arg("server")).await?;
+        let id = info.lines().find_map(|line| line.strip_prefix("run_id:"));
+        Ok(id.unwrap_or_default().trim().to_owned())
+    }
+
     pub async fn ping(&self) -> Result<()> {
         self.command(&redis::cmd("PING")).await
     }

@@ -22,7 +22,7 @@ use crate::worker::claims;
 use crate::worker::driver::{Driver, Left};
 use crate::worker::host::Seat;
 use crate::worker::prepare::RunDir;
-use crate::worker::run_log::{Opened, RunLog};
+use crate::worker::run_log::{Opened, RunLog, TakenFrom};
 use crate::worker::running::{Held, Running};
 use crate::worker::upkeep;
 
@@ -151,10 +151,14 @@ impl ExecuteRuns {
     async fn drive(&self, claimed: Claimed, dir: RunDir, held: Held, delivery: &Delivery) -> Result<Left> {
         let record = claimed.record.clone();
         let log_stop = CancellationToken::new();
+        let origin = match claimed.taken_from {
+            Some(_) => TakenFrom::SilentMachine,
+            None => TakenFrom::Nobody,
+        };
         let stops_the_log = log_stop.clone().drop_guard();
         let opened = tokio::select! {
             () = self.shutdown.cancelled() => return Ok(Left::Leave),
-            opened = RunLog::open(&self.app, &claimed.record, &dir.root, log_stop) => opened?,
+            opened = RunLog::open(&self.app, &claimed.record, &dir.root, origin, log_stop) => opened?,
         };
         let Some(Opened { log, offsets, task }) = opened else { return Ok(Left::Fenced) };
         let task = self.app.tasks.spawn(task.run());

@@ -43,10 +43,11 @@ impl Driver {
             let (attempt, max) = (self.record.run.attempt, self.record.run.attempts_max);
             self.log.say(None, format!("attempt {attempt} of {max} failed: {reason}")).await;
         }
-        if !self.log.settle().await {
-            return Ok(if self.log.fenced.is_cancelled() { Left::Fenced } else { Left::Leave });
-        }
         loop {
+            // Again in each turn: what is said of a cancel that came meanwhile belongs to the log too.
+            if !self.log.settle().await {
+                return Ok(if self.log.fenced.is_cancelled() { Left::Fenced } else { Left::Leave });
+            }
             if !matches!(ending, executions::Ending::Succeeded | executions::Ending::RetryLater(_)) {
                 self.end_open_steps(&ending);
             }

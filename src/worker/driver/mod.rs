@@ -125,6 +125,7 @@ impl Driver {
         Self {
             app: app.clone(),
             steps: record.current_records(),
+            noted_lines: record.run.lines,
             record,
             waited,
             taken_from,
@@ -135,7 +136,6 @@ impl Driver {
             listener,
             shutdown,
             changed: Vec::new(),
-            noted_lines: 0,
             noted_at: Instant::now(),
             taken_at: Instant::now(),
             stopped: None,
@@ -266,6 +266,7 @@ impl Driver {
             (None, Some(deadline)) => Some(Instant::now() + deadline.since(now())),
             _ => None,
         };
+        let much_more = self.much_more();
         tokio::select! {
             biased;
             () = self.log.fenced.cancelled() => Turn::Fenced,
@@ -273,6 +274,7 @@ impl Driver {
             () = self.shutdown.cancelled(), if !self.has_drained => Turn::Shutdown,
             () = until(wake_at) => Turn::Wake,
             () = until(deadline) => Turn::Deadline,
+            () = self.log.reaches(much_more) => Turn::Wake,
             _ = self.listener.wait(LOOK_INTERVAL) => Turn::Look,
         }
     }

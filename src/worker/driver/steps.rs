@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use crate::domain::attempt::{Attempt, StopReason};
+use crate::domain::log::reserved_n;
 use crate::domain::pipeline::Definition;
 use crate::domain::run::{Percent, Step, StepStatus, put_steps};
 use crate::domain::time::{Timestamp, now};
@@ -192,9 +193,17 @@ impl Driver {
         Facts { lines: last_n, last_line_at, steps, is_steady: STEADY_AFTER <= self.taken_at.elapsed() }
     }
 
-    /// Whether the log has grown since its length was last recorded, long enough ago.
+    /// Whether the log has grown since its length was last recorded: much, or long enough ago.
     pub(super) fn has_grown(&self) -> bool {
-        self.noted_lines < self.log.progress().last_n && NOTE_INTERVAL <= self.noted_at.elapsed()
+        let last_n = self.log.progress().last_n;
+        let is_due = NOTE_INTERVAL <= self.noted_at.elapsed() || self.much_more() <= last_n;
+        self.noted_lines < last_n && is_due
+    }
+
+    /// The line with which the length of the log is recorded at once: well before what may have been seen exceeds what
+    /// the record lets another machine conclude.
+    pub(super) fn much_more(&self) -> u64 {
+        self.noted_lines.midpoint(reserved_n(self.noted_lines))
     }
 }
 

@@ -95,6 +95,9 @@ impl Driver {
                         if !self.look().await? {
                             return Ok(Some(Prepared::Left(Left::Fenced)));
                         }
+                        if self.has_grown() && !self.note(self.record.run.progress).await? {
+                            return Ok(Some(Prepared::Left(Left::Fenced)));
+                        }
                         if self.stopped.is_some() {
                             self.kill(&spec.dir);
                         }

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::domain::ids::RunId;
+use crate::domain::log::reserved_n;
 use crate::domain::run::RunRecord;
 use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
@@ -29,6 +30,15 @@ pub use task::RunLogTask;
 const COMMANDS_MAX: usize = 8;
 /// How long an ended run's journal may take to be published.
 const JOURNAL_TIME_MAX: Duration = Duration::from_secs(120);
+
+/// Who wrote the log before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TakenFrom {
+    /// This machine, or one that said how far it came.
+    Nobody,
+    /// A machine that fell silent amid it.
+    SilentMachine,
+}
 
 /// Where lines come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,10 +98,16 @@ impl RunLog {
         app: &App,
         record: &RunRecord,
         dir: &Path,
+        origin: TakenFrom,
         stop: CancellationToken,
     ) -> Result<Option<Opened>> {
         let run = &record.run.id;
         let archived_n = archived_n(app, record).await?;
+        // Lines may have been seen that neither the row nor Redis knows of any more: their numbers are not given again.
+        let seen_n = match origin {
+            TakenFrom::SilentMachine if !app.logs.remembers(run).await? => reserved_n(record.run.lines),
+            _ => record.run.lines,
+        };
         // The fence first: whoever had the run before publishes nothing from here on, and has journalled what it did.
         let Some(known_n) = app.logs.open(run, record.epoch, archived_n).await? else { return Ok(None) };
         let path = dir.join("journal");
@@ -110,8 +126,7 @@ impl RunLog {
                 ranges.entry(dir.clone()).or_insert((entry.first_n, 0)).1 = entry.last_n();
             }
         }
-        // The row may know of lines that nobody else knows of any more.
-        let last_n = known_n.max(journalled_n).max(record.run.lines);
+        let last_n = known_n.max(journalled_n).max(seen_n);
         let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
         let fenced = CancellationToken::new();
         let progress = watch::Sender::new(Progress {
@@ -159,6 +174,15 @@ impl RunLog {
         *self.progress.borrow()
     }
 
+    /// Waits until the log has this line.
+    pub async fn reaches(&self, n: u64) {
+        let mut progress = self.progress.clone();
+        if progress.wait_for(|progress| n <= progress.last_n).await.is_err() {
+            // Nothing is written any more, which whoever waits learns otherwise.
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// A log whose task has ended takes nothing: the run is not this worker's any more, or it is stopping.
     async fn send(&self, command: Command) {
         let _ = self.commands.send(command).await;
@@ -170,7 +194,8 @@ impl RunLog {
 pub async fn publish_rest(app: &App, record: &RunRecord, dir: &Path) -> Result<bool> {
     tokio::fs::create_dir_all(dir).await.map_err(|error| Error::unavailable("disk", error))?;
     let stop = app.shutdown.child_token();
-    let Some(Opened { log, task, .. }) = RunLog::open(app, record, dir, stop).await? else {
+    let opened = RunLog::open(app, record, dir, TakenFrom::Nobody, stop).await?;
+    let Some(Opened { log, task, .. }) = opened else {
         return Ok(false);
     };
     let progress = log.progress.clone();

@@ -9,7 +9,7 @@ use crate::logs::writer::{self, ENTRY_BYTES_MAX};
 use crate::worker::run_log::Place;
 
 /// What is said in the place of a line that cannot be had any more.
-const LOST: &str = "(this line is lost: it was on another machine, or on a disk, that is gone)";
+const LOST: &str = "(this line is lost, if there was one: its machine, or its disk, is gone)";
 
 /// What a line counts for in the log's bound: a million empty lines are not nothing.
 pub(super) fn stored_bytes(text: &str) -> u64 {
