@@ -31,7 +31,7 @@ export interface Sighting {
 
 /** That an answer to a cancel said that the run was to be canceled, or was. */
 export interface Accepted {
-  atMs: number;
+  askedMs: number;
   attempt: number;
 }
 

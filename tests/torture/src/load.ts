@@ -140,6 +140,7 @@ export class Load {
     const { runId } = history;
     // A cancel of what has ended says nothing, and one of what was tried again would be another's.
     if (runId === undefined || this.halt.signal.aborted || history.endings.length > 0) return;
+    const askedMs = Date.now();
     history.cancelsAsked += 1;
     history.say('cancel asked');
     const answer = await answered(this.over.signal, () => this.client.runs.cancel.mutate({ runId }));
@@ -151,7 +152,7 @@ export class Load {
     const { status, attempt } = answer.value;
     history.say(`cancel answered: ${status}, attempt ${attempt}`);
     if (!['succeeded', 'failed', 'timed_out'].includes(status)) {
-      history.cancels.push({ atMs: Date.now(), attempt });
+      history.cancels.push({ askedMs, attempt });
     }
   }
 

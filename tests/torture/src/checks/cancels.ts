@@ -5,11 +5,12 @@ import { runsAlways } from '../shapes.js';
 export function cancels({ history, run, effects }: Account): string[] {
   const found: string[] = [];
   for (const accepted of history.cancels) {
-    // What follows is another series of attempts, which was asked for.
+    // An answer that was long on its way may tell of the attempt that was asked for after the cancel was done.
+    const since = history.endings.find(({ atMs }) => accepted.askedMs <= atMs);
     const ending = history.endings.find(({ attempt }) => accepted.attempt <= attempt);
-    const status = ending?.status ?? run.status;
-    if (status !== 'canceled') {
-      found.push(`a cancel was accepted in attempt ${accepted.attempt}, and it ended ${status}`);
+    const statuses = [since?.status, ending?.status ?? run.status];
+    if (!statuses.includes('canceled')) {
+      found.push(`a cancel was accepted in attempt ${accepted.attempt}, and it ended ${statuses.at(-1)}`);
     }
   }
   for (const ending of history.endings) {

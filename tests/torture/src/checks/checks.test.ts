@@ -99,6 +99,14 @@ const GIVEN_UP: Line = { ...line(2), step: null, attempt: 0, stream: 'system', m
 
 const EARLY = seen('running', 3, 100);
 
+test('a cancel that is answered only after a retry is a cancel', () => {
+  const account = sound();
+  account.history.endings.unshift({ ...seen('canceled', 2, 100), atMs: 150 });
+  account.history.cancels.push({ askedMs: 100, attempt: 2 });
+  for (const effect of account.effects) effect.runAttempt = 2;
+  expect(cancels(account)).toEqual([]);
+});
+
 /** What may go wrong, one at a time, and which rule must say so. */
 const WRONG: [string, string, (account: Account) => void][] = [
   ['runs', 'a run that has not ended', ({ run }) => Object.assign(run, { status: 'running' })],
@@ -124,7 +132,7 @@ const WRONG: [string, string, (account: Account) => void][] = [
   [logs.name, 'a line that was given up', ({ log }) => (log[1] = GIVEN_UP)],
   [logs.name, 'an id that falls', ({ history }) => (history.subscribers[0]?.[1]?.ids.splice(0, 1, '3-2'))],
   [logs.name, 'a subscriber without an end', ({ history }) => history.subscribers[0]?.pop()],
-  [cancels.name, 'a cancel that came to nothing', ({ history }) => history.cancels.push({ atMs: 0, attempt: 1 })],
+  [cancels.name, 'a cancel that came to nothing', ({ history }) => history.cancels.push({ askedMs: 0, attempt: 1 })],
   [cancels.name, 'a step that begins after the end', ({ effects }) => effects.forEach((effect) => (effect.atMs = 500))],
 ];
 
