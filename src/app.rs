@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
@@ -37,6 +38,8 @@ pub struct Inner {
     pub states: States,
     pub admin_token: Secret<String>,
     pub started_at: Timestamp,
+    /// How many subscriptions are open in this process.
+    pub streams_open: Arc<AtomicUsize>,
     /// What runs beside requests and jobs; waited for at the end.
     pub tasks: TaskTracker,
     /// Fires when the process is to stop.
@@ -78,6 +81,7 @@ impl App {
             followers,
             states,
             admin_token,
+            streams_open: Arc::default(),
             tasks,
             shutdown,
         })))

@@ -49,6 +49,16 @@ pub struct HttpConfig {
     pub cors_origins: Vec<String>,
     pub body_bytes_max: usize,
     pub batch_calls_max: usize,
+    /// Calls that are worked on at a time in this process.
+    pub calls_max: usize,
+    /// Fewer, where the system does not allow so many open files.
+    pub connections_max: usize,
+    /// From one address that is no trusted proxy's; of IPv6 from one network of 64 bits.
+    pub connections_per_client_max: usize,
+    /// How long a body may take to arrive, beside the time that its bytes are worth.
+    pub body_timeout: Duration,
+    /// How long a client may take nothing of what is sent to it.
+    pub write_timeout: Duration,
     /// Subscriptions open at a time in this process.
     pub streams_max: usize,
     /// Subscriptions that one response may carry.
@@ -162,6 +172,10 @@ impl Config {
                 self.redis.call_timeout <= self.http.drain,
                 "redis.call_timeout must not exceed http.drain: a request that waits for Redis must be able to \
                  end while the server stops",
+            ),
+            (
+                self.http.batch_calls_max <= self.http.calls_max,
+                "http.batch_calls_max must not exceed http.calls_max: the largest batch could never be served",
             ),
             (
                 self.http.tls_cert.is_some() == self.http.tls_key.is_some(),

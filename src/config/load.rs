@@ -155,6 +155,12 @@ fn read(layers: &mut Layers, environment: &Environment) -> Config {
             cors_origins: layers.list("http.cors_origins", values::origins),
             body_bytes_max: layers.required("http.body_bytes_max", memory(1 << 10, 64 << 20)),
             batch_calls_max: layers.required("http.batch_calls_max", count(1, 1_000)),
+            calls_max: layers.required("http.calls_max", count(1, 100_000)),
+            connections_max: layers.required("http.connections_max", count(16, 1_000_000)),
+            connections_per_client_max: layers
+                .required("http.connections_per_client_max", count(1, 1_000_000)),
+            body_timeout: layers.required("http.body_timeout", values::some_time),
+            write_timeout: layers.required("http.write_timeout", values::some_time),
             streams_max: layers.required("http.streams_max", count(1, 1_000_000)),
             live_subscriptions_max: layers.required("http.live_subscriptions_max", count(1, 1_000)),
             stream_ping: layers.required("http.stream_ping", values::stream_ping),

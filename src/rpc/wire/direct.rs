@@ -28,7 +28,7 @@ impl SentBody {
     /// The whole body.
     ///
     /// # Errors
-    /// `PAYLOAD_TOO_LARGE`, `TIMEOUT`, or `BAD_REQUEST` where it ends early.
+    /// `PAYLOAD_TOO_LARGE`, `TIMEOUT`, `SERVICE_UNAVAILABLE`, or `BAD_REQUEST` where it ends early.
     pub async fn read(&mut self) -> Result<Bytes, CallError> {
         self.0.read().await
     }
@@ -71,8 +71,7 @@ pub struct Subscribed {
 impl<TCtx: Clone + Send + 'static> Service<TCtx> {
     /// The body of a request with these headers.
     pub fn body(&self, headers: &HeaderMap, body: Body) -> SentBody {
-        let options = &self.shared.options;
-        SentBody(RequestBody::new(headers, body, options.body_bytes_max, options.body_time_max))
+        SentBody(RequestBody::new(headers, body, &self.shared))
     }
 
     /// Takes a place for a stream that no procedure is behind.
@@ -90,7 +89,7 @@ impl<TCtx: Clone + Send + 'static> Service<TCtx> {
     /// # Errors
     /// What the procedure fails with.
     pub async fn call(&self, path: &str, context: TCtx, input: Input) -> Result<Option<Vec<u8>>, CallError> {
-        self.prepare(path, context, input)?.run(&self.shared.mutations).await
+        self.prepare(path, context, input)?.run(&self.shared).await
     }
 
     /// Opens a subscription.
