@@ -15,6 +15,7 @@ use crate::worker::running::Running;
 pub mod driver;
 pub mod environment;
 pub mod execute_run;
+pub mod forgotten;
 pub mod host;
 pub mod prepare;
 pub mod run_log;

@@ -11,8 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::domain::ids::RunId;
-use crate::domain::pipeline::{self, Retry};
-use crate::domain::run::{Run, RunStatus};
+use crate::domain::run::RunStatus;
 use crate::domain::time::now;
 use crate::error::{Error, Result};
 use crate::jobs::JobStanding;
@@ -20,6 +19,7 @@ use crate::services::executions::{self, Settlement};
 use crate::store;
 use crate::store::runs::HeldRun;
 use crate::store::workers::WorkerRecord;
+use crate::worker::forgotten::{Forgotten, add_missing};
 use crate::worker::host::Seat;
 use crate::worker::run_log;
 use crate::worker::running::Running;
@@ -32,8 +32,6 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 const SLICE: u32 = 200;
 /// What a pass of the sweep looks at.
 const DIRECTORIES_MAX: usize = 10_000;
-/// A queued run is given its job by who triggers it; only one that has waited longer lacks it.
-const ENQUEUE_GRACE: Duration = Duration::from_secs(3);
 /// The end of a run is settled by the worker that ended it; only one that has waited longer was left.
 const SETTLE_GRACE: Duration = Duration::from_secs(10);
 /// Workers that have not been seen for so long are forgotten.
@@ -127,10 +125,11 @@ async fn hand_back_unclaimed(app: &App, running: &Running, known: &Mutex<HashSet
     Ok(())
 }
 
-/// Queues runs that have no job: Redis was away when they were triggered, or has forgotten them.
+/// Queues runs that have no job, and settles ended ones that were left.
 pub async fn reconcile(app: App, running: Running, shutdown: CancellationToken) {
+    let forgotten = tokio::sync::Mutex::new(Forgotten::default());
     every(RECONCILE_INTERVAL, &shutdown, || async {
-        enqueue_forgotten(&app).await?;
+        forgotten.lock().await.enqueue(&app).await?;
         let mut failure = None;
         for record in store::runs::unfinished_business(&app.store, before(SETTLE_GRACE), SLICE).await? {
             // One whose log cannot be archived must not keep the others waiting.
@@ -143,25 +142,6 @@ pub async fn reconcile(app: App, running: Running, shutdown: CancellationToken) 
         failure.map_or(Ok(()), Err)
     })
     .await;
-}
-
-async fn enqueue_forgotten(app: &App) -> Result<()> {
-    let mut after: Option<RunId> = None;
-    loop {
-        let queued: Vec<Run> = store::runs::queued(&app.store, after.as_ref(), SLICE).await?;
-        let Some(last) = queued.last() else { return Ok(()) };
-        after = Some(last.id.clone());
-        let is_due = |run: &Run| {
-            let since = run.next_attempt_at.map_or(run.created_at, |at| at.max(run.created_at));
-            since < before(ENQUEUE_GRACE)
-        };
-        let due: Vec<RunId> = queued.into_iter().filter(is_due).map(|run| run.id).collect();
-        for (id, standing) in due.iter().zip(app.jobs.standings(&due).await?) {
-            if standing != JobStanding::Live {
-                add_missing(app, id).await?;
-            }
-        }
-    }
 }
 
 /// Tidies up behind the end of a run: its log, its job, and on its host its directory.
@@ -263,18 +243,6 @@ async fn is_silent(app: &App, worker: &crate::domain::ids::WorkerId) -> Result<b
 async fn is_held_still(app: &App, run: &HeldRun) -> Result<bool> {
     let record = store::runs::find(&app.store, &run.id).await?;
     Ok(record.is_some_and(|record| !record.run.status.is_ended() && record.epoch == run.epoch))
-}
-
-/// Adds the job of a run that lacks one. It is looked at again, since a run that has ended after it was listed
-/// lacks its job rightly, and a further delivery would have it tried again.
-async fn add_missing(app: &App, run: &RunId) -> Result<()> {
-    let Some(record) = store::runs::find(&app.store, run).await? else { return Ok(()) };
-    if record.run.status.is_ended() {
-        return Ok(());
-    }
-    let definition = record.definition.as_deref().and_then(|text| pipeline::parse(text).ok());
-    let retry = definition.map_or(Retry::DEFAULT, |definition| definition.retry);
-    app.jobs.add_again(run, retry).await
 }
 
 async fn directories(path: &Path) -> Result<Vec<RunId>> {
