@@ -133,6 +133,10 @@ impl Jobs {
 
     /// Of many jobs in one round trip, in the order of `runs`.
     pub async fn standings(&self, runs: &[RunId]) -> Result<Vec<JobStanding>> {
+        // Nothing to be asked is no question that Redis would answer.
+        if runs.is_empty() {
+            return Ok(Vec::new());
+        }
         self.bounded(async {
             let keys = self.queue().await?.keys();
             let mut pipeline = redis::pipe();

@@ -8,6 +8,7 @@ mod cli;
 mod config;
 mod definition;
 mod executor;
+mod forgotten;
 mod http;
 mod logs;
 mod private_redis;

@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use futures::stream::{self, TryStreamExt as _};
+
 use crate::app::App;
 use crate::domain::ids::RunId;
 use crate::domain::pipeline::{self, Retry};
@@ -16,9 +18,11 @@ use crate::store;
 use crate::store::runs::{QueuedRun, Towards};
 
 /// Rows that are read at a time.
-const SLICE: u32 = 200;
+const SLICE: u32 = 100;
 /// Slices of a pass: of the newest, and of the others.
 const PASS_SLICES: u32 = 5;
+/// How many are enqueued side by side: a Redis that has forgotten everything is to have it back soon.
+const ADDED_AT_A_TIME: usize = 16;
 /// A queued run is given its job by who triggers it; only one that has waited longer lacks it.
 const GRACE: Duration = Duration::from_secs(3);
 
@@ -83,13 +87,13 @@ async fn enqueue_slice(app: &App, towards: Towards, from: Option<&RunId>) -> Res
     let last = queued.last().map(|run| run.id.clone());
     let is_due = |run: &QueuedRun| run.due_at.plus(GRACE) < now();
     let due: Vec<RunId> = queued.into_iter().filter(is_due).map(|run| run.id).collect();
-    let mut is_any_forgotten = false;
-    for (id, standing) in due.iter().zip(app.jobs.standings(&due).await?) {
-        if standing != JobStanding::Live {
-            is_any_forgotten = true;
-            add_missing(app, id).await?;
-        }
-    }
+    let standings = due.iter().zip(app.jobs.standings(&due).await?);
+    let forgotten: Vec<&RunId> =
+        standings.filter(|(_, standing)| *standing != JobStanding::Live).map(|(id, _)| id).collect();
+    let is_any_forgotten = !forgotten.is_empty();
+    stream::iter(forgotten.into_iter().map(Ok))
+        .try_for_each_concurrent(ADDED_AT_A_TIME, |id| add_missing(app, id))
+        .await?;
     Ok(Slice { last, is_last, is_any_forgotten })
 }
 

@@ -25,7 +25,7 @@ macro_rules! on_both_engines {
 }
 
 mod changes;
-mod factory;
+pub(crate) mod factory;
 mod fixtures;
 mod lists;
 mod migrations;
