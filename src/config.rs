@@ -65,6 +65,8 @@ pub struct HttpConfig {
     pub live_subscriptions_max: usize,
     /// How long a stream may be silent before it says that it is there.
     pub stream_ping: Duration,
+    /// How long a stream lasts before it ends and its client opens another.
+    pub stream_duration_max: Duration,
     /// How long requests may take to end when the server stops.
     pub drain: Duration,
 }

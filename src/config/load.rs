@@ -164,6 +164,7 @@ fn read(layers: &mut Layers, environment: &Environment) -> Config {
             streams_max: layers.required("http.streams_max", count(1, 1_000_000)),
             live_subscriptions_max: layers.required("http.live_subscriptions_max", count(1, 1_000)),
             stream_ping: layers.required("http.stream_ping", values::stream_ping),
+            stream_duration_max: layers.required("http.stream_duration_max", values::some_time),
             drain: layers.required("http.drain", values::duration),
         },
         auth: AuthConfig { admin_token: layers.optional("auth.admin_token", values::admin_token) },

@@ -40,6 +40,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     plain("http.streams_max", "SLIPWAY_STREAMS_MAX"),
     plain("http.live_subscriptions_max", "SLIPWAY_LIVE_SUBSCRIPTIONS_MAX"),
     plain("http.stream_ping", "SLIPWAY_STREAM_PING"),
+    plain("http.stream_duration_max", "SLIPWAY_STREAM_DURATION_MAX"),
     plain("http.drain", "SLIPWAY_DRAIN"),
     Setting { key: "auth.admin_token", variable: "SLIPWAY_ADMIN_TOKEN", shown: Shown::Never },
     Setting { key: "database.url", variable: "DATABASE_URL", shown: Shown::WithoutPassword },

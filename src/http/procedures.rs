@@ -40,6 +40,7 @@ pub(super) fn options(app: &App) -> wire::Options {
     options.sse.ping_interval = Some(config.stream_ping);
     options.sse.reconnect_after_inactivity = Some(config.stream_ping * PINGS_MISSED_MAX);
     options.lines.ping_interval = Some(config.stream_ping);
+    options.sse.duration_max = Some(config.stream_duration_max);
     options.sse.retry = Some(RETRY);
     options
 }
