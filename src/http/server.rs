@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -129,7 +130,7 @@ impl Refusals {
         Self { is_silent, places: Arc::new(Semaphore::new(REFUSALS_MAX)), said_at: None }
     }
 
-    /// What is to be done for this client, bounded in time and number; beyond that it is let go of at once.
+    /// What is to be done for this client, bounded in time and number.
     fn refuse(
         &mut self,
         mut stream: TcpStream,
@@ -144,7 +145,14 @@ impl Refusals {
             };
             tracing::warn!(client.ip = %peer, bound, "Connections are refused");
         }
-        let place = Arc::clone(&self.places).try_acquire_owned().ok().filter(|_| !self.is_silent)?;
+        if self.is_silent {
+            return None;
+        }
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            // Told without waiting whether it hears.
+            let _ = stream.into_std().and_then(|mut stream| io::Write::write(&mut stream, REFUSAL));
+            return None;
+        };
         Some(async move {
             let _place = place;
             let telling = async {

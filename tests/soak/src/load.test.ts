@@ -28,7 +28,7 @@ const BATCHES_AT_ONCE = 2;
 /** How long the server is watched while the queue is long: several passes of all that is periodic. */
 const WATCHED_MS = 30_000;
 const REDIS_BLOCKED_US_MAX = 50_000;
-const WRITE_TIMEOUT_S = 10;
+const WRITE_TIMEOUT_S = 30;
 const BODY_TIMEOUT_S = 10;
 const PATIENCE_MS = 30 * 60_000;
 
@@ -86,7 +86,7 @@ test(`${CONNECTIONS} connections of one client`, async () => {
     const texts = Array.from({ length: CONNECTIONS }, () => '');
     for (let index = 0; index < CONNECTIONS; index += 1) {
       const socket = open();
-      socket.on('connect', () => socket.write(head('GET', '/healthz')));
+      socket.write(head('GET', '/healthz'));
       socket.on('data', (chunk: Buffer) => {
         texts[index] += chunk.toString();
       });
@@ -101,7 +101,11 @@ test(`${CONNECTIONS} connections of one client`, async () => {
   print(report);
   sockets.forEach((socket) => socket.destroy());
   expect(report.failures).toEqual([]);
-  if (CONNECTIONS > 2_000) expect(report.refusals['200']).toBe(2_000);
+  const { 200: served = 0, 503: refused = 0 } = report.refusals;
+  // The harness has connections of its own, from the same address.
+  expect(served).toBeLessThanOrEqual(2_000);
+  expect(served).toBeGreaterThan(Math.min(CONNECTIONS, 2_000) - 20);
+  expect(served + refused).toBe(CONNECTIONS);
   expect(grownMib(report)).toBeLessThan(128);
 });
 
@@ -111,7 +115,7 @@ test(`${SLOW_BODIES} bodies, a byte a second`, async () => {
     const sockets = texts.map((_, index) => {
       const socket = open();
       const headers = ['content-type: application/json', `content-length: ${MIB}`];
-      socket.on('connect', () => socket.write(head('POST', '/trpc/pipelines.create', headers)));
+      socket.write(head('POST', '/trpc/pipelines.create', headers));
       socket.on('data', (chunk: Buffer) => {
         texts[index] += chunk.toString();
       });
@@ -131,7 +135,7 @@ test(`${SLOW_BODIES} bodies, a byte a second`, async () => {
 test(`${SUBSCRIBERS} subscribers, of which half never read`, async () => {
   const gate = join(slipway.files, unique('gate'));
   // Enough to fill what the system holds for each of those who do not read.
-  const run = await trigger(slipway.client, script(`${waitFor(gate)}; yes 0123456789 | head -n 60000; sleep 5; echo end`));
+  const run = await trigger(slipway.client, script(`${waitFor(gate)}; yes 0123456789 | head -n 20000; sleep 5; echo end`));
   const sockets: Socket[] = [];
   const report = await measured('subscribers', slipway, runId, async () => {
     const ends = Array.from({ length: SUBSCRIBERS }, () => '');
@@ -139,7 +143,7 @@ test(`${SUBSCRIBERS} subscribers, of which half never read`, async () => {
     for (let index = 0; index < SUBSCRIBERS; index += 1) {
       const socket = connect({ host: '127.0.0.1', port: slipway.port, localAddress: `127.0.0.${3 + (index % 2)}` });
       socket.on('error', () => undefined);
-      socket.on('connect', () => socket.write(head('GET', logOf(run.id))));
+      socket.write(head('GET', logOf(run.id)));
       if (index % 2 === 0) {
         socket.on('data', (chunk: Buffer) => {
           ends[index] = (ends[index] + chunk.toString('latin1')).slice(-256);
@@ -152,15 +156,22 @@ test(`${SUBSCRIBERS} subscribers, of which half never read`, async () => {
     await until('all are there', async () => (await streams()).open === SUBSCRIBERS);
     writeFileSync(gate, '');
     await outcome(slipway.client, run.id);
-    const readers = ends.filter((_, index) => index % 2 === 0).length;
-    const haveEnd = () => ends.filter((end) => end.includes('event: return')).length;
-    await until('all who read have the end', () => haveEnd() === readers, PATIENCE_MS);
+    const isReader = (index: number) => index % 2 === 0;
+    const hasEnd = (index: number) => ends[index]?.includes('event: return') === true;
+    const readers = sockets.filter((_, index) => isReader(index)).length;
+    await until(
+      'who reads has the end, or was cut off',
+      () => sockets.every((socket, index) => !isReader(index) || hasEnd(index) || socket.destroyed),
+      PATIENCE_MS,
+    );
+    const ended = sockets.filter((_, index) => hasEnd(index)).length;
     await until('nobody is streamed to', async () => (await streams()).open === 0, PATIENCE_MS);
-    return { 'read to the end': readers, 'cut off': SUBSCRIBERS - readers };
+    return { readers, 'read to the end': ended, 'cut off': SUBSCRIBERS - ended };
   });
   print(report);
   sockets.forEach((socket) => socket.destroy());
   expect(report.failures).toEqual([]);
+  expect(report.refusals['read to the end']).toBe(report.refusals['readers']);
   expect(grownMib(report)).toBeLessThan(512);
 });
 
