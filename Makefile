@@ -1,6 +1,6 @@
 # The front door. Each target is a line or two over a script, cargo or npm, so that both habits work.
 .DEFAULT_GOAL := help
-.PHONY: help setup run dev build test lint bindings api-test api-fuzz fuzz torture
+.PHONY: help setup run dev build test lint bindings api-test api-fuzz fuzz torture load soak
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,14 @@ torture: ## Break a whole installation for MINUTES, as SEED says, ON=embedded, c
 	@scripts/web.sh
 	@cargo build --locked
 	@scripts/torture.sh "$(SEED)" "$(MINUTES)" "$(ON)"
+
+load: ## Five abuses at full size: what they take, whether others are served (LOAD_SCALE=0.1 for less of it)
+	@scripts/build.sh
+	@scripts/soak.sh load
+
+soak: ## A mix of everything for MINUTES=20 on both databases, plotted in target/soak: is it flat?
+	@scripts/build.sh
+	@scripts/soak.sh soak
 
 bindings: ## Write bindings/src/procedures.ts and bindings/openapi.json anew from the procedures
 	@scripts/setup.sh run

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
@@ -41,6 +42,8 @@ pub struct Inner {
     pub waiting: Waiting,
     pub admin_token: Secret<String>,
     pub started_at: Timestamp,
+    /// How many subscriptions are open in this process.
+    pub streams_open: Arc<AtomicUsize>,
     /// What runs beside requests and jobs; waited for at the end.
     pub tasks: TaskTracker,
     /// Fires when the process is to stop.
@@ -90,6 +93,7 @@ impl App {
             presence: Presence::default(),
             waiting,
             admin_token,
+            streams_open: Arc::default(),
             tasks,
             shutdown,
         })))

@@ -49,12 +49,24 @@ pub struct HttpConfig {
     pub cors_origins: Vec<String>,
     pub body_bytes_max: usize,
     pub batch_calls_max: usize,
+    /// Calls that are worked on at a time in this process.
+    pub calls_max: usize,
+    /// Fewer, where the system does not allow so many open files.
+    pub connections_max: usize,
+    /// From one address that is no trusted proxy's; of IPv6 from one network of 64 bits.
+    pub connections_per_client_max: usize,
+    /// How long a body may take to arrive, beside the time that its bytes are worth.
+    pub body_timeout: Duration,
+    /// How long a client may take nothing of what is sent to it.
+    pub write_timeout: Duration,
     /// Subscriptions open at a time in this process.
     pub streams_max: usize,
     /// Subscriptions that one response may carry.
     pub live_subscriptions_max: usize,
     /// How long a stream may be silent before it says that it is there.
     pub stream_ping: Duration,
+    /// How long a stream lasts before it ends and its client opens another.
+    pub stream_duration_max: Duration,
     /// How long requests may take to end when the server stops.
     pub drain: Duration,
 }
@@ -164,6 +176,10 @@ impl Config {
                 self.redis.call_timeout <= self.http.drain,
                 "redis.call_timeout must not exceed http.drain: a request that waits for Redis must be able to \
                  end while the server stops",
+            ),
+            (
+                self.http.batch_calls_max <= self.http.calls_max,
+                "http.batch_calls_max must not exceed http.calls_max: the largest batch could never be served",
             ),
             (
                 self.http.tls_cert.is_some() == self.http.tls_key.is_some(),

@@ -80,7 +80,8 @@ pub async fn serve(config: Config, with_worker: WithWorker, incumbent: Incumbent
         predecessor.dismiss();
     }
     let serving = async {
-        server::serve(listener, http.router(), tls, app.shutdown.clone(), app.config.http.drain).await;
+        let shutdown = app.shutdown.clone();
+        server::serve(listener, http.router(), tls, &app.config.http, started.files_max, shutdown).await;
         http.drained().await;
         Ok(())
     };
@@ -135,11 +136,13 @@ fn spawn_upkeep(app: &App, running: &Running) {
 /// A process whose parts are connected.
 struct Started {
     app: App,
+    files_max: usize,
     redis: Option<PrivateServer>,
 }
 
 async fn start(mut config: Config) -> Result<Started> {
     executor::become_subreaper();
+    let files_max = executor::raise_files_max();
     config.data_dir = make_data_dir(&config.data_dir)?;
     let admin_token = match &config.auth.admin_token {
         Some(token) => token.clone(),
@@ -158,7 +161,7 @@ async fn start(mut config: Config) -> Result<Started> {
             "Redis may throw jobs away when its memory is full: set its maxmemory-policy to noeviction"
         );
     }
-    Ok(Started { app, redis })
+    Ok(Started { app, files_max, redis })
 }
 
 /// The Redis that is configured, or a private one that answers. A private one ends with its handle, unless another

@@ -145,6 +145,10 @@ redis: ComponentHealth;
  */
 queue: QueueHealth;
 /**
+ * What is being streamed by the server that answers.
+ */
+streams: StreamsHealth;
+/**
  * When a worker last asked the queue for work, and got an answer.
  */
 lastFetchAt: Timestamp | null }
@@ -911,6 +915,23 @@ path: Subscription;
  * Its input, which the ticket is good for and no other. `lastEventId` does not count.
  */
 input?: unknown | null }
+
+/**
+ * The streams of one server in numbers. All are 0 once nobody follows anything.
+ */
+export type StreamsHealth = {
+/**
+ * Subscriptions that are open.
+ */
+open: number;
+/**
+ * Logs that are followed, by however many.
+ */
+logs: number;
+/**
+ * Runs that are watched, by however many.
+ */
+runs: number }
 
 /**
  * The name of a subscription.

@@ -13,7 +13,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use rustix::fs::MemfdFlags;
-use rustix::process::Signal;
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use tokio::process::{Child, Command};
 
 use super::processes::Identity;
@@ -26,6 +26,8 @@ const END_INTERVAL: Duration = Duration::from_millis(5);
 
 static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
 static IS_SUBREAPER: AtomicBool = AtomicBool::new(false);
+/// The bound on open files that this process was started with, where it has raised it; none: there was no bound.
+static FILES_MAX_BEFORE: OnceLock<Option<u64>> = OnceLock::new();
 /// The supervisors that this process has started and not reaped, so that cleaning up after another one
 /// leaves them alone.
 static SUPERVISORS: Mutex<Option<HashSet<i32>>> = Mutex::new(None);
@@ -45,6 +47,19 @@ pub fn become_subreaper() {
         Ok(()) => IS_SUBREAPER.store(true, Ordering::Relaxed),
         Err(error) => tracing::warn!(%error, "could not become a sub-reaper"),
     }
+}
+
+/// Raises how many files this process may have open to what the system allows, and gives it. To be called once, before
+/// the first step is started: steps get the bound that this process was started with, since there are programs that
+/// cannot do with numbers above 1,023.
+pub fn raise_files_max() -> usize {
+    let before = getrlimit(Resource::Nofile);
+    let _ = FILES_MAX_BEFORE.set(before.current);
+    let raised = Rlimit { current: before.maximum, ..before };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "The bound on open files could not be raised");
+    }
+    getrlimit(Resource::Nofile).current.map_or(usize::MAX, |max| usize::try_from(max).unwrap_or(usize::MAX))
 }
 
 /// Starts a step under a supervisor of its own. Returns once the supervisor has been spawned; how the
@@ -241,6 +256,7 @@ fn wire_spec(spec: &StepSpec, dir: &Path, script: &Path) -> Result<WireSpec, Exe
         tty: spec.tty,
         step_id: uuid::Uuid::new_v4().simple().to_string(),
         reaper,
+        files_max: FILES_MAX_BEFORE.get().copied().flatten(),
     })
 }
 

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::process::{DumpableBehavior, WaitStatus};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, WaitStatus};
 use serde::{Deserialize, Serialize};
 
 use super::command::{self, Outputs, Spawned};
@@ -57,6 +57,8 @@ pub(super) struct WireSpec {
     pub(super) tty: bool,
     pub(super) step_id: String,
     pub(super) reaper: Option<Identity>,
+    /// How many files a process of the step may have open; none: as many as its server.
+    pub(super) files_max: Option<u64>,
 }
 
 /// The whole life of a supervisor. To be called first thing in `main`, before any thread exists.
@@ -90,6 +92,10 @@ fn prepare() -> io::Result<Prepared> {
     let mut bytes = Vec::new();
     io::stdin().lock().read_to_end(&mut bytes)?;
     let spec: WireSpec = serde_json::from_slice(&bytes)?;
+    if spec.files_max.is_some() {
+        let limit = rustix::process::getrlimit(Resource::Nofile);
+        rustix::process::setrlimit(Resource::Nofile, Rlimit { current: spec.files_max, ..limit })?;
+    }
     // Its number moves on, so that nothing prints into the spool by accident. The lock goes with it.
     let spool = File::from(rustix::io::fcntl_dupfd_cloexec(io::stdout(), 3)?);
     let null = File::options().read(true).write(true).open("/dev/null")?;

@@ -25,7 +25,9 @@ mod encoding;
 pub mod forwarded;
 pub mod health;
 pub mod listener;
+mod places;
 mod procedures;
+mod sending;
 pub mod server;
 pub mod sign_in;
 pub mod tls;
@@ -93,9 +95,8 @@ pub fn routes() -> Vec<Route> {
 impl Http {
     pub fn new(app: App, sign_in: SignIn) -> Result<Self> {
         let rpc = rpc::router();
-        let service =
-            wire::Service::new(rpc.router, procedures::options(&app.config.http), app.shutdown.clone())
-                .map_err(|error| Error::internal("setting up the procedures", error))?;
+        let service = wire::Service::new(rpc.router, procedures::options(&app), app.shutdown.clone())
+            .map_err(|error| Error::internal("setting up the procedures", error))?;
         let rest = Rest::new(&rpc.registry, service.clone(), app.config.http.stream_ping);
         Ok(Self { app, sign_in, rpc: service, rest })
     }
@@ -119,10 +120,6 @@ impl Http {
     /// Waits until what clients have begun and left is done.
     pub async fn drained(&self) {
         self.rpc.mutations_ended().await;
-    }
-
-    pub fn streams_open(&self) -> usize {
-        self.rpc.streams_open()
     }
 }
 

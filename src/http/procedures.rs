@@ -1,6 +1,7 @@
 //! The procedures over HTTP, in the three ways that there are: tRPC's protocol, several subscriptions over one response,
 //! and plain HTTP. What differs is the translation; who asks is found out in one way.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -8,7 +9,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use http_body_util::BodyExt as _;
 
-use crate::config::HttpConfig;
+use crate::app::App;
 use crate::http::{Http, RequestId, auth};
 use crate::rpc::{self, Ctx, rest, wire};
 
@@ -16,22 +17,30 @@ use crate::rpc::{self, Ctx, rest, wire};
 const RETRY: Duration = Duration::from_millis(500);
 /// Clients that hear nothing for so many pings connect anew.
 const PINGS_MISSED_MAX: u32 = 3;
+/// So many bodies of the largest size are held at once.
+const BODIES_MAX: usize = 64;
 
 /// How the wire is served here.
-pub(super) fn options(config: &HttpConfig) -> wire::Options {
+pub(super) fn options(app: &App) -> wire::Options {
+    let config = &app.config.http;
     let mut options = wire::Options {
         base_path: "/trpc".to_owned(),
         // A long input, such as a definition, does not fit into an address.
         method_override: true,
         batch_calls_max: config.batch_calls_max,
+        calls_max: config.calls_max,
         body_bytes_max: config.body_bytes_max,
+        bodies_bytes_max: config.body_bytes_max * BODIES_MAX,
+        body_time_max: config.body_timeout,
         ..wire::Options::default()
     };
     options.sse.streams_max = config.streams_max;
+    options.sse.open = Arc::clone(&app.streams_open);
     options.sse.live_subscriptions_max = config.live_subscriptions_max;
     options.sse.ping_interval = Some(config.stream_ping);
     options.sse.reconnect_after_inactivity = Some(config.stream_ping * PINGS_MISSED_MAX);
     options.lines.ping_interval = Some(config.stream_ping);
+    options.sse.duration_max = Some(config.stream_duration_max);
     options.sse.retry = Some(RETRY);
     options
 }

@@ -3,10 +3,11 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -14,16 +15,19 @@ use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::{Request, Response};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
+use crate::config::HttpConfig;
 use crate::http::forwarded::Connection;
+use crate::http::places::{Full, Places};
+use crate::http::sending::{self, Sending, Streams, note_unsent};
 use crate::http::tls::Tls;
 
 /// A client has so long to send the head of a request, and for idle connections the next one.
@@ -31,10 +35,19 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// Room for the head of a request, and for what is read and written at a time: small, since idle streams are
 /// many.
 const BUFFER_BYTES_MAX: usize = 64 * 1024;
-/// Above this, further connections wait to be accepted.
-const CONNECTIONS_MAX: usize = 20_000;
 /// After a failure to accept, such as too many open files.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
+/// What a client is told for which there is no place. Before it has said which version of HTTP it speaks, which is
+/// the old one but for proxies, and those are told how many connections to open.
+const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-type: text/plain\r\n\
+    cache-control: no-store\r\nconnection: close\r\n\r\n\
+    too many connections, try again in a while\n";
+/// How long a refused client is listened to, since closing a connection on which bytes arrive takes the answer back;
+/// and how many are at a time.
+const REFUSAL_TIME_MAX: Duration = Duration::from_secs(1);
+const REFUSALS_MAX: usize = 256;
+/// How often it is said that connections are refused.
+const REFUSAL_SAID_INTERVAL: Duration = Duration::from_secs(60);
 /// Of one HTTP/2 connection: a proxy may carry the streams of many clients over one.
 const STREAMS_MAX: u32 = 1_000;
 /// How much of a body one HTTP/2 stream, and all of a connection, may send ahead. Bodies are small here, and what has
@@ -47,70 +60,127 @@ const PING_TIMEOUT: Duration = Duration::from_secs(20);
 /// Who connected just before the server stops has so long to bring a request, which is answered.
 const FIRST_REQUEST_GRACE: Duration = Duration::from_secs(1);
 
-/// Serves until `shutdown`, then lets requests end for `drain` at the most.
+/// Serves until `shutdown`, then lets requests end for as long as `config` says. `files_max` is how many files this
+/// process may have open.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
     tls: Option<Tls>,
+    config: &HttpConfig,
+    files_max: usize,
     shutdown: CancellationToken,
-    drain: Duration,
 ) {
     let connections = TaskTracker::new();
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let places = Places::new(config, files_max);
+    let mut refusals = Refusals::new(tls.is_some());
     let cut = CancellationToken::new();
-    let server = Arc::new(Server { builder: builder(), router, tls, shutdown: shutdown.clone() });
+    let server = Arc::new(Server {
+        builder: builder(config.write_timeout),
+        router,
+        tls,
+        write_timeout: config.write_timeout,
+        shutdown: shutdown.clone(),
+    });
     loop {
         let accepted = tokio::select! {
             () = shutdown.cancelled() => break,
-            accepted = accept(&listener, &places) => accepted,
+            accepted = listener.accept() => accepted,
         };
-        match accepted {
-            Ok((stream, connection, place)) => {
-                let (server, cut) = (Arc::clone(&server), cut.clone());
-                connections.spawn(async move {
-                    let _place = place;
-                    cut.run_until_cancelled(server.connect(stream, connection)).await;
-                });
-            }
+        let (stream, peer) = match accepted {
+            Ok((stream, address)) => (stream, address.ip().to_canonical()),
             Err(error) => {
                 tracing::warn!(%error, "A connection could not be accepted");
                 tokio::time::sleep(ACCEPT_RETRY_DELAY).await;
+                continue;
+            }
+        };
+        let cut = cut.clone();
+        match places.take(peer) {
+            Ok(place) => {
+                let server = Arc::clone(&server);
+                connections.spawn(async move {
+                    let _place = place;
+                    cut.run_until_cancelled(server.connect(stream, peer)).await;
+                });
+            }
+            Err(full) => {
+                if let Some(refusing) = refusals.refuse(stream, peer, full) {
+                    connections.spawn(async move { cut.run_until_cancelled(refusing).await });
+                }
             }
         }
     }
     drop(listener);
     connections.close();
-    if tokio::time::timeout(drain, connections.wait()).await.is_err() {
+    if tokio::time::timeout(config.drain, connections.wait()).await.is_err() {
         tracing::info!(connections = connections.len(), "Cutting the connections that did not end in time");
         cut.cancel();
         connections.wait().await;
     }
 }
 
-async fn accept(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, Connection, tokio::sync::OwnedSemaphorePermit)> {
-    let place = places.clone().acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, peer) = listener.accept().await?;
-    // Lines are to arrive when they are printed, not when a packet is full.
-    stream.set_nodelay(true)?;
-    let connection = Connection { peer: peer.ip().to_canonical(), is_tls: false };
-    Ok((stream, connection, place))
+/// Tells clients for which there is no place to come back.
+struct Refusals {
+    /// Nothing can be said before a handshake, which would cost more than the connection.
+    is_silent: bool,
+    places: Arc<Semaphore>,
+    said_at: Option<Instant>,
+}
+
+impl Refusals {
+    fn new(is_silent: bool) -> Self {
+        Self { is_silent, places: Arc::new(Semaphore::new(REFUSALS_MAX)), said_at: None }
+    }
+
+    /// What is to be done for this client, bounded in time and number.
+    fn refuse(
+        &mut self,
+        mut stream: TcpStream,
+        peer: IpAddr,
+        full: Full,
+    ) -> Option<impl Future<Output = ()> + Send + 'static> {
+        if self.said_at.is_none_or(|at| REFUSAL_SAID_INTERVAL <= at.elapsed()) {
+            self.said_at = Some(Instant::now());
+            let bound = match full {
+                Full::All => "http.connections_max, or the system's bound on open files",
+                Full::OfClient => "http.connections_per_client_max",
+            };
+            tracing::warn!(client.ip = %peer, bound, "Connections are refused");
+        }
+        if self.is_silent {
+            return None;
+        }
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            // Told without waiting whether it hears.
+            let _ = stream.into_std().and_then(|mut stream| io::Write::write(&mut stream, REFUSAL));
+            return None;
+        };
+        Some(async move {
+            let _place = place;
+            let telling = async {
+                stream.write_all(REFUSAL).await?;
+                stream.shutdown().await?;
+                tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
+            };
+            // Whether it was heard makes no difference.
+            let _ = tokio::time::timeout(REFUSAL_TIME_MAX, telling).await;
+        })
+    }
 }
 
 /// What all connections are served with.
 struct Server {
-    builder: Builder<TokioExecutor>,
+    builder: Builder<Streams>,
     router: Router,
     tls: Option<Tls>,
+    write_timeout: Duration,
     shutdown: CancellationToken,
 }
 
 /// Which version a connection speaks is seen by its first bytes. HTTP/2 without TLS is for proxies that are told to
 /// speak it; nobody is upgraded to it.
-fn builder() -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
+fn builder(write_timeout: Duration) -> Builder<Streams> {
+    let mut builder = Builder::new(Streams { timeout: write_timeout });
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(BUFFER_BYTES_MAX);
     builder
         .http2()
@@ -126,12 +196,16 @@ fn builder() -> Builder<TokioExecutor> {
 }
 
 impl Server {
-    async fn connect(&self, stream: TcpStream, connection: Connection) {
+    async fn connect(&self, stream: TcpStream, peer: IpAddr) {
+        let connection = Connection { peer, is_tls: false };
+        // One that has ended already is found out below.
+        let _ = sending::prepare(&stream, self.write_timeout);
         let Some(tls) = &self.tls else {
             let version = tokio::select! {
                 version = version(&stream) => version,
                 () = self.grace() => return,
             };
+            let stream = Sending::new(stream, self.write_timeout);
             match version {
                 // Boxed, since what both versions need would otherwise be kept for each connection of the old one.
                 Version::MaybeHttp2 => Box::pin(self.converse(stream, connection)).await,
@@ -142,7 +216,7 @@ impl Server {
         };
         let accepted = tokio::select! {
             // Boxed, as below: what TLS needs would otherwise be kept for each connection without it too.
-            accepted = Box::pin(tls.accept(stream)) => accepted,
+            accepted = Box::pin(tls.accept(Sending::new(stream, self.write_timeout))) => accepted,
             () = self.grace() => return,
         };
         match accepted {
@@ -165,7 +239,7 @@ impl Server {
     }
 
     /// The old version alone, as most connections without TLS speak it: an idle stream of it costs less so.
-    async fn converse_http1(&self, stream: TcpStream, connection: Connection) {
+    async fn converse_http1(&self, stream: Sending<TcpStream>, connection: Connection) {
         let mut builder = http1::Builder::new();
         builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(BUFFER_BYTES_MAX);
         let service = Conversation { router: self.router.clone(), connection, requests: None };
@@ -268,7 +342,11 @@ impl hyper::service::Service<Request<Incoming>> for Conversation {
         request.extensions_mut().insert(self.connection);
         let under_way = self.requests.as_ref().map(UnderWay::new);
         let answer = self.router.clone().oneshot(request.map(Body::new));
-        Box::pin(async move { Ok(answer.await?.map(|body| Answering { body, _under_way: under_way })) })
+        Box::pin(async move {
+            let answer = answer.await?;
+            note_unsent(true);
+            Ok(answer.map(|body| Answering { body, _under_way: under_way }))
+        })
     }
 }
 
@@ -305,7 +383,9 @@ impl http_body::Body for Answering {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        note_unsent(polled.is_ready());
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

@@ -153,7 +153,7 @@ impl Jobs {
 
     /// Of many jobs in one round trip, in the order of `runs`.
     pub async fn standings(&self, runs: &[RunId]) -> Result<Vec<JobStanding>> {
-        // Redis's client refuses to send nothing.
+        // Nothing to be asked is no question that Redis would answer.
         if runs.is_empty() {
             return Ok(Vec::new());
         }

@@ -17,6 +17,7 @@ use crate::domain::ids::RunId;
 use crate::error::{Error, Result};
 use crate::logs::Logs;
 use crate::logs::lines::Block;
+use crate::logs::read::ENTRIES_MAX;
 
 /// Text in a frame: what reading any one line costs at the least.
 const FRAME_BYTES: usize = 256 * 1024;
@@ -171,7 +172,7 @@ impl Logs {
         let mut n = after_n;
         while n < until_n && bytes < SEGMENT_BYTES_MAX {
             let Some(head) = self.head(run).await? else { break };
-            let more = self.read_stream(run, &head, n).await?;
+            let more = self.read_stream(run, &head, n, ENTRIES_MAX).await?;
             let Some(last) = more.last() else { break };
             n = last.last_n;
             bytes += more.iter().map(|block| block.text.len()).sum::<usize>();

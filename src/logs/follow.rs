@@ -10,20 +10,26 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures::Stream;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::domain::ids::RunId;
 use crate::error::{Error, Result};
 use crate::logs::Logs;
-use crate::logs::lines::Frames;
+use crate::logs::lines::{Block, Frames};
+use crate::logs::read::ENTRIES_MAX;
 use crate::redis::wakeups::Wakeups;
 
 /// Events that a ring holds for followers who are a little behind.
 const RING_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Events that are handed over at a time.
 const CHUNK_BYTES: usize = 64 * 1024;
+/// Entries that a follower who is behind reads at a time, unless they are small: it holds them until its client has
+/// taken them, and thousands may be behind.
+const BEHIND_ENTRIES: usize = 4;
+/// How many who are behind read at the same time.
+const BEHIND_READS_MAX: usize = 8;
 /// Notices may be lost, so a log is looked at from time to time without one.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// A run has ended and its last lines cannot be had: after so many looks a follower is told to come back.
@@ -35,6 +41,7 @@ pub struct Followers {
     logs: Logs,
     wakeups: Wakeups,
     tasks: TaskTracker,
+    behind: Arc<Semaphore>,
     tails: Arc<Mutex<HashMap<RunId, Weak<Tail>>>>,
 }
 
@@ -66,7 +73,8 @@ enum Found {
 
 impl Followers {
     pub fn new(logs: Logs, wakeups: Wakeups, tasks: TaskTracker) -> Self {
-        Self { logs, wakeups, tasks, tails: Arc::default() }
+        let behind = Arc::new(Semaphore::new(BEHIND_READS_MAX));
+        Self { logs, wakeups, tasks, behind, tails: Arc::default() }
     }
 
     /// The lines above `n` as server-sent events, until the line that `end` names, once it does.
@@ -81,6 +89,7 @@ impl Followers {
             let mut cursor = n;
             let mut tail: Option<(Arc<Tail>, watch::Receiver<u64>)> = None;
             let mut missing_looks = 0;
+            let mut entries = BEHIND_ENTRIES;
             loop {
                 let end_n = *end.borrow_and_update();
                 if end_n.is_some_and(|end_n| end_n <= cursor) {
@@ -95,13 +104,17 @@ impl Followers {
                 }
                 let is_live = matches!(found, Some(Found::Nothing));
                 if !is_live {
-                    let blocks = followers.logs.read(&run, cursor).await?;
-                    for block in &blocks {
-                        let frames = Frames::of(block);
+                    let blocks = followers.read_behind(&run, cursor, entries).await?;
+                    let bytes: usize = blocks.iter().map(|block| block.text.len()).sum();
+                    entries = if bytes < CHUNK_BYTES { ENTRIES_MAX.min(entries * 2) } else { BEHIND_ENTRIES };
+                    let is_any = !blocks.is_empty();
+                    for block in blocks {
                         cursor = block.last_n;
-                        yield frames.after(0);
+                        let events = Frames::of(&block).after(0);
+                        drop(block);
+                        yield events;
                     }
-                    if !blocks.is_empty() {
+                    if is_any {
                         missing_looks = 0;
                         continue;
                     }
@@ -130,6 +143,13 @@ impl Followers {
                 }
             }
         }
+    }
+
+    /// Read in turn: thousands who are behind would have Redis hold answers for all of them, and answer none in time.
+    async fn read_behind(&self, run: &RunId, n: u64, entries: usize) -> Result<Vec<Block>> {
+        let turn = self.behind.acquire().await;
+        let _turn = turn.map_err(|error| Error::internal("waiting to read a log", error))?;
+        self.logs.read_some(run, n, entries).await
     }
 
     /// Logs that are being followed at present.

@@ -8,12 +8,17 @@ use crate::logs::lines::Block;
 use crate::logs::{Head, Logs};
 
 /// Entries of the stream that are read at a time: with the bound on an entry, a few megabytes at most.
-const ENTRIES_MAX: usize = 64;
+pub(super) const ENTRIES_MAX: usize = 64;
 
 impl Logs {
     /// The next lines above `n`, some at a time; empty where there are none at present. Without Redis the archive
     /// is read as far as it goes.
     pub async fn read(&self, run: &RunId, n: u64) -> Result<Vec<Block>> {
+        self.read_some(run, n, ENTRIES_MAX).await
+    }
+
+    /// The same, of at most so many entries.
+    pub(super) async fn read_some(&self, run: &RunId, n: u64, entries_max: usize) -> Result<Vec<Block>> {
         // A log that is being archived leaves the stream between the two looks: then look again.
         for _ in 0..3 {
             let head = match self.head(run).await {
@@ -31,7 +36,7 @@ impl Logs {
                 if head.last_n <= n {
                     return Ok(Vec::new());
                 }
-                let blocks = self.read_stream(run, head, n).await?;
+                let blocks = self.read_stream(run, head, n, entries_max).await?;
                 if !blocks.is_empty() {
                     return Ok(blocks);
                 }
@@ -52,10 +57,16 @@ impl Logs {
     }
 
     /// The next lines above `n` in the stream; empty where its next line is not there.
-    pub(super) async fn read_stream(&self, run: &RunId, head: &Head, n: u64) -> Result<Vec<Block>> {
+    pub(super) async fn read_stream(
+        &self,
+        run: &RunId,
+        head: &Head,
+        n: u64,
+        entries_max: usize,
+    ) -> Result<Vec<Block>> {
         let mut command = redis::cmd("XRANGE");
         command.arg(self.stream_key(run)).arg(format!("({}", head.id_of(n))).arg("+");
-        command.arg("COUNT").arg(ENTRIES_MAX);
+        command.arg("COUNT").arg(entries_max);
         let entries: Vec<(String, Vec<(String, Bytes)>)> = self.redis.command(&command).await?;
         let mut blocks = Vec::with_capacity(entries.len());
         let mut last_n = n;

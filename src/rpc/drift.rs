@@ -24,7 +24,7 @@ use crate::rpc::rest::Problem as ProblemDetails;
 use crate::rpc::wire::{CallError, ErrorCode};
 use crate::rpc::{auth, openapi, pipelines, schema, tokens};
 use crate::services::logs::LogPage;
-use crate::services::system::{ComponentHealth, Health, HealthStatus, QueueHealth};
+use crate::services::system::{ComponentHealth, Health, HealthStatus, QueueHealth, StreamsHealth};
 use crate::store::page::Page;
 
 const CASES: u32 = 64;
@@ -211,14 +211,17 @@ fn health() -> impl Strategy<Value = Health> {
             workers,
         },
     );
-    (status(), any_text(), count(), component(), component(), queue, of(at())).prop_map(
-        |(status, version, uptime_seconds, database, redis, queue, last_fetch_at)| Health {
+    let streams =
+        (count(), count(), count()).prop_map(|(open, logs, runs)| StreamsHealth { open, logs, runs });
+    (status(), any_text(), count(), component(), component(), queue, streams, of(at())).prop_map(
+        |(status, version, uptime_seconds, database, redis, queue, streams, last_fetch_at)| Health {
             status,
             version,
             uptime_seconds,
             database,
             redis,
             queue,
+            streams,
             last_fetch_at,
         },
     )

@@ -27,7 +27,7 @@ const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 const AT: &str = "2026-11-23T23:20:00.123Z";
 
 /// Types that are checked as parts of others only, since a sample of them alone would say nothing more.
-const PARTS: [&str; 19] = [
+const PARTS: [&str; 20] = [
     "ApiErrorCode",
     "ComponentHealth",
     "HealthStatus",
@@ -41,6 +41,7 @@ const PARTS: [&str; 19] = [
     "Role",
     "RunId",
     "RunTrigger",
+    "StreamsHealth",
     "Subscription",
     "Timestamp",
     "TokenId",
@@ -143,7 +144,8 @@ fn health(status: &str) -> Value {
     let component = json!({ "status": status, "kind": "sqlite", "error": null });
     json!({
         "status": status, "version": "0.1.0", "uptimeSeconds": 5, "database": component, "redis": component,
-        "queue": { "waiting": 0, "active": 1, "delayed": 2, "failed": 3, "workers": 4 }, "lastFetchAt": null,
+        "queue": { "waiting": 0, "active": 1, "delayed": 2, "failed": 3, "workers": 4 },
+        "streams": { "open": 3, "logs": 1, "runs": 2 }, "lastFetchAt": null,
     })
 }
 

@@ -131,6 +131,11 @@ impl States {
         Ok(watched)
     }
 
+    /// Runs that are being watched at present.
+    pub fn count(&self) -> usize {
+        self.watched().len()
+    }
+
     fn watched(&self) -> MutexGuard<'_, HashMap<RunId, Weak<Watched>>> {
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }

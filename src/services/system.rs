@@ -1,5 +1,6 @@
 //! How the installation is.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -28,6 +29,8 @@ pub struct Health {
     pub redis: ComponentHealth,
     /// What waits and what is being done.
     pub queue: QueueHealth,
+    /// What is being streamed by the server that answers.
+    pub streams: StreamsHealth,
     /// When a worker last asked the queue for work, and got an answer.
     pub last_fetch_at: Option<Timestamp>,
 }
@@ -75,6 +78,21 @@ pub struct QueueHealth {
     pub workers: u64,
 }
 
+/// The streams of one server in numbers. All are 0 once nobody follows anything.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StreamsHealth {
+    /// Subscriptions that are open.
+    #[specta(type = f64)]
+    pub open: u64,
+    /// Logs that are followed, by however many.
+    #[specta(type = f64)]
+    pub logs: u64,
+    /// Runs that are watched, by however many.
+    #[specta(type = f64)]
+    pub runs: u64,
+}
+
 /// Workers that were seen within this count as there.
 const WORKER_SEEN: Duration = Duration::from_secs(30);
 const WORKERS_MAX: u32 = 1_000;
@@ -114,6 +132,11 @@ pub async fn health(app: &App) -> Health {
             delayed: counts.delayed,
             failed: counts.failed,
             workers: present,
+        },
+        streams: StreamsHealth {
+            open: app.streams_open.load(Ordering::Relaxed) as u64,
+            logs: app.followers.count() as u64,
+            runs: app.states.count() as u64,
         },
         last_fetch_at: workers.iter().filter_map(|worker| worker.fetched_at).max(),
     }

@@ -13,7 +13,7 @@ use crate::domain::run::RunStatus;
 use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
 use crate::domain::token::TokenKind;
-use crate::store::runs::RunFilter;
+use crate::store::runs::{RunFilter, Towards};
 
 #[path = "../tests/support/postgres.rs"]
 mod postgres;
@@ -46,8 +46,9 @@ fn cases() -> Vec<Case> {
     let run_id = RunId::generate();
     let mut cases = run_lists(&pipeline_id, &run_id);
     cases.extend([
-        case("queued runs", "runs_status", runs::queued_query(None, 100)),
-        case("queued runs after one", "runs_status", runs::queued_query(Some(&run_id), 100)),
+        case("queued runs", "runs_status", runs::queued_query(Towards::Newest, None, 100)),
+        case("queued runs after one", "runs_status", runs::queued_query(Towards::Newest, Some(&run_id), 100)),
+        case("newest queued runs", "runs_status", runs::queued_query(Towards::Oldest, None, 100)),
         case(
             "unfinished business",
             "runs_unfinished",

@@ -390,14 +390,61 @@ pub async fn is_any(store: &Store) -> Result<bool> {
     Ok(!read_all(store, query, "asking whether there are runs").await?.is_empty())
 }
 
-/// Queued runs, oldest first, after `after` in order of id; for the reconciler, in slices.
-pub async fn queued(store: &Store, after: Option<&RunId>, limit: u32) -> Result<Vec<Run>> {
-    read_all(store, queued_query(after, limit), "listing queued runs").await
+/// A run that waits for a worker, or for its next attempt.
+#[derive(Debug, Clone)]
+pub struct QueuedRun {
+    pub id: RunId,
+    /// Since when, or from when on, it can be taken.
+    pub due_at: Timestamp,
 }
 
-pub(super) fn queued_query(after: Option<&RunId>, limit: u32) -> Select<run::Entity> {
-    let query = light().filter(run::Column::Status.eq(RunStatus::Queued.as_str()));
-    slice(query, after, limit)
+/// Which way a list of runs goes on from a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Towards {
+    Newest,
+    Oldest,
+}
+
+/// Queued runs in order of id, from the one next to `from` on; without it, from the other end. For the reconciler, in
+/// slices.
+pub async fn queued(
+    store: &Store,
+    towards: Towards,
+    from: Option<&RunId>,
+    limit: u32,
+) -> Result<Vec<QueuedRun>> {
+    const READER: Reader = Reader("listing queued runs");
+    #[derive(FromQueryResult)]
+    struct Row {
+        id: String,
+        created_at: i64,
+        next_attempt_at: Option<i64>,
+    }
+    let query = queued_query(towards, from, limit);
+    let rows = query.into_model::<Row>().all(&store.reader).await.doing(READER.0)?;
+    rows.into_iter()
+        .map(|row| {
+            let due_at = std::cmp::max(row.created_at, row.next_attempt_at.unwrap_or(row.created_at));
+            Ok(QueuedRun { id: READER.id("id", &row.id)?, due_at: Timestamp::from_millis(due_at) })
+        })
+        .collect()
+}
+
+pub(super) fn queued_query(towards: Towards, from: Option<&RunId>, limit: u32) -> Select<run::Entity> {
+    let query = run::Entity::find()
+        .select_only()
+        .columns([run::Column::Id, run::Column::CreatedAt, run::Column::NextAttemptAt])
+        .filter(run::Column::Status.eq(RunStatus::Queued.as_str()));
+    match towards {
+        Towards::Newest => slice(query, from, limit),
+        Towards::Oldest => {
+            let query = query.order_by_desc(run::Column::Id).limit(u64::from(limit.clamp(1, SLICE_ROWS_MAX)));
+            match from {
+                Some(id) => query.filter(run::Column::Id.lt(id.as_str())),
+                None => query,
+            }
+        }
+    }
 }
 
 fn slice(query: Select<run::Entity>, after: Option<&RunId>, limit: u32) -> Select<run::Entity> {

@@ -1,5 +1,6 @@
 //! The HTTP edge of a real server: sign-in, cookies, what every answer carries, and how it ends.
 
+mod bounds;
 mod connection;
 mod cors;
 mod proxied;
@@ -12,6 +13,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, redirect};
+use serde_json::Value;
 use tempfile::TempDir;
 
 const ADMIN_TOKEN: &str = "admin-token-of-the-tests-0123456789abcdef";
@@ -87,6 +89,12 @@ impl Server {
     fn tell_to_stop(&self) {
         let pid = rustix::process::Pid::from_child(&self.process);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    }
+
+    async fn mutate(&self, token: &str, path: &str, input: Value) -> Value {
+        let call = self.request(Method::POST, &format!("/trpc/{path}")).bearer_auth(token);
+        let call = call.header("content-type", "application/json").body(input.to_string());
+        serde_json::from_str(&call.send().await.unwrap().text().await.unwrap()).unwrap()
     }
 
     /// Signs in by the link; the cookie.

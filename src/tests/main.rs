@@ -10,6 +10,7 @@ mod config;
 mod definition;
 mod executor;
 mod faults;
+mod forgotten;
 mod fuzz;
 mod http;
 mod logs;

@@ -13,7 +13,8 @@ use crate::error::{Error, Result};
 use crate::executor;
 use crate::jobs::JobStanding;
 use crate::store;
-use crate::store::runs::HeldRun;
+use crate::store::runs::{HeldRun, QueuedRun, Towards};
+use crate::worker::forgotten;
 use crate::worker::host::Roster;
 use crate::worker::running::Running;
 use crate::worker::upkeep::{self, before};
@@ -65,10 +66,10 @@ pub async fn find(app: &App) -> Result<Vec<Fault>> {
 /// Mends one, unless somebody else has meanwhile.
 pub async fn mend(app: &App, fault: &Fault) -> Result<()> {
     match fault {
-        Fault::NoJob(run) => upkeep::add_missing(app, run).await,
+        Fault::NoJob(run) => forgotten::add_missing(app, run).await,
         Fault::NoWorker(run) => match app.jobs.standing(run).await? {
             JobStanding::Live => app.jobs.hand_back(run).await,
-            JobStanding::Absent | JobStanding::Finished => upkeep::add_missing(app, run).await,
+            JobStanding::Absent | JobStanding::Finished => forgotten::add_missing(app, run).await,
         },
         Fault::Unsettled(run) => upkeep::settle(app, &Running::default(), run).await,
         Fault::NoRun(run) => app.jobs.remove(run).await,
@@ -127,11 +128,10 @@ async fn without_job(app: &App) -> Result<Vec<Fault>> {
     let mut faults = Vec::new();
     let mut after: Option<RunId> = None;
     for _ in 0..SLICES_MAX {
-        let queued = store::runs::queued(&app.store, after.as_ref(), SLICE).await?;
+        let queued = store::runs::queued(&app.store, Towards::Newest, after.as_ref(), SLICE).await?;
         let Some(last) = queued.last() else { break };
         after = Some(last.id.clone());
-        let is_due =
-            |run: &crate::domain::run::Run| run.next_attempt_at.unwrap_or(run.created_at) < before(GRACE);
+        let is_due = |run: &QueuedRun| run.due_at < before(GRACE);
         let due: Vec<RunId> = queued.into_iter().filter(is_due).map(|run| run.id).collect();
         let standings = app.jobs.standings(&due).await?;
         let lacking = due.into_iter().zip(standings).filter(|(_, standing)| *standing != JobStanding::Live);

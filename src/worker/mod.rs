@@ -17,6 +17,7 @@ pub mod driver;
 pub mod environment;
 pub mod execute_run;
 pub mod faults;
+pub mod forgotten;
 pub mod host;
 pub mod prepare;
 pub mod run_log;

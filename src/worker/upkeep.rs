@@ -11,8 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::domain::ids::{RunId, WorkerId};
-use crate::domain::pipeline::{self, Retry};
-use crate::domain::run::{Run, RunRecord, RunStatus};
+use crate::domain::run::{RunRecord, RunStatus};
 use crate::domain::time::{Timestamp, now};
 use crate::error::{Error, Result};
 use crate::jobs::JobStanding;
@@ -21,6 +20,7 @@ use crate::store;
 use crate::store::runs::HeldRun;
 use crate::store::workers::WorkerRecord;
 use crate::worker::claims;
+use crate::worker::forgotten::{Forgotten, add_missing};
 use crate::worker::host::Seat;
 use crate::worker::run_log;
 use crate::worker::running::Running;
@@ -34,8 +34,6 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 const SLICE: u32 = 200;
 /// What a pass of the sweep looks at.
 const DIRECTORIES_MAX: usize = 10_000;
-/// A queued run is given its job by who triggers it; only one that has waited longer lacks it.
-const ENQUEUE_GRACE: Duration = Duration::from_secs(3);
 /// The end of a run is settled by the worker that ended it; only one that has waited longer was left.
 const SETTLE_GRACE: Duration = Duration::from_secs(10);
 /// After so many, something is away that all of them need.
@@ -163,8 +161,9 @@ async fn hand_back_unclaimed(app: &App, running: &Running, known: &Mutex<HashSet
 
 /// Queues runs that have no job: Redis was away when they were triggered, or has forgotten them.
 pub async fn reconcile(app: App, shutdown: CancellationToken) {
+    let forgotten = tokio::sync::Mutex::new(Forgotten::default());
     every(RECONCILE_INTERVAL, &shutdown, || async {
-        enqueue_forgotten(&app).await?;
+        forgotten.lock().await.enqueue(&app).await?;
         app.jobs.trim_events().await
     })
     .await;
@@ -196,26 +195,6 @@ pub async fn settle_left(app: App, running: Running, shutdown: CancellationToken
         failure.map_or(Ok(()), Err)
     })
     .await;
-}
-
-async fn enqueue_forgotten(app: &App) -> Result<()> {
-    let mut after: Option<RunId> = None;
-    loop {
-        let queued: Vec<Run> = store::runs::queued(&app.store, after.as_ref(), SLICE).await?;
-        let Some(last) = queued.last() else { return Ok(()) };
-        after = Some(last.id.clone());
-        let is_due = |run: &Run| match run.next_attempt_at {
-            Some(at) => at < before(ENQUEUE_GRACE),
-            // A clock that is ahead must not keep a run waiting.
-            None => run.created_at < before(ENQUEUE_GRACE) || now() < run.created_at,
-        };
-        let due: Vec<RunId> = queued.into_iter().filter(is_due).map(|run| run.id).collect();
-        for (id, standing) in due.iter().zip(app.jobs.standings(&due).await?) {
-            if standing != JobStanding::Live {
-                add_missing(app, id).await?;
-            }
-        }
-    }
 }
 
 /// Tidies up behind the end of a run: its log, its job, and on its host its directory.
@@ -334,18 +313,6 @@ async fn is_silent(app: &App, worker: &WorkerId) -> Result<bool> {
 async fn is_held_still(app: &App, run: &HeldRun) -> Result<bool> {
     let record = store::runs::find(&app.store, &run.id).await?;
     Ok(record.is_some_and(|record| !record.run.status.is_ended() && record.epoch == run.epoch))
-}
-
-/// Adds the job of a run that lacks one. It is looked at again, since a run that has ended after it was listed
-/// lacks its job rightly, and a further delivery would have it tried again.
-pub(super) async fn add_missing(app: &App, run: &RunId) -> Result<()> {
-    let Some(record) = store::runs::find(&app.store, run).await? else { return Ok(()) };
-    if record.run.status.is_ended() {
-        return Ok(());
-    }
-    let definition = record.definition.as_deref().and_then(|text| pipeline::parse(text).ok());
-    let retry = definition.map_or(Retry::DEFAULT, |definition| definition.retry);
-    app.jobs.add_again(run, retry).await
 }
 
 pub(super) async fn directories(path: &Path) -> Result<Vec<RunId>> {

@@ -5,7 +5,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Poll;
 
 use rspc_procedure::{DynInput, Procedure, ProcedureStream};
-use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use super::codes::ErrorCode;
@@ -14,6 +13,7 @@ use super::error::CallError;
 use super::input::Input;
 use super::output::{Form, Output, poll_output};
 use super::router::{Entry, Kind};
+use super::service::Shared;
 
 /// A procedure with everything that it needs to run.
 pub(super) struct Prepared<TCtx> {
@@ -39,12 +39,17 @@ impl<TCtx: Send + 'static> Prepared<TCtx> {
     ///
     /// A query ends with whoever awaits it. A mutation must not stop half-way because its client has left, so it is a
     /// task of its own that whoever shuts the server down can wait for.
-    pub(super) async fn run(self, mutations: &TaskTracker) -> Outcome {
+    pub(super) async fn run(self, shared: &Shared) -> Outcome {
+        let place = shared.admit_call()?;
         if self.entry.kind != Kind::Mutation {
             return self.finish().await;
         }
         let path = self.path.clone();
-        let task = mutations.spawn(self.finish().in_current_span());
+        let finishing = async move {
+            let _place = place;
+            self.finish().await
+        };
+        let task = shared.mutations.spawn(finishing.in_current_span());
         task.await.unwrap_or_else(|error| {
             tracing::error!(%path, %error, "a mutation's task ended early");
             Err(CallError::internal())

@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 use futures::Stream;
 use http::HeaderMap;
 use rspc_procedure::ProcedureStream;
+use tokio::time::Sleep;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::body::{Connection, RequestBody};
@@ -28,7 +29,7 @@ impl SentBody {
     /// The whole body.
     ///
     /// # Errors
-    /// `PAYLOAD_TOO_LARGE`, `TIMEOUT`, or `BAD_REQUEST` where it ends early.
+    /// `PAYLOAD_TOO_LARGE`, `TIMEOUT`, `SERVICE_UNAVAILABLE`, or `BAD_REQUEST` where it ends early.
     pub async fn read(&mut self) -> Result<Bytes, CallError> {
         self.0.read().await
     }
@@ -52,7 +53,7 @@ impl Place {
 /// Why a subscription ended before its end.
 #[derive(Debug)]
 pub enum Cut {
-    /// The server is about to end: the client goes on elsewhere.
+    /// The server is about to end, or the stream has lasted as long as one may: the client goes on with another.
     Shutdown,
     /// The procedure failed.
     Failed(CallError),
@@ -65,14 +66,14 @@ pub struct Subscribed {
     yields: Yields,
     path: String,
     shutdown: Pin<Box<WaitForCancellationFutureOwned>>,
+    deadline: Option<Pin<Box<Sleep>>>,
     _place: Place,
 }
 
 impl<TCtx: Clone + Send + 'static> Service<TCtx> {
     /// The body of a request with these headers.
     pub fn body(&self, headers: &HeaderMap, body: Body) -> SentBody {
-        let options = &self.shared.options;
-        SentBody(RequestBody::new(headers, body, options.body_bytes_max, options.body_time_max))
+        SentBody(RequestBody::new(headers, body, &self.shared))
     }
 
     /// Takes a place for a stream that no procedure is behind.
@@ -90,7 +91,7 @@ impl<TCtx: Clone + Send + 'static> Service<TCtx> {
     /// # Errors
     /// What the procedure fails with.
     pub async fn call(&self, path: &str, context: TCtx, input: Input) -> Result<Option<Vec<u8>>, CallError> {
-        self.prepare(path, context, input)?.run(&self.shared.mutations).await
+        self.prepare(path, context, input)?.run(&self.shared).await
     }
 
     /// Opens a subscription.
@@ -108,6 +109,7 @@ impl<TCtx: Clone + Send + 'static> Service<TCtx> {
             stream: Some(prepared.start()?),
             path: path.to_owned(),
             shutdown: Box::pin(place.shutdown()),
+            deadline: self.shared.options.sse.duration_max.map(|age| Box::pin(tokio::time::sleep(age))),
             _place: place,
         })
     }
@@ -126,7 +128,8 @@ impl Stream for Subscribed {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
         let Some(stream) = &mut this.stream else { return Poll::Ready(None) };
-        if this.shutdown.as_mut().poll(cx).is_ready() {
+        let is_overdue = this.deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready());
+        if is_overdue || this.shutdown.as_mut().poll(cx).is_ready() {
             this.stream = None;
             return Poll::Ready(Some(Err(Cut::Shutdown)));
         }

@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use bytes::{BufMut, Bytes, BytesMut};
-use http::header::{ALLOW, CONTENT_TYPE, HeaderValue, VARY};
+use http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, VARY};
 use http::{Extensions, Response, StatusCode};
 use serde_json::{Map, Value};
 
 use super::error::CallError;
+
+/// How long to wait before what is unavailable is asked for again.
+const RETRY_AFTER_SECONDS: &str = "1";
 
 /// What a query or mutation came to: its JSON, `None` for a result without data.
 pub(super) type Outcome = Result<Option<Vec<u8>>, CallError>;
@@ -130,6 +133,9 @@ fn respond(status: StatusCode, body: Bytes, allow: Option<&'static str>) -> Resp
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+    }
     decorate(&mut response, allow);
     response
 }

@@ -35,7 +35,7 @@ pub(super) fn respond<TCtx: Send + 'static>(
             let (shared, extensions) = (Arc::clone(&shared), extensions.clone());
             async move {
                 let outcome = match prepared {
-                    Ok(prepared) => prepared.run(&shared.mutations).await,
+                    Ok(prepared) => prepared.run(&shared).await,
                     Err(error) => Err(error),
                 };
                 let formatting =

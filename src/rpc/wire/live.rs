@@ -84,9 +84,8 @@ where
     TCtx: Clone + Send + 'static,
     F: Future<Output = Result<TCtx, CallError>>,
 {
-    let options = &service.shared.options;
     let (parts, body) = request.into_parts();
-    let mut body = RequestBody::new(&parts.headers, body, options.body_bytes_max, options.body_time_max);
+    let mut body = RequestBody::new(&parts.headers, body, &service.shared);
     let parts = Arc::new(parts);
     let response = answer(service, Arc::clone(&parts), &mut body, context).await;
     body.finish().await.decide(parts.version, response)

@@ -45,8 +45,10 @@
 //! | `batching` | true | several calls in one request |
 //! | `method_override` | false | whether POST reaches queries and subscriptions |
 //! | `batch_calls_max` | 100 | calls in a batch |
+//! | `calls_max` | 1,000 | queries and mutations that run at once |
 //! | `body_bytes_max` | 1 MiB | bytes of a body, whatever its form |
-//! | `body_time_max` | 30 s | time for which a body is waited for |
+//! | `bodies_bytes_max` | 64 MiB | bytes of all bodies that are held at once |
+//! | `body_time_max` | 30 s | time for which a body is waited for, beside a second for each 8 KiB of it |
 //! | `forms.fields_max` | 100 | fields of a form |
 //! | `forms.field_header_bytes_max` | 4 KiB | bytes in the headers of one field |
 //! | `sse.enabled` | true | whether subscriptions are served |
@@ -55,6 +57,7 @@
 //! | `sse.reconnect_after_inactivity` | 45 s | silence after which clients are told to reconnect |
 //! | `sse.retry` | 1 s | how long clients are told to wait before they do |
 //! | `sse.streams_max` | 20,000 | subscriptions open at once |
+//! | `sse.open` | its own | counts the subscriptions that are open |
 //! | `sse.live_subscriptions_max` | 100 | subscriptions that one stream may carry |
 //! | `lines.ping_interval` | 15 s | silence after which a streamed batch sends a space |
 //! | `lines.content_type` | `application/json` | type of a streamed batch |
@@ -177,9 +180,8 @@ where
         *response.status_mut() = StatusCode::NO_CONTENT;
         return response;
     }
-    let options = &service.shared.options;
     let (parts, body) = request.into_parts();
-    let mut body = RequestBody::new(&parts.headers, body, options.body_bytes_max, options.body_time_max);
+    let mut body = RequestBody::new(&parts.headers, body, &service.shared);
     let version = parts.version;
     let response = answer(service, Arc::new(parts), &mut body, context).await;
     body.finish().await.decide(version, response)
@@ -259,7 +261,7 @@ async fn call_all<TCtx: Clone + Send + 'static>(
     }
     let running = calls.into_iter().map(|(path, prepared)| async {
         let outcome = match prepared {
-            Ok(prepared) => prepared.run(&service.shared.mutations).await,
+            Ok(prepared) => prepared.run(&service.shared).await,
             Err(error) => Err(error),
         };
         (path, outcome)

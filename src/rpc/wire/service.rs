@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::codes::ErrorCode;
 use super::envelope::{ErrorFormatter, Failure};
+use super::error::CallError;
 use super::form::FormOptions;
 use super::router::Router;
 
@@ -24,10 +27,15 @@ pub struct Options {
     pub method_override: bool,
     /// How many calls a batch may hold. They run concurrently. Default 100.
     pub batch_calls_max: usize,
+    /// How many queries and mutations may run at once; a further one fails with `SERVICE_UNAVAILABLE`. Default 1,000.
+    pub calls_max: usize,
     /// How long a body may be, in bytes, whatever its form. Default 1 MiB.
     pub body_bytes_max: usize,
-    /// How long a body may take to arrive, not counting the time in which a procedure does not take what has come.
-    /// Default 30 seconds.
+    /// How much of all bodies that are read as a whole may be held at once; a further one fails with
+    /// `SERVICE_UNAVAILABLE`. Default 64 MiB.
+    pub bodies_bytes_max: usize,
+    /// How long a body may take to arrive beside a second for each 8 KiB of it, not counting the time in which a
+    /// procedure does not take what has come. Default 30 seconds.
     pub body_time_max: Duration,
     /// Bounds of forms.
     pub forms: FormOptions,
@@ -65,6 +73,8 @@ pub struct SseOptions {
     /// How many subscriptions may be open at once, whether they have a stream of their own or share one. Default
     /// 20,000.
     pub streams_max: usize,
+    /// How many are open at present, for whoever wants to tell. Default a counter of the service's own.
+    pub open: Arc<AtomicUsize>,
     /// How many subscriptions one stream may carry, where it carries several. Default 100.
     pub live_subscriptions_max: usize,
 }
@@ -77,7 +87,9 @@ impl Default for Options {
             batching: true,
             method_override: false,
             batch_calls_max: 100,
+            calls_max: 1_000,
             body_bytes_max: 1024 * 1024,
+            bodies_bytes_max: 64 * 1024 * 1024,
             body_time_max: Duration::from_secs(30),
             forms: FormOptions::default(),
             sse: SseOptions::default(),
@@ -102,6 +114,7 @@ impl Default for SseOptions {
             reconnect_after_inactivity: Some(Duration::from_secs(45)),
             retry: Some(Duration::from_secs(1)),
             streams_max: 20_000,
+            open: Arc::default(),
             live_subscriptions_max: 100,
         }
     }
@@ -141,7 +154,9 @@ pub(super) struct Shared {
     /// Once cancelled, open streams end without `return`, so that their clients reconnect elsewhere.
     pub(super) shutdown: CancellationToken,
     pub(super) mutations: TaskTracker,
-    streams_open: AtomicUsize,
+    calls: Arc<Semaphore>,
+    /// A permit for each KiB.
+    pub(super) bodies: Arc<Semaphore>,
 }
 
 impl<TCtx> Service<TCtx> {
@@ -168,14 +183,15 @@ impl<TCtx> Service<TCtx> {
         {
             return Err(OptionsError::PingTooRare);
         }
-        let shared =
-            Shared { options, shutdown, mutations: TaskTracker::new(), streams_open: AtomicUsize::new(0) };
+        let places = |count: usize| Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)));
+        let (calls, bodies) = (places(options.calls_max), places(options.bodies_bytes_max / 1024));
+        let shared = Shared { options, shutdown, mutations: TaskTracker::new(), calls, bodies };
         Ok(Self { router: Arc::new(router), shared: Arc::new(shared) })
     }
 
     /// How many subscriptions are being streamed now.
     pub fn streams_open(&self) -> usize {
-        self.shared.streams_open.load(Ordering::Relaxed)
+        self.shared.options.sse.open.load(Ordering::Relaxed)
     }
 
     /// Waits until the mutations that run now have ended. They go on without their clients, so closed connections do
@@ -187,13 +203,21 @@ impl<TCtx> Service<TCtx> {
 }
 
 impl Shared {
+    /// A place for one more query or mutation, which it holds until it has ended, whoever waits for it.
+    pub(super) fn admit_call(&self) -> Result<OwnedSemaphorePermit, CallError> {
+        let busy = "This server has as many calls as it takes at a time, try again in a moment";
+        Arc::clone(&self.calls)
+            .try_acquire_owned()
+            .map_err(|_| CallError::new(ErrorCode::ServiceUnavailable, busy))
+    }
+
     /// A place for one more stream; `None` if there is none or the server is about to end.
     pub(super) fn open_stream(self: &Arc<Self>) -> Option<StreamSlot> {
         if self.shutdown.is_cancelled() {
             return None;
         }
         let more = |open| (open < self.options.sse.streams_max).then_some(open + 1);
-        self.streams_open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
+        self.options.sse.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
         Some(StreamSlot(Arc::clone(self)))
     }
 }
@@ -209,6 +233,6 @@ impl StreamSlot {
 
 impl Drop for StreamSlot {
     fn drop(&mut self) {
-        self.0.streams_open.fetch_sub(1, Ordering::Relaxed);
+        self.0.options.sse.open.fetch_sub(1, Ordering::Relaxed);
     }
 }

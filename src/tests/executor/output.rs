@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use slipway::executor::{self, Ending, Output, Presence, Source, SpoolLine};
 
 use super::{Step, next, read_to_end, whole};
@@ -160,4 +161,17 @@ async fn a_step_may_have_a_terminal() {
 async fn a_step_starts_with_no_signal_blocked() {
     let told = Step::new("grep SigBlk /proc/self/status").run().await;
     assert_eq!(told.texts(Source::Stdout), ["SigBlk:\t0000000000000000"]);
+}
+
+/// There are programs that cannot do with numbers of files above 1,023, so what the server may have is not theirs.
+#[tokio::test]
+async fn a_step_may_have_as_many_files_open_as_before_the_server_took_more() {
+    const BEFORE: u64 = 4_000;
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: Some(BEFORE), ..limit }).unwrap();
+    let raised = executor::raise_files_max();
+    assert!(limit.maximum.is_none_or(|maximum| raised as u64 == maximum), "{raised}");
+    let told = Step::new("ulimit -Sn; ulimit -Hn").run().await;
+    let hard = limit.maximum.map_or("unlimited".to_owned(), |maximum| maximum.to_string());
+    assert_eq!(told.texts(Source::Stdout), [BEFORE.to_string(), hard]);
 }

@@ -6,12 +6,6 @@ use serde_json::{Value, json};
 use super::{ADMIN_TOKEN, Server, header};
 
 impl Server {
-    async fn mutate(&self, token: &str, path: &str, input: Value) -> Value {
-        let call = self.request(Method::POST, &format!("/trpc/{path}")).bearer_auth(token);
-        let call = call.header("content-type", "application/json").body(input.to_string());
-        serde_json::from_str(&call.send().await.unwrap().text().await.unwrap()).unwrap()
-    }
-
     async fn ticket(&self, token: &str, path: &str, input: &Value) -> String {
         let made = self.mutate(token, "auth.streamTicket", json!({ "path": path, "input": input })).await;
         made["result"]["data"]["ticket"].as_str().unwrap_or_else(|| panic!("{made}")).to_owned()

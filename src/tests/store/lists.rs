@@ -6,7 +6,7 @@ use slipway::domain::ids::{HostId, RunId, WorkerId};
 use slipway::domain::run::{RunStatus, StepStatus};
 use slipway::error::Error;
 use slipway::store::page::PageRequest;
-use slipway::store::runs::{self, NewRun, RunChange, RunFilter};
+use slipway::store::runs::{self, NewRun, RunChange, RunFilter, Towards};
 use slipway::store::workers::{self, WorkerRecord};
 use slipway::store::{Store, runs::list};
 
@@ -16,7 +16,7 @@ on_both_engines!(
     every_filter_gives_what_it_names_newest_first,
     pages_have_no_gap_and_no_repetition_while_runs_are_added,
     a_cursor_that_no_page_gave_is_refused,
-    queued_runs_come_oldest_first_in_slices,
+    queued_runs_come_in_slices_from_either_end,
     held_runs_come_with_their_workers_hosts,
     unfinished_business_is_what_has_ended_and_is_not_archived_or_not_settled,
 );
@@ -84,7 +84,7 @@ async fn a_cursor_that_no_page_gave_is_refused(store: Store) {
     }
 }
 
-async fn queued_runs_come_oldest_first_in_slices(store: Store) {
+async fn queued_runs_come_in_slices_from_either_end(store: Store) {
     let build = added_pipeline(&store, "build").await;
     let mut expected = Vec::new();
     for n in 0..12 {
@@ -92,19 +92,22 @@ async fn queued_runs_come_oldest_first_in_slices(store: Store) {
         if n % 3 == 0 {
             moved(&store, &run.id, RunStatus::Running).await;
         } else {
-            expected.push(run);
+            expected.push(run.id);
         }
     }
-    let mut seen: Vec<slipway::domain::run::Run> = Vec::new();
-    loop {
-        let slice = runs::queued(&store, seen.last().map(|run| &run.id), 3).await.unwrap();
-        if slice.is_empty() {
-            break;
+    for towards in [Towards::Newest, Towards::Oldest] {
+        let mut seen: Vec<RunId> = Vec::new();
+        loop {
+            let slice = runs::queued(&store, towards, seen.last(), 3).await.unwrap();
+            if slice.is_empty() {
+                break;
+            }
+            assert!(slice.len() <= 3);
+            seen.extend(slice.into_iter().map(|run| run.id));
         }
-        assert!(slice.len() <= 3);
-        seen.extend(slice);
+        assert_eq!(seen, expected, "{towards:?}");
+        expected.reverse();
     }
-    assert_eq!(seen, expected);
 }
 
 async fn held_runs_come_with_their_workers_hosts(store: Store) {

@@ -5,6 +5,7 @@
     reason = "clippy counts only functions marked as tests as such, not what they call"
 )]
 
+mod bounds;
 mod calls;
 mod client;
 mod conformance;

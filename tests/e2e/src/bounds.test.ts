@@ -1,8 +1,11 @@
+import { readFileSync } from 'node:fs';
+
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import { gapsIn, printed } from './harness/client.js';
 import { script } from './harness/definition.js';
 import { Installation } from './harness/installation.js';
+import { processesWith } from './harness/processes.js';
 import { finish, runToEnd, trigger } from './harness/runs.js';
 
 let slipway: Installation;
@@ -22,6 +25,21 @@ test('a log that reaches its bound says so, and the step goes on', async () => {
   expect(printed(lines).length).toBeLessThan(100_000);
   expect(lines.at(-1)).toMatchObject({ stream: 'system' });
   expect(lines.at(-1)?.message).toContain('bound');
+});
+
+/** The most memory that servers and workers ever had, all together, in MiB. */
+function peakMib(): number {
+  const programs = processesWith(slipway.dir).filter(({ command }) => / (serve|worker)\b/.test(command));
+  const peaks = programs.map(({ pid }) => /^VmHWM:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
+  return peaks.reduce((total, kib) => total + Number(kib) / 1024, 0);
+}
+
+test('what a step prints beyond the bound of its log is held nowhere', async () => {
+  const before = peakMib();
+  const { state, lines } = await runToEnd(slipway.client, script('yes 0123456789 | head -c 256M; echo end > done'));
+  expect(state.status).toBe('succeeded');
+  expect(lines.at(-1)?.message).toContain('bound');
+  expect(peakMib() - before).toBeLessThan(64);
 });
 
 test('a step that prints without end is canceled like any other', async () => {
