@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, inject, test } from 'vitest';
 
 import { followLog, watch, type Following, type State } from './harness/client.js';
 import { script } from './harness/definition.js';
@@ -99,7 +99,8 @@ test('a run says how many are ahead while all places are taken', async () => {
   for (const witness of queued) await witness.seesTheEnd();
 });
 
-test('a run says that its worker is silent, and no longer once it speaks again', async () => {
+// On SQLite a worker that is stopped amid a write holds up everybody: there it cannot be silent and others well.
+test.runIf(inject('database') === 'postgres')('a run says that its worker is silent, and no longer once it speaks again', async () => {
   slipway = await Installation.start({ withoutWorkers: true, env: { SLIPWAY_HOST_SILENCE: '5m' } });
   const worker = slipway.startWorker();
   const run = await trigger(slipway.client, script(waitFor(gate())));

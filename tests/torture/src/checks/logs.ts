@@ -5,16 +5,19 @@ import { linesOf } from '../shapes.js';
 
 const FINDINGS_MAX = 5;
 /** What stands in the place of a line that cannot be had any more. */
-const LOST = '(this line is lost:';
+const LOST = '(this line is lost';
+/** What the log says where a machine was given up. Its lines are lost if Redis forgets them before they are archived. */
+const TAKEN_OVER = 'is silent: the run starts again here';
 
 /** The log is whole, and everybody who followed it was given each of its lines once. */
 export function logs(account: Account): string[] {
   const { history, run, log } = account;
   const found = [...wholeness(log), ...numbered(account)];
   const lost = log.filter(isLost);
-  if (lost.length > 0) {
+  const isTakenOver = log.some((line) => line.step === null && line.message.includes(TAKEN_OVER));
+  if (lost.length > 0 && !isTakenOver) {
     const [first, last] = [lost[0]?.n, lost.at(-1)?.n];
-    found.push(`${lost.length} lines were given up, from ${first} to ${last}, although no disk is gone`);
+    found.push(`${lost.length} lines were given up, from ${first} to ${last}, although no machine and no disk is gone`);
   }
   if (log.length !== run.lines) found.push(`has ${run.lines} lines, of which ${log.length} can be read`);
   for (const [index, sittings] of history.subscribers.entries()) {
