@@ -31,7 +31,8 @@ const BRIEF: Fault['seconds'] = [[0.2, 4]];
 const LONGER: Fault['seconds'] = [[1, 6], [1, 12]];
 /** Mostly short, at times longer than a host may be silent. */
 const SILENT: Fault['seconds'] = [[0.5, 5], [1, 6], [10, 16], [30, 60]];
-const TELL_MS_MAX = 30_000;
+/** Nobody starts a private Redis again while its server is stopped, which may be for a minute. */
+const TELL_MS_MAX = 120_000;
 
 /** All faults of a setup. */
 export function faultsOf(setup: Setup): Fault[] {
