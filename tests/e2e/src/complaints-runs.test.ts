@@ -66,7 +66,7 @@ test('a canceled step has time to give its lock back before it is killed', async
   const lock = file('lock');
   const run = await trigger(
     slipway.client,
-    script(`touch '${lock}'; trap "rm '${lock}'; exit 1" TERM; sleep ${uniqueSeconds()} & wait`),
+    script(`trap "rm '${lock}'; exit 1" TERM; touch '${lock}'; sleep ${uniqueSeconds()} & wait`),
   );
   await until('the lock is taken', () => existsSync(lock));
   await slipway.client.runs.cancel.mutate({ runId: run.id });
