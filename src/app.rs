@@ -75,8 +75,15 @@ impl App {
         let followers = Followers::new(logs.clone(), wakeups.clone(), tasks.clone());
         let jobs = Jobs::new(redis.clone(), config.redis.call_timeout);
         let host_silence = config.worker.host_silence;
-        let (waiting, looking) =
-            Waiting::new(store.clone(), redis.clone(), jobs.clone(), host_silence, shutdown.clone());
+        let presence = Presence::default();
+        let (waiting, looking) = Waiting::new(
+            store.clone(),
+            redis.clone(),
+            jobs.clone(),
+            presence.clone(),
+            host_silence,
+            shutdown.clone(),
+        );
         tasks.spawn(looking);
         let states =
             States::new(store.clone(), logs.clone(), wakeups.clone(), waiting.clone(), tasks.clone());
@@ -90,7 +97,7 @@ impl App {
             logs,
             followers,
             states,
-            presence: Presence::default(),
+            presence,
             waiting,
             admin_token,
             streams_open: Arc::default(),

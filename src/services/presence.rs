@@ -23,31 +23,46 @@ pub struct Presence(Arc<Mutex<HashMap<WorkerId, Seen>>>);
 struct Seen {
     /// The sign of life, which only has to differ from the one before.
     sign: Timestamp,
-    silence: Duration,
+    sighting: Sighting,
     looked_at: Instant,
 }
 
+/// What is known of a worker.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sighting {
+    /// For how long its sign has not changed; none at first sight.
+    pub silence: Duration,
+    /// A sign came while this process looked: before, nobody knows how old the last one is.
+    pub was_seen: bool,
+}
+
 impl Presence {
-    /// Takes note of a worker's row, just read, and gives for how long the worker has been silent: none at first sight.
+    /// Takes note of a worker's row, just read, and gives for how long the worker has been silent.
     pub fn look(&self, worker: &WorkerRecord) -> Duration {
-        self.look_at(worker, Instant::now())
+        self.sight(worker).silence
     }
 
-    fn look_at(&self, worker: &WorkerRecord, now: Instant) -> Duration {
+    /// The same, with all that is known.
+    pub fn sight(&self, worker: &WorkerRecord) -> Sighting {
+        self.sight_at(worker, Instant::now())
+    }
+
+    fn sight_at(&self, worker: &WorkerRecord, now: Instant) -> Sighting {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = Seen { sign: worker.seen_at, silence: Duration::ZERO, looked_at: now };
         let Some(seen) = all.get_mut(&worker.id) else {
             all.retain(|_, seen| now.duration_since(seen.looked_at) < FORGET_AFTER);
-            all.insert(worker.id.clone(), fresh);
-            return Duration::ZERO;
+            let seen = Seen { sign: worker.seen_at, sighting: Sighting::default(), looked_at: now };
+            all.insert(worker.id.clone(), seen);
+            return Sighting::default();
         };
         if seen.sign == worker.seen_at {
-            seen.silence += now.duration_since(seen.looked_at).min(LOOK_MAX);
-            seen.looked_at = now;
+            seen.sighting.silence += now.duration_since(seen.looked_at).min(LOOK_MAX);
         } else {
-            *seen = fresh;
+            seen.sign = worker.seen_at;
+            seen.sighting = Sighting { silence: Duration::ZERO, was_seen: true };
         }
-        seen.silence
+        seen.looked_at = now;
+        seen.sighting
     }
 }
 
@@ -74,7 +89,7 @@ mod tests {
         let presence = Presence::default();
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let silence = |sign, seconds| presence.look_at(&worker(sign), at(seconds)).as_secs();
+        let silence = |sign, seconds| presence.sight_at(&worker(sign), at(seconds)).silence.as_secs();
         assert_eq!(silence(5, 0), 0);
         assert_eq!(silence(5, 2), 2);
         assert_eq!(silence(5, 4), 4);
@@ -83,5 +98,7 @@ mod tests {
         // Its clock went back, and it is there all the same.
         assert_eq!(silence(3, 66), 0);
         assert_eq!(silence(3, 68), 2);
+        assert!(presence.sight_at(&worker(3), at(68)).was_seen);
+        assert!(!Presence::default().sight_at(&worker(3), at(68)).was_seen);
     }
 }

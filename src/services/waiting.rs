@@ -14,11 +14,12 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::domain::ids::{RunId, WorkerId};
 use crate::domain::run::Run;
-use crate::domain::time::{Timestamp, now};
+use crate::domain::time::now;
 use crate::domain::waiting::{self, Installation, Line, Outage, Silence, Workers};
 use crate::error::Result;
 use crate::jobs::Jobs;
 use crate::redis::Redis;
+use crate::services::presence::{Presence, Sighting};
 use crate::store::workers::WorkerRecord;
 use crate::store::{self, Store};
 
@@ -43,20 +44,13 @@ impl Waiting {
         store: Store,
         redis: Redis,
         jobs: Jobs,
+        presence: Presence,
         host_silence: Duration,
         shutdown: CancellationToken,
     ) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let waiting = Self { known: Arc::default() };
-        let observer = Observer {
-            store,
-            redis,
-            jobs,
-            host_silence,
-            began: Instant::now(),
-            has_looked: false,
-            beats: HashMap::new(),
-            outage: None,
-        };
+        let observer =
+            Observer { store, redis, jobs, host_silence, presence, began: Instant::now(), outage: None };
         let known = waiting.known.clone();
         let looking = async move {
             shutdown.run_until_cancelled(observer.run(&known)).await;
@@ -94,23 +88,13 @@ pub async fn waited(app: &App, run: &Run) -> Option<String> {
     waiting::waited(run, outage.as_ref(), &spans, now())
 }
 
-/// A worker's last sign of life.
-struct Beat {
-    written: Timestamp,
-    /// By this process's clock; for one that was there at the first look, when that was.
-    at: Instant,
-    /// It came while this process looked: before, nobody knows how old it is.
-    was_seen: bool,
-}
-
 struct Observer {
     store: Store,
     redis: Redis,
     jobs: Jobs,
     host_silence: Duration,
+    presence: Presence,
     began: Instant,
-    has_looked: bool,
-    beats: HashMap<WorkerId, Beat>,
     outage: Option<Outage>,
 }
 
@@ -148,7 +132,11 @@ impl Observer {
 
     async fn look(&mut self) -> Result<Installation> {
         let workers = store::workers::list(&self.store, WORKERS_MAX).await?;
-        self.note_beats(&workers);
+        let sighted = |worker: WorkerRecord| {
+            let sighting = self.presence.sight(&worker);
+            (worker, sighting)
+        };
+        let workers: Vec<(WorkerRecord, Sighting)> = workers.into_iter().map(sighted).collect();
         let present = self.present(&workers);
         let line = self.line(&present).await;
         let silent = self.silent(&workers).await?;
@@ -156,37 +144,24 @@ impl Observer {
         Ok(Installation { outage, workers: present, line, silent, host_silence })
     }
 
-    fn note_beats(&mut self, workers: &[WorkerRecord]) {
-        let is_first = !std::mem::replace(&mut self.has_looked, true);
-        self.beats.retain(|id, _| workers.iter().any(|worker| worker.id == *id));
-        for worker in workers {
-            let news = Beat { written: worker.seen_at, at: Instant::now(), was_seen: !is_first };
-            match self.beats.get_mut(&worker.id) {
-                Some(known) if known.written == worker.seen_at => {}
-                Some(known) => *known = news,
-                None => {
-                    self.beats.insert(worker.id.clone(), news);
-                }
-            }
-        }
-    }
-
-    fn present(&self, workers: &[WorkerRecord]) -> Workers {
-        let is_recent = |beat: &Beat| beat.at.elapsed() < SILENT_AFTER;
+    fn present(&self, workers: &[(WorkerRecord, Sighting)]) -> Workers {
+        let is_recent = |sighting: &Sighting| sighting.silence < SILENT_AFTER;
         let there: Vec<&WorkerRecord> = workers
             .iter()
-            .filter(|worker| self.beats.get(&worker.id).is_some_and(|beat| beat.was_seen && is_recent(beat)))
+            .filter(|(_, sighting)| sighting.was_seen && is_recent(sighting))
+            .map(|(worker, _)| worker)
             .collect();
         if !there.is_empty() {
             let places = there.iter().map(|worker| worker.concurrency.map(u64::from)).sum();
             return Workers::Present { count: there.len() as u64, places };
         }
         // Those that were there at the first look may be alive.
-        if self.beats.values().any(is_recent) {
+        if workers.iter().any(|(_, sighting)| is_recent(sighting)) {
             return Workers::Unknown;
         }
-        let last = self.beats.values().filter(|beat| beat.was_seen).map(|beat| beat.at).max();
-        Workers::Gone { unseen_for: last.unwrap_or(self.began).elapsed() }
+        let seen = workers.iter().filter(|(_, sighting)| sighting.was_seen);
+        let unseen_for = seen.map(|(_, sighting)| sighting.silence).min();
+        Workers::Gone { unseen_for: unseen_for.unwrap_or_else(|| self.began.elapsed()) }
     }
 
     /// What cannot be asked counts as nothing: Redis is away then, and that is the reason.
@@ -199,13 +174,12 @@ impl Observer {
         Line { active: counts.active, waiting: counts.waiting, next }
     }
 
-    async fn silent(&self, workers: &[WorkerRecord]) -> Result<HashMap<RunId, Silence>> {
+    async fn silent(&self, workers: &[(WorkerRecord, Sighting)]) -> Result<HashMap<RunId, Silence>> {
         let silences: HashMap<&WorkerId, Silence> = workers
             .iter()
-            .filter_map(|worker| {
-                let lasts = self.beats.get(&worker.id)?.at.elapsed();
-                let silence = Silence { worker: worker.name.clone(), lasts };
-                (SILENT_AFTER <= lasts).then_some((&worker.id, silence))
+            .filter(|(_, sighting)| SILENT_AFTER <= sighting.silence)
+            .map(|(worker, sighting)| {
+                (&worker.id, Silence { worker: worker.name.clone(), lasts: sighting.silence })
             })
             .collect();
         if silences.is_empty() {

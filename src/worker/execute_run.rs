@@ -99,7 +99,7 @@ impl ExecuteRuns {
         } else {
             return Ok(false);
         };
-        if !upkeep::has_live_host(&self.app, record).await? {
+        if !upkeep::has_other_live_host(&self.app, &self.seat, record).await? {
             return Ok(false);
         }
         let mut yielded = self.yielded.lock().unwrap_or_else(PoisonError::into_inner);

@@ -117,8 +117,8 @@ pub async fn take_back(app: App, seat: Arc<Seat>, running: Running, shutdown: Ca
     .await;
 }
 
-/// Whether a worker is there on the host that had a run last.
-pub async fn has_live_host(app: &App, record: &RunRecord) -> Result<bool> {
+/// Whether a worker is there on the host that had a run last, and that is not this one.
+pub async fn has_other_live_host(app: &App, seat: &Seat, record: &RunRecord) -> Result<bool> {
     let Some(worker) = &record.worker else { return Ok(false) };
     let workers = store::workers::list(&app.store, WORKERS_MAX).await?;
     let Some(host) = workers.iter().find(|known| known.id == *worker).map(|known| &known.host) else {
@@ -126,7 +126,7 @@ pub async fn has_live_host(app: &App, record: &RunRecord) -> Result<bool> {
     };
     // Its signs come every few seconds: a worker that missed one may be gone.
     let is_there = |known: &WorkerRecord| app.presence.look(known) < BEAT_INTERVAL * 2;
-    Ok(workers.iter().any(|known| known.host == *host && is_there(known)))
+    Ok(*host != seat.host && workers.iter().any(|known| known.host == *host && is_there(known)))
 }
 
 /// For how long each worker has been silent. Looking at all of them, whether they have runs or not, makes the next look

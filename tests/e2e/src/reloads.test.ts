@@ -9,7 +9,8 @@ import { ForgetfulProxy } from './harness/proxy.js';
 import { trigger, waitFor } from './harness/runs.js';
 import { until } from './harness/until.js';
 
-const RELOADS = 60;
+/** `make load` has a thousand. */
+const RELOADS = Number(process.env['SLIPWAY_TEST_RELOADS'] ?? 60);
 /** A page follows some runs, and the log of each. */
 const RUNS = 3;
 
