@@ -7,7 +7,7 @@ import { join } from 'node:path';
 
 import { inject } from 'vitest';
 
-import { createDatabase, type Database } from './database.js';
+import { askPostgres, askSqlite, createDatabase, type Database } from './database.js';
 import { fromEnvironment } from './environment.js';
 import { freePort } from './ports.js';
 import { processesWith, Program, type Found } from './processes.js';
@@ -86,6 +86,12 @@ export class Installation {
   /** The server's. */
   get dataDir(): string {
     return join(this.dir, 's');
+  }
+
+  /** Executes statements in its database from outside, and gives the rows of the last one. */
+  async askDatabase(...statements: string[]): Promise<unknown[][]> {
+    if (this.database !== undefined) return await askPostgres(this.database.url, ...statements);
+    return askSqlite(join(this.dataDir, 'slipway.db'), ...statements);
   }
 
   /** Where archived logs lie. */
@@ -262,13 +268,16 @@ export class Installation {
     await this.redis?.end('SIGKILL');
   }
 
+  /** Where its Redis listens. */
+  get redisAddress(): { host: string; port: number } | { path: string } {
+    return this.redisKind === 'shared'
+      ? { host: '127.0.0.1', port: this.redisPort }
+      : { path: join(this.dir, 's', 'redis', 'redis.sock') };
+  }
+
   /** A command to Redis, as a person would type it, and what it answers. */
   async askRedis(command: string): Promise<string> {
-    const place =
-      this.redisKind === 'shared'
-        ? { host: '127.0.0.1', port: this.redisPort }
-        : { path: join(this.dir, 's', 'redis', 'redis.sock') };
-    const socket = connectSocket(place);
+    const socket = connectSocket(this.redisAddress);
     socket.write(`${command}\r\n`);
     const [answer] = (await once(socket, 'data')) as [Buffer];
     socket.destroy();
