@@ -30,6 +30,7 @@ pub use attachment::{Attachment, punch, read_block};
 pub use process::{
     become_subreaper, end, is_supervised, kill, kill_now, presence, raise_files_max, set_program, start,
 };
+pub use supervisor::boot;
 
 /// One attempt of a step, ready to be started.
 #[derive(Debug, Clone)]

@@ -429,7 +429,7 @@ fn wait_until_written(writer: &mut SpoolWriter) {
 }
 
 /// Names this run of the machine.
-pub(super) fn boot() -> io::Result<String> {
+pub fn boot() -> io::Result<String> {
     Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
 }
 

@@ -383,18 +383,26 @@ pub async fn settle(app: &App, run: &RunId) -> Result<Settlement> {
     if record.settled && record.archived {
         return Ok(Settlement::Archived(Box::new(record)));
     }
-    if !record.archived {
-        if app.logs.archive(run, record.run.lines).await? < record.run.lines {
-            return Ok(Settlement::LacksLines(Box::new(record)));
-        }
-        app.logs.expire(run, app.config.logs.stream_keep).await?;
-    }
     let is_settled = record.settled || app.jobs.standing(run).await? != JobStanding::Live;
     let mut change = RunChange::of(run.clone());
     change.epoch = Some(record.epoch);
     change.from = vec![record.run.status];
-    change.archived = Some(true);
     change.settled = Some(is_settled);
+    if !record.archived {
+        match app.logs.archive(run, record.run.lines).await {
+            Ok(n) if record.run.lines <= n => {
+                app.logs.expire(run, app.config.logs.stream_keep).await?;
+                change.archived = Some(true);
+            }
+            lacking => {
+                // That the queue has confirmed the end does not wait for the archive: a retry from elsewhere counts.
+                if is_settled && !record.settled {
+                    store::runs::change(&app.store, change).await?;
+                }
+                return lacking.map(|_| Settlement::LacksLines(Box::new(record)));
+            }
+        }
+    }
     Ok(match store::runs::change(&app.store, change).await? {
         Some(_) => Settlement::Archived(Box::new(record)),
         // Tried again meanwhile.

@@ -247,6 +247,22 @@ async fn a_further_delivery_of_an_ended_run_is_a_retry_only_once_its_end_is_sett
     assert_eq!((record.run.status, record.run.attempt), (RunStatus::Running, 2));
 }
 
+/// A dashboard's retry is not swallowed because the log cannot be archived yet.
+#[tokio::test]
+async fn the_end_of_a_run_is_settled_although_its_lines_are_missing() {
+    let Parts { app, .. } = &Parts::start().await;
+    let run = trigger(app).await.id;
+    let worker = worker(app, &HostId::generate(), now()).await;
+    let record = claimed(claim(app, &run, &worker, None).await).record;
+    let ending = Ending::Failed("build: exited with 1".to_owned());
+    let facts = Facts { lines: 5, ..Facts::default() };
+    assert!(executions::end(app, &record, None, &ending, facts).await.unwrap());
+    app.jobs.remove(&run).await.unwrap();
+    executions::settle(app, &run).await.unwrap();
+    let record = find(app, &run).await;
+    assert_eq!((record.settled, record.archived), (true, false));
+}
+
 /// The job may be in the hands of a worker that has not claimed the run yet.
 #[tokio::test]
 async fn a_run_that_was_canceled_in_the_queue_does_not_begin_when_its_job_is_delivered() {

@@ -44,6 +44,22 @@ pub async fn make_way(app: &App, seat: &Seat, record: &RunRecord) -> Result<()> 
     Ok(())
 }
 
+/// Whether the machine was started anew since the run was last taken up here: then the last things that were written may
+/// be missing from its disk.
+pub fn is_after_restart(dir: &Path) -> io::Result<bool> {
+    let boot = executor::boot()?;
+    let path = dir.join("boot");
+    let before = match fs::read_to_string(&path) {
+        Ok(before) => Some(before),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    if before.as_ref() != Some(&boot) {
+        fs::write(&path, &boot)?;
+    }
+    Ok(before.is_some_and(|before| before != boot))
+}
+
 /// Ends and removes what this host has of a run that another host carries on, or that is unknown. Whether it did: lines
 /// that are not in the archive are kept until they are. To be called by whoever makes sure that this process does not
 /// work on the run.
@@ -149,5 +165,20 @@ async fn lock(app: &App) -> Result<File> {
             Err(rustix::io::Errno::WOULDBLOCK) => tokio::time::sleep(LOCK_INTERVAL).await,
             Err(error) => return Err(disk(error.into())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_that_was_started_anew_is_noticed_once() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(!is_after_restart(dir.path()).unwrap());
+        assert!(!is_after_restart(dir.path()).unwrap());
+        fs::write(dir.path().join("boot"), "another life").unwrap();
+        assert!(is_after_restart(dir.path()).unwrap());
+        assert!(!is_after_restart(dir.path()).unwrap());
     }
 }

@@ -151,9 +151,11 @@ impl ExecuteRuns {
     async fn drive(&self, claimed: Claimed, dir: RunDir, held: Held, delivery: &Delivery) -> Result<Left> {
         let record = claimed.record.clone();
         let log_stop = CancellationToken::new();
-        let origin = match claimed.taken_from {
-            Some(_) => TakenFrom::SilentMachine,
-            None => TakenFrom::Nobody,
+        let is_after_restart = claims::is_after_restart(&dir.root)
+            .map_err(|error| Error::internal("looking at the directory of a run", error))?;
+        let origin = match claimed.taken_from.is_some() || is_after_restart {
+            true => TakenFrom::SilentMachine,
+            false => TakenFrom::Nobody,
         };
         let stops_the_log = log_stop.clone().drop_guard();
         let opened = tokio::select! {

@@ -36,7 +36,7 @@ const JOURNAL_TIME_MAX: Duration = Duration::from_secs(120);
 pub enum TakenFrom {
     /// This machine, or one that said how far it came.
     Nobody,
-    /// A machine that fell silent amid it.
+    /// A machine that fell silent amid it: another one, or this one before it was started anew.
     SilentMachine,
 }
 
