@@ -36,6 +36,8 @@ const SLICE: u32 = 200;
 const DIRECTORIES_MAX: usize = 10_000;
 /// The end of a run is settled by the worker that ended it; only one that has waited longer was left.
 const SETTLE_GRACE: Duration = Duration::from_secs(10);
+/// Later than any run ends.
+const EVER: Timestamp = Timestamp::from_millis(i64::MAX);
 /// After so many, something is away that all of them need.
 const SETTLE_FAILURES_MAX: u32 = 200;
 /// Lines that a machine has and nobody else are given up once it has been silent for so long.
@@ -176,11 +178,12 @@ pub async fn settle_left(app: App, running: Running, shutdown: CancellationToken
         let mut failures_in_a_row = 0;
         let mut after: Option<(Timestamp, RunId)> = None;
         while failures_in_a_row < SETTLE_FAILURES_MAX {
-            let until = before(SETTLE_GRACE);
-            let left = store::runs::unfinished_business(&app.store, until, after.as_ref(), SLICE).await?;
+            let left = store::runs::unfinished_business(&app.store, EVER, after.as_ref(), SLICE).await?;
             let Some(last) = left.last() else { break };
             after = last.run.finished_at.map(|at| (at, last.run.id.clone()));
-            for record in left {
+            // By a clock that is ahead, a run has ended in times to come: it was left all the same.
+            let is_just_over = |at: Timestamp| before(SETTLE_GRACE) <= at && at <= now();
+            for record in left.into_iter().filter(|record| !record.run.finished_at.is_some_and(is_just_over)) {
                 // One whose log cannot be archived must not keep the others waiting.
                 match settle(&app, &running, &record.run.id).await {
                     Ok(()) => failures_in_a_row = 0,
