@@ -8,6 +8,7 @@ mod m0002_runs;
 mod m0003_tokens;
 mod m0004_workers;
 mod m0005_worker_places;
+mod m0006_taken_from;
 
 #[derive(Debug)]
 pub(super) struct Migrator;
@@ -20,6 +21,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0003_tokens::STEP),
             Box::new(m0004_workers::STEP),
             Box::new(m0005_worker_places::STEP),
+            Box::new(m0006_taken_from::STEP),
         ]
     }
 }

@@ -353,6 +353,8 @@ pub struct RunRecord {
     pub archived: bool,
     /// The next worker makes a new workspace and checks out anew: the run begins from its start.
     pub restart: bool,
+    /// The silent worker from which it was taken over, until the log says so and the steps begin again.
+    pub taken_from: Option<String>,
     /// Every attempt of every step, in order of step and attempt.
     pub steps: Vec<StepRecord>,
 }

@@ -49,8 +49,6 @@ pub struct Claimed {
     pub record: RunRecord,
     /// What it waited for, if that took long.
     pub waited: Option<String>,
-    /// The silent host that had it: its workspace is out of reach.
-    pub taken_from: Option<String>,
 }
 
 /// How an attempt ended.
@@ -156,19 +154,20 @@ pub async fn claim(
         }
         change.losses = Some(record.losses + 1);
     }
-    if let Some(name) = &taken_from {
+    if let Some(name) = taken_from {
         change.steps = lost_steps(&record, &format!("{name}, which ran it, is silent"));
         change.steps.extend(runs::again_steps(&record, RetryFrom::Start));
         change.restart = Some(true);
         // Its time begins with its steps, once there is a workspace again.
         change.deadline = Some(None);
+        change.taken_from = Some(Some(name));
     }
     if store::runs::change(&app.store, change).await?.is_none() {
         return Ok(Claim::Later(now().plus(LOOK_AGAIN)));
     }
     runs::announce(app, run).await;
     let Some(record) = store::runs::find(&app.store, run).await? else { return Ok(Claim::Nothing) };
-    Ok(Claim::Claimed(Box::new(Claimed { record, waited, taken_from })))
+    Ok(Claim::Claimed(Box::new(Claimed { record, waited })))
 }
 
 /// A delivery of a run whose end the queue has confirmed is somebody's wish to have it tried again: a failed
@@ -280,6 +279,7 @@ pub async fn plan(
     commit: Option<String>,
     branch: Option<String>,
     steps: Vec<StepRecord>,
+    lines: u64,
 ) -> Result<bool> {
     let (text, definition) = definition;
     let mut change = guarded(record);
@@ -287,6 +287,9 @@ pub async fn plan(
     change.commit = commit;
     change.branch = branch;
     change.restart = Some(false);
+    change.taken_from = Some(None);
+    // What was given up for lost when the run was taken over is on record with that it was.
+    change.lines = Some(lines);
     change.deadline = Some(Some(now().plus(definition.timeout)));
     if record.steps.is_empty() {
         // Read from the repository: only now is it known how often to try, in place of what was assumed. Attempts
@@ -369,6 +372,7 @@ fn retry_later(record: &RunRecord, definition: Option<&Definition>, reason: &str
     change.from = vec![RunStatus::Running];
     change.status = Some(RunStatus::Queued);
     change.attempt = Some(record.run.attempt + 1);
+    change.taken_from = Some(None);
     change.next_attempt_at = Some(Some(now().plus(delay_after(retry, failed))));
     change.reason = Some(Some(format!("attempt {} failed: {reason}", record.run.attempt)));
 }

@@ -247,6 +247,7 @@ pub(crate) fn retry_change(record: &RunRecord, from: RetryFrom, reason: String) 
     change.settled = Some(false);
     change.archived = Some(false);
     change.restart = Some(from == RetryFrom::Start);
+    change.taken_from = Some(None);
     change.steps = steps;
     (change, retry)
 }

@@ -32,6 +32,7 @@ pub mod pipelines;
 #[cfg(test)]
 mod plans;
 
+mod run_change;
 mod run_rows;
 pub mod runs;
 pub mod snapshot;

@@ -42,6 +42,7 @@ pub(super) fn new(run: &NewRun, number: u32, pipeline_name: &str) -> run::Active
         settled: Set(false),
         archived: Set(false),
         restart: Set(false),
+        taken_from: Set(None),
         idempotency_key: Set(run.idempotency_key.clone()),
         repository: Set(run.repository.clone()),
         reason: Set(None),
@@ -125,6 +126,7 @@ pub(super) fn record(mut row: run::Model, steps: &mut StepsByRun) -> Result<RunR
         settled: row.settled,
         archived: row.archived,
         restart: row.restart,
+        taken_from: row.taken_from.clone(),
         steps: steps.remove(&row.id).unwrap_or_default(),
         run: run(row)?,
     })

@@ -95,7 +95,7 @@ async fn a_dead_worker_of_the_same_host_is_replaced_at_once() {
     assert!(matches!(claim(app, &run, &second, None).await, Claim::Later(_)));
     let claimed = claimed(claim(app, &run, &second, Some(&first)).await);
     assert_eq!(claimed.record.epoch, 2);
-    assert_eq!(claimed.taken_from, None);
+    assert_eq!(claimed.record.taken_from, None);
 }
 
 /// It could not reach the database or the log for a while, and let go of the run.
@@ -107,7 +107,7 @@ async fn a_worker_that_let_go_of_a_run_takes_it_up_again() {
     claimed(claim(app, &run, &worker, None).await);
     let claimed = claimed(claim(app, &run, &worker, None).await);
     assert_eq!(claimed.record.epoch, 2);
-    assert_eq!(claimed.taken_from, None);
+    assert_eq!(claimed.record.taken_from, None);
 }
 
 /// Only whether its signs change tells whether a worker is there: its clock may say what it likes.
@@ -138,9 +138,15 @@ async fn another_host_takes_a_run_over_only_after_the_silence() {
     })
     .await;
     let claimed = taken.unwrap();
-    assert_eq!(claimed.taken_from.as_deref(), Some("worker"));
+    assert_eq!(claimed.record.taken_from.as_deref(), Some("worker"));
     assert_eq!((claimed.record.epoch, claimed.record.losses), (2, 1));
     assert!(claimed.record.restart && claimed.record.deadline.is_none());
+    // Whoever takes it over and cannot go on at once still has to say so.
+    let again = match claim(app, &run, &other, None).await {
+        Claim::Claimed(claimed) => claimed.record,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(again.taken_from.as_deref(), Some("worker"));
 }
 
 /// A step that ran when its machine fell silent is on record as lost, whatever follows.

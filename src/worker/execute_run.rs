@@ -153,7 +153,7 @@ impl ExecuteRuns {
         let log_stop = CancellationToken::new();
         let is_after_restart = claims::is_after_restart(&dir.root)
             .map_err(|error| Error::internal("looking at the directory of a run", error))?;
-        let origin = match claimed.taken_from.is_some() || is_after_restart {
+        let origin = match claimed.record.taken_from.is_some() || is_after_restart {
             true => TakenFrom::SilentMachine,
             false => TakenFrom::Nobody,
         };

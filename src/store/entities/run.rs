@@ -34,6 +34,7 @@ pub struct Model {
     pub settled: bool,
     pub archived: bool,
     pub restart: bool,
+    pub taken_from: Option<String>,
     pub idempotency_key: Option<String>,
     pub repository: Option<String>,
     pub reason: Option<String>,

@@ -43,6 +43,7 @@ async fn a_change_sets_all_that_it_names_and_nothing_else(store: Store) {
         commit: Some("abc".to_owned()),
         branch: Some("trunk".to_owned()),
         restart: Some(true),
+        taken_from: Some(Some("silent".to_owned())),
         definition: Some("steps: []".to_owned()),
         reason: Some(Some("waits".to_owned())),
         error: Some(Some("broke".to_owned())),
@@ -75,6 +76,7 @@ async fn a_change_sets_all_that_it_names_and_nothing_else(store: Store) {
         (Some(at(13)), Some(at(14)), Some(at(15)))
     );
     assert!(record.cancel_requested && record.settled && record.archived && record.restart);
+    assert_eq!(record.taken_from.as_deref(), Some("silent"));
     assert_eq!(after.branch.as_deref(), Some("trunk"));
     assert_eq!(record.losses, 2);
     assert_eq!(runs::find_run(&store, &run.id).await.unwrap().as_ref(), Some(after));

@@ -55,7 +55,6 @@ pub struct Driver {
     app: App,
     record: RunRecord,
     waited: Option<String>,
-    taken_from: Option<String>,
     dir: RunDir,
     log: RunLog,
     offsets: HashMap<String, u64>,
@@ -119,7 +118,7 @@ impl Driver {
         reporter: Reporter,
         shutdown: CancellationToken,
     ) -> Self {
-        let Claimed { record, waited, taken_from } = claimed;
+        let Claimed { record, waited } = claimed;
         let listener = app.wakeups.listen(&states::channel(&record.run.id)).await;
         let (events, incoming) = mpsc::channel(16);
         Self {
@@ -128,7 +127,6 @@ impl Driver {
             noted_lines: record.run.lines,
             record,
             waited,
-            taken_from,
             dir,
             log,
             offsets,
@@ -151,7 +149,7 @@ impl Driver {
         if let Some(text) = self.waited.take() {
             self.log.say(None, text).await;
         }
-        if let Some(host) = self.taken_from.take() {
+        if let Some(host) = self.record.taken_from.clone() {
             let text = format!("{host} is silent: the run starts again here, from its first step");
             self.log.say(None, text).await;
         }
@@ -219,7 +217,12 @@ impl Driver {
                 let ending = self.ending(outcome);
                 return self.finish(Some(definition), ending).await;
             }
+            let asked_at = Instant::now();
             if (!self.changed.is_empty() || self.has_grown()) && !self.note(attempt.progress()).await? {
+                return Ok(Left::Fenced);
+            }
+            // An answer that was long on its way says that the run was this worker's, not that it still is.
+            if LOOK_INTERVAL < asked_at.elapsed() && !self.look().await? {
                 return Ok(Left::Fenced);
             }
             for index in starts {

@@ -24,8 +24,10 @@ impl Driver {
     ) -> Result<bool> {
         let (commit, branch) = ready.map_or((None, None), |ready| (ready.commit, ready.branch));
         let (app, record, steps) = (&self.app, &self.record, &self.steps);
+        let lines = self.log.progress().last_n;
         let is_ours = patiently(&self.shutdown, || {
-            executions::plan(app, record, (text, definition), commit.clone(), branch.clone(), steps.clone())
+            let (commit, branch, steps) = (commit.clone(), branch.clone(), steps.clone());
+            executions::plan(app, record, (text, definition), commit, branch, steps, lines)
         })
         .await?;
         if is_ours && let Some(record) = store::runs::find(&self.app.store, &self.record.run.id).await? {

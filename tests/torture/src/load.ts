@@ -159,9 +159,12 @@ export class Load {
   private async retry(history: RunHistory, from: 'start' | 'failed'): Promise<void> {
     const { runId } = history;
     if (runId === undefined) return;
-    history.retriesAsked += 1;
     history.say(`retry asked, from ${from}`);
-    const answer = await answered(this.over.signal, () => this.client.runs.retry.mutate({ runId, from }));
+    const answer = await answered(this.over.signal, () => {
+      // Each may be done although its answer is lost, and the next one then finds the run ended once more.
+      history.retriesAsked += 1;
+      return this.client.runs.retry.mutate({ runId, from });
+    });
     if (answer === 'given up') return;
     // An earlier try may have been done although nobody answered, so that the run is live.
     if ('refusal' in answer && !answer.refusal.startsWith('CONFLICT')) {
