@@ -21,6 +21,7 @@ use crate::store::workers::WorkerRecord;
 
 /// A run that another worker has is looked at again after this.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
+const WORKERS_MAX: u32 = 1_000;
 /// A job may arrive a little before its time.
 const EARLY_MAX: Duration = Duration::from_millis(50);
 
@@ -128,7 +129,11 @@ pub async fn claim(
                 lost_by = Some(holder.name);
             }
             Some(holder) => {
-                if app.presence.look(&holder) < app.config.worker.host_silence {
+                let silence = match holder.host == claimant.host {
+                    true => app.presence.look(&holder),
+                    false => host_silence(app, &holder).await?,
+                };
+                if silence < app.config.worker.host_silence {
                     return Ok(Claim::Later(now().plus(LOOK_AGAIN)));
                 }
                 if holder.host != claimant.host {
@@ -261,6 +266,15 @@ pub async fn hindered(app: &App, run: &RunId, error: &Error) -> Result<()> {
     change.from = vec![record.run.status];
     change.reason = Some(Some(reason));
     apply(app, &record, change).await.map(|_| ())
+}
+
+/// For how long nothing was heard of a worker's machine: another worker of it, such as the one that is there after a
+/// restart, takes its runs back by itself.
+async fn host_silence(app: &App, holder: &WorkerRecord) -> Result<Duration> {
+    let workers = store::workers::list(&app.store, WORKERS_MAX).await?;
+    let of_host = workers.iter().filter(|worker| worker.host == holder.host);
+    let silence = of_host.map(|worker| app.presence.look(worker)).min();
+    Ok(silence.unwrap_or_else(|| app.presence.look(holder)))
 }
 
 async fn holder(app: &App, record: &RunRecord) -> Result<Option<WorkerRecord>> {

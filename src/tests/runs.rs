@@ -149,6 +149,27 @@ async fn another_host_takes_a_run_over_only_after_the_silence() {
     assert_eq!(again.taken_from.as_deref(), Some("worker"));
 }
 
+/// A worker that was restarted is another one, and takes the runs of its machine back by itself.
+#[tokio::test]
+async fn a_machine_whose_worker_was_restarted_keeps_its_runs() {
+    let Parts { app, .. } = &Parts::start_with(&[("worker.host_silence", "100ms")]).await;
+    let run = trigger(app).await.id;
+    let host = HostId::generate();
+    let holder = worker(app, &host, now()).await;
+    let restarted = worker(app, &host, now()).await;
+    let other = worker(app, &HostId::generate(), now()).await;
+    claimed(claim(app, &run, &holder, None).await);
+    for sign in 1..20 {
+        let mut alive = store::workers::find(&app.store, &restarted.worker).await.unwrap().unwrap();
+        alive.seen_at = Timestamp::from_millis(sign);
+        store::workers::put(&app.store, &alive).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert!(matches!(claim(app, &run, &other, None).await, Claim::Later(_)));
+    }
+    let claimed = claimed(claim(app, &run, &restarted, Some(&holder)).await);
+    assert_eq!(claimed.record.taken_from, None);
+}
+
 /// A step that ran when its machine fell silent is on record as lost, whatever follows.
 #[tokio::test]
 async fn a_step_that_was_running_on_a_silent_host_is_lost() {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
-use crate::domain::ids::{RunId, WorkerId};
+use crate::domain::ids::{HostId, RunId, WorkerId};
 use crate::domain::run::{RunRecord, RunStatus};
 use crate::domain::time::{Timestamp, now};
 use crate::error::{Error, Result};
@@ -101,10 +101,10 @@ pub async fn take_back(app: App, seat: Arc<Seat>, running: Running, shutdown: Ca
                         is_held_still(&app, &run).await? && !running.has(&run.id)
                     }
                     (Some(worker), Some(host)) if *host == seat.host => seat.is_dead(worker),
-                    (Some(worker), _) => match silences.get(worker) {
-                        Some(silence) => app.config.worker.host_silence <= *silence,
-                        None => is_silent(&app, worker).await?,
-                    },
+                    (Some(_), Some(host)) => {
+                        silences.get(host).is_none_or(|silence| app.config.worker.host_silence <= *silence)
+                    }
+                    (Some(worker), None) => is_silent(&app, worker).await?,
                     (None, _) => true,
                 };
                 if is_orphan {
@@ -131,11 +131,15 @@ pub async fn has_other_live_host(app: &App, seat: &Seat, record: &RunRecord) -> 
     Ok(*host != seat.host && workers.iter().any(|known| known.host == *host && is_there(known)))
 }
 
-/// For how long each worker has been silent. Looking at all of them, whether they have runs or not, makes the next look
-/// tell something.
-async fn silences(app: &App) -> Result<HashMap<WorkerId, Duration>> {
-    let workers = store::workers::list(&app.store, WORKERS_MAX).await?;
-    Ok(workers.iter().map(|worker| (worker.id.clone(), app.presence.look(worker))).collect())
+/// For how long nothing was heard of each host: of whichever of its workers spoke last.
+async fn silences(app: &App) -> Result<HashMap<HostId, Duration>> {
+    let mut silences: HashMap<HostId, Duration> = HashMap::new();
+    for worker in store::workers::list(&app.store, WORKERS_MAX).await? {
+        let silence = app.presence.look(&worker);
+        let known = silences.entry(worker.host).or_insert(silence);
+        *known = silence.min(*known);
+    }
+    Ok(silences)
 }
 
 /// Hands back jobs that a worker took and died before it claimed their runs. A claim follows the taking of a

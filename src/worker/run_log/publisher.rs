@@ -1,7 +1,7 @@
 //! What goes to Redis and to the archive, one thing at a time: each piece of work has all that it needs, so that lines
 //! are numbered while it is under way, however long Redis takes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures::FutureExt as _;
@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 
 use crate::app::App;
 use crate::domain::ids::RunId;
-use crate::domain::time::{Timestamp, now};
+use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
 use crate::executor;
 use crate::logs::journal::{Entry, Origin};
@@ -54,6 +54,8 @@ pub(super) struct Publisher {
     pub(super) epoch: u64,
     /// The run's directory.
     pub(super) dir: PathBuf,
+    /// What lost lines say of when they were: the same however often they are published.
+    pub(super) lost_at: Timestamp,
     /// Redis was away at the last try: the next one waits a little.
     pub(super) is_late: bool,
 }
@@ -73,8 +75,11 @@ impl Publisher {
     /// has the next entries; lines that neither it nor a spool has are lost, and each says so in its place.
     pub(super) fn read_back(self, after_n: u64, last_n: u64, journal: Vec<Entry>) -> Work {
         async move {
-            let (dir, epoch) = (self.dir.clone(), self.epoch);
-            let read = move || read_back(&dir, epoch, after_n, last_n, &journal);
+            let (dir, epoch, lost_at) = (self.dir.clone(), self.epoch, self.lost_at);
+            let read = move || {
+                let source = Source { dir: &dir, epoch, lost_at };
+                read_back(&source, after_n, last_n, &journal)
+            };
             match tokio::task::spawn_blocking(read).await {
                 Ok(text) => self.append(after_n, &text.entries).await,
                 Err(error) => Done::Away(Error::internal("reading spools", error)),
@@ -133,7 +138,8 @@ impl Publisher {
     }
 }
 
-fn read_back(dir: &std::path::Path, epoch: u64, after_n: u64, last_n: u64, journal: &[Entry]) -> Text {
+fn read_back(source: &Source<'_>, after_n: u64, last_n: u64, journal: &[Entry]) -> Text {
+    let Source { dir, epoch, .. } = *source;
     let mut text = Text::default();
     let mut next_n = after_n + 1;
     for entry in journal {
@@ -144,7 +150,7 @@ fn read_back(dir: &std::path::Path, epoch: u64, after_n: u64, last_n: u64, journ
             continue;
         }
         if next_n < entry.first_n {
-            lose(&mut text, epoch, next_n, entry.first_n - 1);
+            source.lose(&mut text, next_n, entry.first_n - 1);
             return text;
         }
         match &entry.origin {
@@ -156,7 +162,7 @@ fn read_back(dir: &std::path::Path, epoch: u64, after_n: u64, last_n: u64, journ
                 let place = Place { dir: spool.clone(), step: step.clone(), attempt: *attempt };
                 let block = executor::read_block(&dir.join(spool), *offset);
                 let Some(block) = block.filter(|block| block.lines.len() as u64 == entry.count) else {
-                    lose(&mut text, epoch, next_n, entry.last_n());
+                    source.lose(&mut text, next_n, entry.last_n());
                     return text;
                 };
                 text.block(epoch, entry.first_n, &place, &block);
@@ -165,15 +171,24 @@ fn read_back(dir: &std::path::Path, epoch: u64, after_n: u64, last_n: u64, journ
         next_n = entry.last_n() + 1;
     }
     if text.entries.is_empty() && next_n <= last_n {
-        lose(&mut text, epoch, next_n, last_n);
+        source.lose(&mut text, next_n, last_n);
     }
     text
 }
 
-fn lose(text: &mut Text, epoch: u64, first_n: u64, last_n: u64) {
-    let last_n = last_n.min(first_n + LOST_LINES_MAX - 1);
-    tracing::error!(first_n, last_n, "Lines of a log are lost");
-    text.lost(epoch, first_n..=last_n, now());
+/// Where lines are read back from.
+struct Source<'a> {
+    dir: &'a Path,
+    epoch: u64,
+    lost_at: Timestamp,
+}
+
+impl Source<'_> {
+    fn lose(&self, text: &mut Text, first_n: u64, last_n: u64) {
+        let last_n = last_n.min(first_n + LOST_LINES_MAX - 1);
+        tracing::error!(first_n, last_n, "Lines of a log are lost");
+        text.lost(self.epoch, first_n..=last_n, self.lost_at);
+    }
 }
 
 #[cfg(test)]
@@ -195,7 +210,8 @@ mod tests {
         let mut lines = Vec::new();
         let mut after_n = after_n;
         while after_n < last_n {
-            let text = read_back(std::path::Path::new("/nowhere"), 3, after_n, last_n, journal);
+            let source = Source { dir: Path::new("/nowhere"), epoch: 3, lost_at: Timestamp::from_millis(1) };
+            let text = read_back(&source, after_n, last_n, journal);
             for entry in &text.entries {
                 for line in entry.text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
                     let line: crate::domain::log::LogLine = serde_json::from_slice(line).unwrap();

@@ -47,6 +47,7 @@ pub struct RunLogTask {
     run: RunId,
     epoch: u64,
     dir: PathBuf,
+    lost_at: Timestamp,
     journal: Journal,
     /// What the archive does not hold yet, for publishing it again.
     entries: VecDeque<Entry>,
@@ -103,6 +104,7 @@ impl RunLogTask {
             run: record.run.id.clone(),
             epoch: record.epoch,
             dir: dir.to_owned(),
+            lost_at: record.run.created_at,
             journal,
             entries: entries.into_iter().filter(|entry| archived_n < entry.last_n()).collect(),
             ranges,
@@ -178,6 +180,7 @@ impl RunLogTask {
             run: self.run.clone(),
             epoch: self.epoch,
             dir: self.dir.clone(),
+            lost_at: self.lost_at,
             is_late: self.is_away,
         }
     }
