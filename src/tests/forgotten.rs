@@ -15,7 +15,7 @@ const LOOKED_AT_MAX: u64 = 1_000;
 /// How often Redis was asked for a job.
 async fn jobs_asked_for(app: &App) -> u64 {
     let stats: String = app.redis.command(redis::cmd("INFO").arg("commandstats")).await.unwrap();
-    let calls = stats.lines().find_map(|line| line.strip_prefix("cmdstat_exists:calls="));
+    let calls = stats.lines().find_map(|line| line.strip_prefix("cmdstat_hexists:calls="));
     calls.map_or(0, |calls| calls.split(',').next().unwrap().parse().unwrap())
 }
 
