@@ -32,6 +32,9 @@ const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_secs(2);
 /// How often, and for how long at a time, a run is left to the machine that had it before.
 const YIELD_TIMES_FOR_WORKSPACE: u32 = 4;
 const YIELD_TIMES_FOR_LINES: u32 = 120;
+/// For how long that machine may have been silent. Signs of life come every three seconds.
+const PATIENCE_FOR_WORKSPACE: std::time::Duration = std::time::Duration::from_secs(6);
+const PATIENCE_FOR_LINES: std::time::Duration = std::time::Duration::from_secs(60);
 const YIELD_FOR: std::time::Duration = std::time::Duration::from_millis(500);
 const YIELDED_MAX: usize = 1_000;
 
@@ -92,14 +95,14 @@ impl ExecuteRuns {
             0 => Ok(0),
             _ => self.app.logs.archived_n(&record.run.id).await,
         };
-        let times_max = if !archived_n.is_ok_and(|n| record.run.lines <= n) {
-            YIELD_TIMES_FOR_LINES
+        let (times_max, patience) = if !archived_n.is_ok_and(|n| record.run.lines <= n) {
+            (YIELD_TIMES_FOR_LINES, PATIENCE_FOR_LINES)
         } else if runs::has_results(record) && !record.restart {
-            YIELD_TIMES_FOR_WORKSPACE
+            (YIELD_TIMES_FOR_WORKSPACE, PATIENCE_FOR_WORKSPACE)
         } else {
             return Ok(false);
         };
-        if !upkeep::has_other_live_host(&self.app, &self.seat, record).await? {
+        if !upkeep::has_other_live_host(&self.app, &self.seat, record, patience).await? {
             return Ok(false);
         }
         let mut yielded = self.yielded.lock().unwrap_or_else(PoisonError::into_inner);

@@ -119,15 +119,19 @@ pub async fn take_back(app: App, seat: Arc<Seat>, running: Running, shutdown: Ca
     .await;
 }
 
-/// Whether a worker is there on the host that had a run last, and that is not this one.
-pub async fn has_other_live_host(app: &App, seat: &Seat, record: &RunRecord) -> Result<bool> {
+/// Whether another host than this one had the run last, and a worker of it was heard of within `patience`.
+pub async fn has_other_live_host(
+    app: &App,
+    seat: &Seat,
+    record: &RunRecord,
+    patience: Duration,
+) -> Result<bool> {
     let Some(worker) = &record.worker else { return Ok(false) };
     let workers = store::workers::list(&app.store, WORKERS_MAX).await?;
     let Some(host) = workers.iter().find(|known| known.id == *worker).map(|known| &known.host) else {
         return Ok(false);
     };
-    // Its signs come every few seconds: a worker that missed one may be gone.
-    let is_there = |known: &WorkerRecord| app.presence.look(known) < BEAT_INTERVAL * 2;
+    let is_there = |known: &WorkerRecord| app.presence.look(known) < patience;
     Ok(*host != seat.host && workers.iter().any(|known| known.host == *host && is_there(known)))
 }
 
