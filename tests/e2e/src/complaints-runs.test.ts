@@ -72,8 +72,8 @@ test('a canceled step has time to give its lock back before it is killed', async
   const lock = file('lock');
   const run = await trigger(
     slipway.client,
-    // Without a program that TERM could end before the shell comes to its trap.
-    script(`set +e; trap "rm '${lock}'; exit 1" TERM; : > '${lock}'; sleep ${uniqueSeconds()} & wait`),
+    // What the trap starts is told to end as well, unless it does not listen.
+    script(`set +e; trap "trap '' TERM; rm '${lock}'; exit 1" TERM; : > '${lock}'; sleep ${uniqueSeconds()} & wait`),
   );
   await until('the lock is taken', () => existsSync(lock));
   await slipway.client.runs.cancel.mutate({ runId: run.id });
