@@ -160,6 +160,8 @@ pub async fn claim(
         change.losses = Some(record.losses + 1);
     }
     if let Some(name) = taken_from {
+        // Its steps are told from the record: a worker that speaks again at this moment may have changed them.
+        change.version = Some(record.run.version);
         change.steps = lost_steps(&record, &format!("{name}, which ran it, is silent"));
         change.steps.extend(runs::again_steps(&record, RetryFrom::Start));
         change.restart = Some(true);

@@ -21,6 +21,8 @@ pub struct RunChange {
     pub from: Vec<RunStatus>,
     /// The run must be at this epoch.
     pub epoch: Option<u64>,
+    /// The run must be at this version: nothing that anybody sees of it has changed since it was read.
+    pub version: Option<u64>,
     /// Raise the epoch by one, and give the run to this worker.
     pub claim: Option<WorkerId>,
     /// Raise the epoch by one, so that no late write of its worker counts. Which worker had it last stays known.
@@ -57,6 +59,7 @@ impl RunChange {
             id,
             from: Vec::new(),
             epoch: None,
+            version: None,
             claim: None,
             release: false,
             status: None,
@@ -142,6 +145,10 @@ fn change_query(change: &RunChange) -> UpdateStatement {
     }
     if let Some(epoch) = change.epoch {
         update.and_where(Column::Epoch.eq(count(epoch)));
+    }
+
+    if let Some(version) = change.version {
+        update.and_where(Column::Version.eq(count(version)));
     }
 
     update.returning_col(Column::Version);
