@@ -65,7 +65,7 @@ export async function gather(client: Client, histories: RunHistory[], effectsFil
           history,
           run,
           attempts: [...run.earlierSteps, ...run.steps],
-          log: await readLog(client, runId),
+          log: await wholeLog(client, runId),
           effects: byRun.get(runId) ?? [],
         });
       } catch (error) {
@@ -92,6 +92,19 @@ async function listAll(client: Client): Promise<Run[]> {
     cursor = page.nextCursor;
   }
   return runs;
+}
+
+/** What Redis has lost is published again within seconds of its end; a log that then is not whole never will be. */
+const WHOLE_MS_MAX = 90_000;
+
+async function wholeLog(client: Client, runId: string): Promise<Line[]> {
+  const endMs = Date.now() + WHOLE_MS_MAX;
+  for (;;) {
+    const log = await readLog(client, runId);
+    const { lines } = await must(() => client.runs.get.query({ runId }));
+    if (lines <= log.length || endMs < Date.now()) return log;
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
 }
 
 async function readLog(client: Client, runId: string): Promise<Line[]> {
