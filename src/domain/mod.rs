@@ -2,6 +2,7 @@
 //! no Redis, no HTTP.
 
 pub mod attempt;
+pub mod audit;
 pub mod brand;
 pub mod definition;
 pub mod duration;

@@ -1,10 +1,13 @@
 //! Who may do what: roles, access tokens, actors.
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use specta::Type;
 
-use crate::domain::ids::TokenId;
+use crate::domain::ids::{PipelineId, TokenId};
 use crate::domain::time::Timestamp;
 
 /// What a caller may do; each role may also do what those before it may.
@@ -85,7 +88,38 @@ pub struct Token {
 pub struct Actor {
     /// The token's name; `admin` for the admin token.
     pub name: String,
+    /// What they may do to everything.
     pub role: Role,
+    /// What they may do to single pipelines beyond that.
+    pub grants: BTreeMap<PipelineId, Role>,
     /// None for the admin token, which is not in the database.
     pub token: Option<TokenId>,
+    /// Where the request comes from; none: from this process itself, or not known.
+    pub ip: Option<IpAddr>,
+}
+
+impl Actor {
+    pub fn new(name: impl Into<String>, role: Role) -> Self {
+        Self { name: name.into(), role, grants: BTreeMap::new(), token: None, ip: None }
+    }
+
+    /// What they may do to a pipeline.
+    pub fn role_in(&self, pipeline: &PipelineId) -> Role {
+        self.grants.get(pipeline).map_or(self.role, |granted| self.role.max(*granted))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grant_adds_to_a_role_and_takes_nothing_away() {
+        let (mine, other) = (PipelineId::generate(), PipelineId::generate());
+        let mut actor = Actor::new("ci", Role::Operator);
+        actor.grants.insert(mine.clone(), Role::Admin);
+        actor.grants.insert(other.clone(), Role::Viewer);
+        assert_eq!(actor.role_in(&mine), Role::Admin);
+        assert_eq!(actor.role_in(&other), Role::Operator);
+    }
 }

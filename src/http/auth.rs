@@ -46,7 +46,7 @@ pub async fn caller(app: &App, incoming: &Incoming) -> Result<Caller> {
         .find_map(|(name, value)| (name == "input").then_some(value))
         .filter(|input| !input.is_empty());
     let (actor, ticket) = tickets::open(app, ticket, path, input.as_deref()).await?;
-    Ok(Caller { actor: Some(actor), ticket: Some(ticket) })
+    Ok(Caller { actor: Some(from_here(actor, parts)), ticket: Some(ticket) })
 }
 
 /// Whom the request is from; none if it does not say. `Unauthenticated` for a token that is not known,
@@ -58,7 +58,7 @@ pub async fn actor(app: &App, parts: &Parts) -> Result<Option<Actor>> {
             scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
         });
         let token = token.ok_or(Error::Unauthenticated("expected Authorization: Bearer and a token"))?;
-        return tokens::authenticate(app, token).await.map(Some);
+        return tokens::authenticate(app, token).await.map(|actor| Some(from_here(actor, parts)));
     }
     let Some(session) = cookie(&parts.headers, COOKIE) else { return Ok(None) };
     if is_from(&app.config.http.cors_origins, parts) {
@@ -67,11 +67,16 @@ pub async fn actor(app: &App, parts: &Parts) -> Result<Option<Actor>> {
     }
     check_origin(app.config.http.public_url.as_deref(), parts)?;
     match tokens::authenticate(app, session).await {
-        Ok(actor) => Ok(Some(actor)),
+        Ok(actor) => Ok(Some(from_here(actor, parts))),
         // A session that is over is as none: the page asks to sign in.
         Err(Error::Unauthenticated(_)) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Notes where the request comes from.
+fn from_here(actor: Actor, parts: &Parts) -> Actor {
+    Actor { ip: parts.extensions.get::<Client>().and_then(|client| client.ip), ..actor }
 }
 
 fn is_from(origins: &[String], parts: &Parts) -> bool {

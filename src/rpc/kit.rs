@@ -388,7 +388,7 @@ mod tests {
     use super::*;
 
     fn actor(role: Role) -> Actor {
-        Actor { name: "ci".to_owned(), role, token: None }
+        Actor::new("ci", role)
     }
 
     #[test]

@@ -103,7 +103,7 @@ pub async fn open(app: &App, ticket: &str, path: &str, input: Option<&str>) -> R
     let actor = match &bound.holder {
         Holder::Token(token) => tokens::holder(app, token).await?.ok_or(GONE)?,
         Holder::Admin(hash) if bool::from(hash.as_bytes().ct_eq(admin_hash(app).as_bytes())) => {
-            Actor { name: "admin".to_owned(), role: Role::Admin, token: None }
+            Actor::new("admin", Role::Admin)
         }
         Holder::Admin(_) => return Err(GONE),
     };

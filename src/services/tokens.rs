@@ -77,7 +77,7 @@ pub async fn authenticate(app: &App, value: &str) -> Result<Actor> {
     let hash = hash(value);
     // Hashes of equal length are compared, so that neither the time nor its length tells of the token.
     if bool::from(hash.ct_eq(&self::hash(app.admin_token.reveal()))) {
-        return Ok(Actor { name: "admin".to_owned(), role: Role::Admin, token: None });
+        return Ok(Actor::new("admin", Role::Admin));
     }
     let token = store::tokens::find_by_hash(&app.store, &hash).await?;
     admit(app, token).await?.ok_or(UNKNOWN)
@@ -97,7 +97,7 @@ async fn admit(app: &App, token: Option<Token>) -> Result<Option<Actor>> {
     if token.last_used_at.is_none_or(|at| TOUCH_INTERVAL < now.since(at)) {
         store::tokens::touch(&app.store, &token.id, now).await?;
     }
-    Ok(Some(Actor { name: token.name, role: token.role, token: Some(token.id) }))
+    Ok(Some(Actor { token: Some(token.id), ..Actor::new(token.name, token.role) }))
 }
 
 /// A value that nobody can guess.

@@ -17,7 +17,7 @@ use slipway::store::workers::WorkerRecord;
 use crate::support::redis::{Parts, until};
 
 fn actor() -> Actor {
-    Actor { name: "admin".to_owned(), role: Role::Admin, token: None }
+    Actor::new("admin", Role::Admin)
 }
 
 async fn trigger(app: &App) -> Run {

@@ -195,7 +195,7 @@ impl Drop for Site {
 }
 
 async fn triggered(parts: &Parts) -> Run {
-    let actor = Actor { name: "admin".to_owned(), role: Role::Admin, token: None };
+    let actor = Actor::new("admin", Role::Admin);
     let request = CreatePipeline {
         name: PIPELINE.to_owned(),
         repository: None,
