@@ -21,7 +21,17 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "worker",
         &[
-            "app", "services", "jobs", "logs", "executor", "store", "redis", "config", "domain", "error",
+            "app",
+            "services",
+            "rpc::foreign",
+            "jobs",
+            "logs",
+            "executor",
+            "store",
+            "redis",
+            "config",
+            "domain",
+            "error",
             "metrics",
         ],
     ),
