@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::jobs::Jobs;
 use crate::logs::Logs;
 use crate::logs::follow::Followers;
+use crate::metrics::Metrics;
 use crate::redis::Redis;
 use crate::redis::wakeups::Wakeups;
 use crate::services::presence::Presence;
@@ -40,6 +41,7 @@ pub struct Inner {
     pub states: States,
     pub presence: Presence,
     pub waiting: Waiting,
+    pub metrics: Metrics,
     pub admin_token: Secret<String>,
     pub started_at: Timestamp,
     /// How many subscriptions are open in this process.
@@ -99,6 +101,7 @@ impl App {
             states,
             presence,
             waiting,
+            metrics: Metrics::new(),
             admin_token,
             streams_open: Arc::default(),
             tasks,

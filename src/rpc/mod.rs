@@ -8,6 +8,7 @@ pub mod bindings;
 #[cfg(test)]
 mod drift;
 mod error;
+pub mod foreign;
 mod input;
 mod kit;
 pub mod openapi;

@@ -215,11 +215,15 @@ pub(super) struct TriggerInput {
     idempotency_key: Option<String>,
 }
 
+impl From<TriggerInput> for TriggerRun {
+    fn from(input: TriggerInput) -> Self {
+        let TriggerInput { pipeline_id, branch, inputs, idempotency_key } = input;
+        Self { pipeline: pipeline_id, branch, inputs: inputs.unwrap_or_default(), idempotency_key }
+    }
+}
+
 async fn trigger(ctx: Ctx, input: TriggerInput) -> Result<Run> {
-    let TriggerInput { pipeline_id, branch, inputs, idempotency_key } = input;
-    let request =
-        TriggerRun { pipeline: pipeline_id, branch, inputs: inputs.unwrap_or_default(), idempotency_key };
-    services::runs::trigger(&ctx.app, ctx.actor()?, request).await
+    services::runs::trigger(&ctx.app, ctx.actor()?, input.into()).await
 }
 
 /// Whose log, and from where.

@@ -55,6 +55,16 @@ pub enum RetryFrom {
 /// - `NotFound` if there is no such pipeline.
 /// - `Unavailable` if the database is.
 pub async fn trigger(app: &App, actor: &Actor, request: TriggerRun) -> Result<Run> {
+    let by = RunTrigger { kind: TriggerKind::Api, by: actor.name.clone() };
+    trigger_by(app, by, request).await
+}
+
+/// As [`trigger`], for a job that another program put into the queue.
+pub async fn trigger_by_job(app: &App, by: &str, request: TriggerRun) -> Result<Run> {
+    trigger_by(app, RunTrigger { kind: TriggerKind::Queue, by: by.to_owned() }, request).await
+}
+
+async fn trigger_by(app: &App, by: RunTrigger, request: TriggerRun) -> Result<Run> {
     let TriggerRun { pipeline, branch, inputs, idempotency_key } = request;
     check_trigger(branch.as_deref(), &inputs, idempotency_key.as_deref())?;
     let pipeline = access::pipeline(app, actor, &pipeline, Role::Operator).await?;
@@ -71,7 +81,7 @@ pub async fn trigger(app: &App, actor: &Actor, request: TriggerRun) -> Result<Ru
         pipeline_id: pipeline.id.clone(),
         branch: branch.or(pipeline.default_branch),
         inputs,
-        trigger: RunTrigger { kind: TriggerKind::Api, by: actor.name.clone() },
+        trigger: by,
         attempts_max: retry.attempts,
         repository: pipeline.repository,
         definition: pipeline.definition,

@@ -6,20 +6,34 @@ use std::path::{Path, PathBuf};
 /// What each layer may import from this crate, beside itself. Anything else points the wrong way.
 const LAYERS: &[(&str, &[&str])] = &[
     ("domain", &[]),
-    ("store", &["domain", "error", "config"]),
-    ("redis", &["domain", "error"]),
+    ("metrics", &[]),
+    ("store", &["domain", "error", "config", "metrics"]),
+    ("redis", &["domain", "error", "metrics"]),
     ("jobs", &["redis", "domain", "error"]),
-    ("logs", &["redis", "domain", "error"]),
+    ("logs", &["redis", "domain", "error", "metrics"]),
     ("executor", &["domain"]),
-    ("services", &["app", "store", "jobs", "logs", "redis", "domain", "error"]),
-    ("rpc", &["app", "services", "store::page", "domain", "error"]),
-    ("http", &["app", "rpc", "services", "config", "domain", "error"]),
+    ("services", &["app", "store", "jobs", "logs", "redis", "domain", "error", "metrics"]),
+    ("rpc", &["app", "services", "store::page", "domain", "error", "metrics"]),
+    ("http", &["app", "rpc", "services", "config", "domain", "error", "metrics"]),
     // Reads what an installation has, from outside: no requests, no jobs.
     ("backup", &["app", "executor", "logs", "redis", "store", "config", "domain", "error"]),
     // Takes jobs and runs steps; reads and writes rows by way of services, but for its own upkeep.
     (
         "worker",
-        &["app", "services", "jobs", "logs", "executor", "store", "redis", "config", "domain", "error"],
+        &[
+            "app",
+            "services",
+            "rpc::foreign",
+            "jobs",
+            "logs",
+            "executor",
+            "store",
+            "redis",
+            "config",
+            "domain",
+            "error",
+            "metrics",
+        ],
     ),
 ];
 
@@ -28,6 +42,7 @@ const AT_HOME: &[(&str, &[&str])] = &[
     ("sea_orm", &["src/store", "migrations"]),
     ("bullmq::", &["src/jobs"]),
     ("rspc", &["src/rpc"]),
+    ("prometheus_client", &["src/metrics"]),
     ("StatusCode", &["src/http", "src/rpc", "src/cli"]),
     ("std::env::var", &["src/config"]),
 ];
