@@ -19,6 +19,7 @@ use crate::logs::Logs;
 use crate::logs::follow::Followers;
 use crate::redis::Redis;
 use crate::redis::wakeups::Wakeups;
+use crate::services::limits::Limiter;
 use crate::services::presence::Presence;
 use crate::services::states::States;
 use crate::services::waiting::Waiting;
@@ -40,6 +41,7 @@ pub struct Inner {
     pub states: States,
     pub presence: Presence,
     pub waiting: Waiting,
+    pub limits: Limiter,
     pub admin_token: Secret<String>,
     pub started_at: Timestamp,
     /// How many subscriptions are open in this process.
@@ -87,6 +89,10 @@ impl App {
         tasks.spawn(looking);
         let states =
             States::new(store.clone(), logs.clone(), wakeups.clone(), waiting.clone(), tasks.clone());
+        let proxies = config.http.trusted_proxies.clone();
+        let (limits, sharing) =
+            Limiter::new(config.limits.clone(), proxies, redis.clone(), shutdown.clone());
+        tasks.spawn(sharing);
         Ok(Self(Arc::new(Inner {
             started_at: now(),
             config,
@@ -99,6 +105,7 @@ impl App {
             states,
             presence,
             waiting,
+            limits,
             admin_token,
             streams_open: Arc::default(),
             tasks,

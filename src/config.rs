@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::domain::limit::Limits;
 use crate::domain::secret::Secret;
 
 mod client;
@@ -32,6 +33,7 @@ pub struct Config {
     pub objects: ObjectsConfig,
     pub worker: WorkerConfig,
     pub logs: LogsConfig,
+    pub limits: Limits,
     pub trace: TraceConfig,
 }
 

@@ -10,6 +10,7 @@ use crate::config::{
     AuthConfig, Config, DatabaseConfig, HttpConfig, LogsConfig, ObjectsConfig, RedisConfig, TraceConfig,
     WorkerConfig, values,
 };
+use crate::domain::limit::{Limits, Rule};
 
 const DEFAULTS: &str = include_str!("../config.default.toml");
 /// In the data directory.
@@ -188,6 +189,12 @@ fn read(layers: &mut Layers, environment: &Environment) -> Config {
             segment_bytes: layers.required("logs.segment_bytes", bytes(64 << 10, 1 << 30)),
             backlog_bytes_max: layers.required("logs.backlog_bytes_max", bytes(64 << 10, 1 << 40)),
             stream_keep: layers.required("logs.stream_keep", values::some_time),
+        },
+        limits: Limits {
+            rules: Rule::ALL
+                .map(|rule| (rule, layers.required(&format!("limits.{}", rule.as_str()), values::limit)))
+                .into(),
+            shut_out_for: layers.required("limits.shut_out_for", values::some_time),
         },
         trace: TraceConfig {
             filter: layers.required("trace.filter", values::trace_filter),

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod executions;
+pub mod limits;
 pub mod logs;
 pub mod pipelines;
 pub mod presence;
