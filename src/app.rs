@@ -90,8 +90,7 @@ impl App {
         let states =
             States::new(store.clone(), logs.clone(), wakeups.clone(), waiting.clone(), tasks.clone());
         let proxies = config.http.trusted_proxies.clone();
-        let (limits, sharing) =
-            Limiter::new(config.limits.clone(), proxies, redis.clone(), shutdown.clone());
+        let (limits, sharing) = Limiter::new(config.limits.clone(), proxies, redis.clone(), shutdown.clone());
         tasks.spawn(sharing);
         Ok(Self(Arc::new(Inner {
             started_at: now(),

@@ -138,6 +138,8 @@ pub struct WorkerConfig {
     pub path: String,
     /// Names of the server's environment variables that steps see too.
     pub pass_env: Vec<String>,
+    /// Where repositories may be fetched from; empty: as `domain::repository` says.
+    pub repository_hosts: Vec<String>,
     /// Those of `pass_env` that are set, with their values.
     pub passed_env: Vec<(String, String)>,
     /// HOME of the server.

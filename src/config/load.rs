@@ -220,6 +220,7 @@ fn read_worker(layers: &mut Layers, environment: &Environment) -> WorkerConfig {
         workspace_keep: layers.required("worker.workspace_keep", values::duration),
         path: layers.optional("worker.path", values::text).unwrap_or_else(|| FALLBACK_PATH.to_owned()),
         pass_env,
+        repository_hosts: layers.list("worker.repository_hosts", values::repository_hosts),
         passed_env,
         home: variable("HOME"),
         user: variable("USER"),

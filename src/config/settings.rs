@@ -63,6 +63,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     plain("worker.workspace_keep", "SLIPWAY_WORKSPACE_KEEP"),
     plain("worker.path", "SLIPWAY_PATH"),
     plain("worker.pass_env", "SLIPWAY_PASS_ENV"),
+    plain("worker.repository_hosts", "SLIPWAY_REPOSITORY_HOSTS"),
     plain("logs.run_bytes_max", "SLIPWAY_LOG_RUN_BYTES_MAX"),
     plain("logs.line_bytes_max", "SLIPWAY_LOG_LINE_BYTES_MAX"),
     plain("logs.segment_bytes", "SLIPWAY_LOG_SEGMENT_BYTES"),

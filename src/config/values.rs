@@ -76,7 +76,8 @@ pub(super) fn limit(text: &str) -> Expected<Option<Limit>> {
     if text == "off" {
         return Ok(None);
     }
-    let expected = || "a number and a duration such as 600/1m, perhaps with dry_run after it, or off".to_owned();
+    let expected =
+        || "a number and a duration such as 600/1m, perhaps with dry_run after it, or off".to_owned();
     let (rate, mode) = match text.strip_suffix(" dry_run") {
         Some(rate) => (rate, Mode::DryRun),
         None => (text, Mode::Enforce),
@@ -249,6 +250,17 @@ pub(super) fn variable_names(names: &[String]) -> Expected<Vec<String>> {
         }
         if matches!(name.as_str(), "DATABASE_URL" | "REDIS_URL") || name.starts_with("SLIPWAY_") {
             return Err(format!("no name of the server's own settings, which {name} is"));
+        }
+    }
+    Ok(names.to_vec())
+}
+
+/// Hosts as `domain::repository` compares them.
+pub(super) fn repository_hosts(names: &[String]) -> Expected<Vec<String>> {
+    for name in names {
+        let host = name.strip_prefix("*.").unwrap_or(name);
+        if host.is_empty() || host.contains(['*', '/', '@', ' ']) || host != host.to_ascii_lowercase() {
+            return Err("hosts in small letters such as git.example.com, *.example.com, or local".to_owned());
         }
     }
     Ok(names.to_vec())

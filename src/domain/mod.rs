@@ -11,6 +11,7 @@ pub mod limit;
 pub mod log;
 pub mod mask;
 pub mod pipeline;
+pub mod repository;
 pub mod run;
 pub mod secret;
 pub mod text;

@@ -121,9 +121,7 @@ fn check_origin(public_url: Option<&str>, parts: &Parts) -> Result<()> {
         return Ok(());
     }
     const FOREIGN: &str = "this call changes something and does not come from Slipway's own pages";
-    let text = |name: HeaderName| {
-        parts.headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok())
-    };
+    let text = |name: HeaderName| parts.headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     // Browsers say it themselves, and no page can: a page of another port of this machine is `same-site`.
     if text(SEC_FETCH_SITE).is_some_and(|site| site != "same-origin") {
         return Err(Error::Forbidden(FOREIGN.to_owned()));

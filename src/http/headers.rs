@@ -6,7 +6,8 @@ use axum::http::{HeaderMap, HeaderValue, header};
 const CONTENT_SECURITY_POLICY: &str =
     "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'none'";
 /// What no page of ours needs.
-const PERMISSIONS_POLICY: &str = "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()";
+const PERMISSIONS_POLICY: &str =
+    "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()";
 /// Half a year.
 const STRICT_TRANSPORT_SECURITY: &str = "max-age=15552000";
 

@@ -73,7 +73,8 @@ impl Quota {
                 tell(app, &verdict, actor, ip).await;
             }
             let share = |verdict: &Verdict| f64::from(verdict.left.count) / f64::from(verdict.limit.count);
-            if verdict.refused.is_some() || self.0.as_ref().is_none_or(|other| share(&verdict) < share(other)) {
+            if verdict.refused.is_some() || self.0.as_ref().is_none_or(|other| share(&verdict) < share(other))
+            {
                 self.0 = Some(verdict);
             }
             if let Some(retry_after) = verdict.refused {
@@ -92,11 +93,8 @@ impl Quota {
         let policy = format!("\"{name}\";q={};w={period}", limit.count);
         let rest = format!("\"{name}\";r={};t={}", left.count, left.reset.as_secs_f64().ceil());
         let retry = refused.map(|wait| wait.as_secs_f64().ceil().max(1.0).to_string());
-        let said = [
-            (RATE_LIMIT_POLICY, Some(policy)),
-            (RATE_LIMIT, Some(rest)),
-            (header::RETRY_AFTER, retry),
-        ];
+        let said =
+            [(RATE_LIMIT_POLICY, Some(policy)), (RATE_LIMIT, Some(rest)), (header::RETRY_AFTER, retry)];
         for (name, value) in said {
             if let Some(Ok(value)) = value.map(|text| HeaderValue::from_str(&text)) {
                 headers.insert(name, value);
@@ -193,9 +191,15 @@ mod tests {
         ] {
             assert!(is_probe(path), "{path}");
         }
-        for path in
-            ["/", "/docs", "/assets/index-1a2b.js", "/runs/7", "/api/v1/files/.env", "/trpc/a.php", "/favicon.ico"]
-        {
+        for path in [
+            "/",
+            "/docs",
+            "/assets/index-1a2b.js",
+            "/runs/7",
+            "/api/v1/files/.env",
+            "/trpc/a.php",
+            "/favicon.ico",
+        ] {
             assert!(!is_probe(path), "{path}");
         }
     }

@@ -11,6 +11,7 @@ use crate::app::App;
 use crate::domain::attempt::StepSoFar;
 use crate::domain::ids::RunId;
 use crate::domain::pipeline::{self, Definition, Retry};
+use crate::domain::repository;
 use crate::domain::run::{
     Percent, Run, RunDetails, RunRecord, RunStatus, RunTrigger, Step, StepRecord, StepStatus, TriggerKind,
 };
@@ -65,6 +66,10 @@ pub async fn trigger(app: &App, actor: &Actor, request: TriggerRun) -> Result<Ru
             "{} has neither a definition nor a repository to read one from: give it one by pipelines.update",
             pipeline.name
         )));
+    }
+    // The setting may have changed since the pipeline was made.
+    if let Some(repository) = &pipeline.repository {
+        repository::check(&app.config.worker.repository_hosts, repository).map_err(Error::Conflict)?;
     }
     let retry = definition.as_ref().map_or(Retry::DEFAULT, |definition| definition.retry);
     let run = NewRun {
