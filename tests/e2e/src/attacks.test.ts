@@ -455,7 +455,7 @@ describe('connections', () => {
       expect(answer.status).toBe(405);
       expect(answer.body).not.toContain('told');
     }
-    expect(await talk('CONNECT evil.example:443 HTTP/1.1\r\nhost: evil.example\r\n\r\n')).toMatch(/^HTTP\/1.1 4/);
+    expect(await talk('CONNECT evil.example:443 HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n')).toMatch(/^HTTP\/1.1 4/);
   });
 
   test('43: an upgrade to what is not spoken', async () => {
