@@ -20,6 +20,7 @@ use crate::logs::follow::Followers;
 use crate::metrics::Metrics;
 use crate::redis::Redis;
 use crate::redis::wakeups::Wakeups;
+use crate::services::limits::Limiter;
 use crate::services::presence::Presence;
 use crate::services::states::States;
 use crate::services::waiting::Waiting;
@@ -42,6 +43,7 @@ pub struct Inner {
     pub presence: Presence,
     pub waiting: Waiting,
     pub metrics: Metrics,
+    pub limits: Limiter,
     pub admin_token: Secret<String>,
     pub started_at: Timestamp,
     /// How many subscriptions are open in this process.
@@ -89,6 +91,9 @@ impl App {
         tasks.spawn(looking);
         let states =
             States::new(store.clone(), logs.clone(), wakeups.clone(), waiting.clone(), tasks.clone());
+        let proxies = config.http.trusted_proxies.clone();
+        let (limits, sharing) = Limiter::new(config.limits.clone(), proxies, redis.clone(), shutdown.clone());
+        tasks.spawn(sharing);
         Ok(Self(Arc::new(Inner {
             started_at: now(),
             config,
@@ -102,6 +107,7 @@ impl App {
             presence,
             waiting,
             metrics: Metrics::new(),
+            limits,
             admin_token,
             streams_open: Arc::default(),
             tasks,

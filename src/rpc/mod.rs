@@ -56,6 +56,11 @@ pub fn refuse(error: &Error, request_id: &str) -> wire::CallError {
     error::refusal(error, wire::Kind::Query, "authentication", request_id)
 }
 
+/// What a caller is told whose calls of this kind were not admitted.
+pub fn refuse_as(error: &Error, kind: wire::Kind, request_id: &str) -> wire::CallError {
+    error::refusal(error, kind, "admission", request_id)
+}
+
 /// Whether somebody may, for what is no procedure.
 ///
 /// # Errors

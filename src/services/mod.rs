@@ -3,6 +3,7 @@
 pub mod access;
 pub mod audit;
 pub mod executions;
+pub mod limits;
 pub mod logs;
 pub mod pipelines;
 pub mod presence;

@@ -3,6 +3,7 @@
 use crate::app::App;
 use crate::domain::ids::PipelineId;
 use crate::domain::pipeline::{self, Pipeline, Problem};
+use crate::domain::repository;
 use crate::domain::text;
 use crate::domain::time::now;
 use crate::domain::token::{Actor, Role};
@@ -30,13 +31,16 @@ pub struct CreatePipeline {
 /// - `Conflict` if the name is taken.
 pub async fn create(app: &App, _actor: &Actor, request: CreatePipeline) -> Result<Pipeline> {
     let CreatePipeline { name, repository, default_branch, definition, description } = request;
-    check(&PipelineChange {
-        name: Some(name.clone()),
-        description: Some(description.clone()),
-        repository: Some(repository.clone()),
-        default_branch: Some(default_branch.clone()),
-        definition: Some(definition.clone()),
-    })?;
+    check(
+        app,
+        &PipelineChange {
+            name: Some(name.clone()),
+            description: Some(description.clone()),
+            repository: Some(repository.clone()),
+            default_branch: Some(default_branch.clone()),
+            definition: Some(definition.clone()),
+        },
+    )?;
     let now = now();
     let pipeline = Pipeline {
         id: PipelineId::generate(),
@@ -70,7 +74,7 @@ pub async fn list(
 
 /// Changes what `change` names. Runs that were triggered before keep what they were triggered with.
 pub async fn update(app: &App, actor: &Actor, id_or_name: &str, change: PipelineChange) -> Result<Pipeline> {
-    check(&change)?;
+    check(app, &change)?;
     let pipeline = access::pipeline(app, actor, id_or_name, Role::Admin).await?;
     let updated = store::pipelines::update(&app.store, &pipeline.id, change, now()).await?;
     updated.ok_or_else(|| Error::not_found("pipeline", id_or_name))
@@ -95,7 +99,7 @@ pub fn validate(definition: &str) -> Vec<Problem> {
     pipeline::parse(definition).err().unwrap_or_default()
 }
 
-fn check(change: &PipelineChange) -> Result<()> {
+fn check(app: &App, change: &PipelineChange) -> Result<()> {
     let rule =
         |field: &str, outcome: Result<(), String>| outcome.map_err(|reason| Error::invalid(field, reason));
     if let Some(name) = &change.name {
@@ -106,6 +110,7 @@ fn check(change: &PipelineChange) -> Result<()> {
     }
     if let Some(Some(repository)) = &change.repository {
         rule("repository", text::repository(repository))?;
+        rule("repository", repository::check(&app.config.worker.repository_hosts, repository))?;
     }
     if let Some(Some(branch)) = &change.default_branch {
         rule("defaultBranch", text::branch(branch))?;

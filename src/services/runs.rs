@@ -11,6 +11,7 @@ use crate::app::App;
 use crate::domain::attempt::StepSoFar;
 use crate::domain::ids::RunId;
 use crate::domain::pipeline::{self, Definition, Retry};
+use crate::domain::repository;
 use crate::domain::run::{
     Percent, Run, RunDetails, RunRecord, RunStatus, RunTrigger, Step, StepRecord, StepStatus, TriggerKind,
 };
@@ -55,16 +56,15 @@ pub enum RetryFrom {
 /// - `NotFound` if there is no such pipeline.
 /// - `Unavailable` if the database is.
 pub async fn trigger(app: &App, actor: &Actor, request: TriggerRun) -> Result<Run> {
-    let by = RunTrigger { kind: TriggerKind::Api, by: actor.name.clone() };
-    trigger_by(app, by, request).await
+    trigger_as(app, actor, TriggerKind::Api, request).await
 }
 
-/// As [`trigger`], for a job that another program put into the queue.
+/// As [`trigger`], for a job that another program put into the queue: who can write there is trusted as an operator.
 pub async fn trigger_by_job(app: &App, by: &str, request: TriggerRun) -> Result<Run> {
-    trigger_by(app, RunTrigger { kind: TriggerKind::Queue, by: by.to_owned() }, request).await
+    trigger_as(app, &Actor::new(by, Role::Operator), TriggerKind::Queue, request).await
 }
 
-async fn trigger_by(app: &App, by: RunTrigger, request: TriggerRun) -> Result<Run> {
+async fn trigger_as(app: &App, actor: &Actor, kind: TriggerKind, request: TriggerRun) -> Result<Run> {
     let TriggerRun { pipeline, branch, inputs, idempotency_key } = request;
     check_trigger(branch.as_deref(), &inputs, idempotency_key.as_deref())?;
     let pipeline = access::pipeline(app, actor, &pipeline, Role::Operator).await?;
@@ -75,13 +75,17 @@ async fn trigger_by(app: &App, by: RunTrigger, request: TriggerRun) -> Result<Ru
             pipeline.name
         )));
     }
+    // The setting may have changed since the pipeline was made.
+    if let Some(repository) = &pipeline.repository {
+        repository::check(&app.config.worker.repository_hosts, repository).map_err(Error::Conflict)?;
+    }
     let retry = definition.as_ref().map_or(Retry::DEFAULT, |definition| definition.retry);
     let run = NewRun {
         id: RunId::generate(),
         pipeline_id: pipeline.id.clone(),
         branch: branch.or(pipeline.default_branch),
         inputs,
-        trigger: by,
+        trigger: RunTrigger { kind, by: actor.name.clone() },
         attempts_max: retry.attempts,
         repository: pipeline.repository,
         definition: pipeline.definition,
