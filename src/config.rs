@@ -10,6 +10,7 @@ use crate::domain::secret::Secret;
 
 mod client;
 mod environment;
+mod executor;
 mod layers;
 mod load;
 mod settings;
@@ -17,6 +18,7 @@ mod values;
 
 pub use client::{ClientConfig, ClientFlags};
 pub use environment::{Environment, Terminal};
+pub use executor::{ExecutorConfig, StepUser};
 pub use layers::{ConfigError, Origin, Problem};
 pub use load::{EffectiveSetting, Flags, Loaded};
 pub use values::size_text;
@@ -31,6 +33,7 @@ pub struct Config {
     pub redis: RedisConfig,
     pub objects: ObjectsConfig,
     pub worker: WorkerConfig,
+    pub executor: ExecutorConfig,
     pub logs: LogsConfig,
     pub trace: TraceConfig,
 }

@@ -7,6 +7,7 @@ pub mod brand;
 pub mod definition;
 pub mod duration;
 pub mod ids;
+pub mod limits;
 pub mod log;
 pub mod mask;
 pub mod pipeline;

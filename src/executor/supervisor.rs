@@ -18,11 +18,13 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit, WaitStatus};
 use serde::{Deserialize, Serialize};
 
 use super::command::{self, Outputs, Spawned};
+use super::fence::{self, Fence};
 use super::processes::{self, Identity};
 use super::stream::{READ_BYTES, Stream};
 use super::tree::{self, Terminator};
 use super::writer::SpoolWriter;
 use super::{Ending, spool};
+use crate::domain::limits::Limits;
 use crate::domain::mask::Masker;
 use crate::domain::secret::Secret;
 
@@ -55,6 +57,7 @@ pub(super) struct WireSpec {
     pub(super) line_bytes_max: usize,
     pub(super) backlog_bytes_max: u64,
     pub(super) tty: bool,
+    pub(super) fence: Option<Fence>,
     pub(super) step_id: String,
     pub(super) reaper: Option<Identity>,
     /// How many files a process of the step may have open; none: as many as its server.
@@ -143,6 +146,7 @@ struct Supervisor {
     streams: Vec<Stream>,
     buffer: Vec<u8>,
     grace: Duration,
+    limits: Option<Limits>,
     phase: Phase,
     main: i32,
     main_status: Option<WaitStatus>,
@@ -217,6 +221,7 @@ impl Supervisor {
             streams,
             buffer: vec![0; READ_BYTES],
             grace: spec.grace,
+            limits: spec.fence.as_ref().map(|fence| fence.limits),
             phase,
             main,
             main_status: None,
@@ -239,6 +244,11 @@ impl Supervisor {
             stream.finish(&mut self.buffer, &mut self.writer);
         }
         let ending = self.ending();
+        if let Some(limits) = &self.limits
+            && let Some(why) = fence::why_ended(limits, ending)
+        {
+            self.writer.note(&why);
+        }
         end(self.writer, ending)
     }
 

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { connect as connectSocket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -59,6 +59,8 @@ export class Installation {
     private readonly options: Options,
   ) {
     mkdirSync(this.files);
+    // Steps are other users, each run another one.
+    chmodSync(this.files, 0o777);
   }
 
   static async start(options: Options = {}): Promise<Installation> {
@@ -177,6 +179,9 @@ export class Installation {
       SLIPWAY_DATA_DIR: join(this.dir, name),
       SLIPWAY_LISTEN: `127.0.0.1:${this.port}`,
       SLIPWAY_ADMIN_TOKEN: this.adminToken,
+      // Runs add to what other runs have written there.
+      SLIPWAY_EXECUTOR_WRITABLE: this.files,
+      SLIPWAY_EXECUTOR_UMASK: '000',
       ...this.options.env,
     };
     if (this.database !== undefined) env['DATABASE_URL'] = this.database.url;
