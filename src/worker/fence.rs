@@ -139,8 +139,8 @@ pub fn own_by_checkouts(app: &App, dir: &RunDir) -> io::Result<()> {
 fn own<const N: usize>(dirs: [&PathBuf; N], user: Option<u32>) -> io::Result<()> {
     for dir in dirs {
         DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+        fs::set_permissions(dir, Permissions::from_mode(0o700))?;
         if let Some(user) = user {
-            fs::set_permissions(dir, Permissions::from_mode(0o700))?;
             fence::own(dir, user)?;
         }
     }

@@ -26,8 +26,10 @@ pub(super) fn lower(limits: &Limits, is_own_user: bool) -> io::Result<()> {
 }
 
 fn to(resource: Resource, bound: u64) -> io::Result<()> {
-    let maximum = getrlimit(resource).maximum.map_or(bound, |maximum| maximum.min(bound));
-    Ok(setrlimit(resource, Rlimit { current: Some(maximum), maximum: Some(maximum) })?)
+    // Who has used up its time is told so at first, and killed a second later: the signal says what it was.
+    let last = if resource == Resource::Cpu { bound + 1 } else { bound };
+    let maximum = getrlimit(resource).maximum.map_or(last, |maximum| maximum.min(last));
+    Ok(setrlimit(resource, Rlimit { current: Some(bound.min(maximum)), maximum: Some(maximum) })?)
 }
 
 /// Which limit has ended a step, in words.

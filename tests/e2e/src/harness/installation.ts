@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { connect as connectSocket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -35,6 +35,8 @@ interface Options {
   env?: Record<string, string>;
   /** Nobody works on runs, until the test starts a worker. */
   withoutWorkers?: boolean;
+  /** The user, by number, that the programs run as; without it, the one of the tests. */
+  user?: number;
   /** Makes the server's data directory before the server first starts. */
   prepare?: (dataDir: string) => Promise<void>;
 }
@@ -61,6 +63,7 @@ export class Installation {
     mkdirSync(this.files);
     // Steps are other users, each run another one.
     chmodSync(this.files, 0o777);
+    if (options.user !== undefined) chownSync(this.dir, options.user, options.user);
   }
 
   static async start(options: Options = {}): Promise<Installation> {
@@ -110,6 +113,11 @@ export class Installation {
 
   get client(): Client {
     return connect(this.url, this.adminToken);
+  }
+
+  /** The process ids of the server and of its workers. */
+  get pids(): number[] {
+    return this.programs.map((program) => program.pid).filter((pid) => pid !== undefined);
   }
 
   /** What the server has printed last. */
@@ -196,9 +204,11 @@ export class Installation {
   }
 
   private program(name: string, ...args: string[]): Program {
+    const { user } = this.options;
     return new Program(`slipway ${args.join(' ')}`, this.binary, args, {
       env: this.environment(name),
       cwd: this.files,
+      ...(user === undefined ? {} : { uid: user, gid: user }),
     });
   }
 
