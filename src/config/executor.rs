@@ -30,6 +30,8 @@ pub struct ExecutorConfig {
     pub hidden: Vec<PathBuf>,
     /// What must be in force for this process to work on runs.
     pub require: Vec<Part>,
+    /// Control groups that are the server's to divide among steps.
+    pub cgroup: Vec<PathBuf>,
     /// What a step may use at most.
     pub limits: Limits,
 }
@@ -44,6 +46,7 @@ pub(super) fn read(layers: &mut Layers) -> ExecutorConfig {
         writable: layers.list("executor.writable", paths),
         hidden: layers.list("executor.hidden", paths),
         require: layers.list("executor.require", parts),
+        cgroup: layers.list("executor.cgroup", paths),
         limits: Limits {
             memory: layers.optional("executor.memory_max", bytes(16 << 20, 1 << 50)),
             processes: layers.optional("executor.processes_max", count(1, 4_000_000)),
@@ -86,7 +89,7 @@ fn parts(texts: &[String]) -> Expected<Vec<Part>> {
     let part = |text: &String| Part::ALL.into_iter().find(|part| part.name() == text);
     texts
         .iter()
-        .map(|text| part(text).ok_or_else(|| "some of user, mounts and landlock".to_owned()))
+        .map(|text| part(text).ok_or_else(|| "some of user, mounts, landlock and cgroup".to_owned()))
         .collect()
 }
 

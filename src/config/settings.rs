@@ -69,6 +69,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     plain("executor.writable", "SLIPWAY_EXECUTOR_WRITABLE"),
     plain("executor.hidden", "SLIPWAY_EXECUTOR_HIDDEN"),
     plain("executor.require", "SLIPWAY_EXECUTOR_REQUIRE"),
+    plain("executor.cgroup", "SLIPWAY_EXECUTOR_CGROUP"),
     plain("executor.memory_max", "SLIPWAY_EXECUTOR_MEMORY_MAX"),
     plain("executor.processes_max", "SLIPWAY_EXECUTOR_PROCESSES_MAX"),
     plain("executor.files_max", "SLIPWAY_EXECUTOR_FILES_MAX"),

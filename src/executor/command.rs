@@ -13,7 +13,7 @@ use rustix::pty::OpenptFlags;
 use rustix::termios::Winsize;
 
 use super::Source;
-use super::fence::{self, LaunchSpec};
+use super::fence::{self, Group, LaunchSpec};
 use super::stream::READ_BYTES;
 use super::supervisor::WireSpec;
 
@@ -52,15 +52,16 @@ impl Outputs {
 
     /// Starts the command as the leader of a process group of its own, and returns its pid, what to read,
     /// and the terminal's other end: while it is open, the command may close its own and print again later.
-    pub(super) fn spawn(self, spec: &WireSpec) -> io::Result<Spawned> {
+    pub(super) fn spawn(self, spec: &WireSpec, group: Option<&Group>) -> io::Result<Spawned> {
         match self {
             Self::Pipes { stdout, stderr } => {
-                let main = spawn(spec, None, stdout.1, stderr.1)?;
+                let main = spawn(spec, group, None, stdout.1, stderr.1)?;
                 let outputs = vec![(Source::Stdout, stdout.0), (Source::Stderr, stderr.0)];
                 Ok(Spawned { main, outputs, terminal: None })
             }
             Self::Terminal(own, others) => {
-                let main = spawn(spec, Some(others.try_clone()?), others.try_clone()?, others.try_clone()?)?;
+                let main =
+                    spawn(spec, group, Some(others.try_clone()?), others.try_clone()?, others.try_clone()?)?;
                 to_foreground(&others, main);
                 Ok(Spawned { main, outputs: vec![(Source::Stdout, own)], terminal: Some(others) })
             }
@@ -75,13 +76,20 @@ pub(super) struct Spawned {
     pub(super) terminal: Option<OwnedFd>,
 }
 
-fn spawn(spec: &WireSpec, terminal: Option<OwnedFd>, stdout: OwnedFd, stderr: OwnedFd) -> io::Result<i32> {
+fn spawn(
+    spec: &WireSpec,
+    group: Option<&Group>,
+    terminal: Option<OwnedFd>,
+    stdout: OwnedFd,
+    stderr: OwnedFd,
+) -> io::Result<i32> {
     let env = spec.env.iter().cloned().chain([("SLIPWAY_STEP_ID".to_owned(), spec.step_id.clone())]);
     // Reaped with all others by `tree::reap`, so the handle is of no use.
     let child = match &spec.fence {
         Some(fence) => {
             let launch = LaunchSpec::Step {
                 fence: fence.clone(),
+                groups: group.map(|group| group.dirs().to_vec()).unwrap_or_default(),
                 shell: SHELL.into(),
                 script: spec.script.clone(),
                 workspace: spec.workspace.clone(),

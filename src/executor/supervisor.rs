@@ -18,7 +18,7 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit, WaitStatus};
 use serde::{Deserialize, Serialize};
 
 use super::command::{self, Outputs, Spawned};
-use super::fence::{self, Fence};
+use super::fence::{self, Fence, Group};
 use super::processes::{self, Identity};
 use super::stream::{READ_BYTES, Stream};
 use super::tree::{self, Terminator};
@@ -146,6 +146,7 @@ struct Supervisor {
     streams: Vec<Stream>,
     buffer: Vec<u8>,
     grace: Duration,
+    group: Option<Group>,
     limits: Option<Limits>,
     phase: Phase,
     main: i32,
@@ -158,6 +159,8 @@ impl Supervisor {
     fn run(prepared: Prepared) -> io::Result<()> {
         let Prepared { spec, mut writer } = prepared;
         let outputs = Outputs::open(spec.tty)?;
+        let group = spec.fence.as_ref().map(|fence| Group::make(&fence.groups, &spec.step_id, &fence.limits));
+        let group = group.transpose()?;
         writer.start(&spool::Start {
             supervisor: Identity::own()?,
             boot: boot()?,
@@ -165,15 +168,18 @@ impl Supervisor {
             step_id: spec.step_id.clone(),
             pipes: outputs.pipe_names()?,
             reaper: spec.reaper,
+            groups: group.as_ref().map(|group| group.dirs().to_vec()).unwrap_or_default(),
         })?;
         wait_until_written(&mut writer);
         if spool::cancel_path(&spec.dir).exists() {
+            group.iter().for_each(Group::remove);
             return end(writer, Ending::Killed);
         }
-        let Spawned { main, outputs, terminal } = match outputs.spawn(&spec) {
+        let Spawned { main, outputs, terminal } = match outputs.spawn(&spec, group.as_ref()) {
             Ok(spawned) => spawned,
             Err(error) => {
                 writer.note(&command::why_not_started(&spec, &error));
+                group.iter().for_each(Group::remove);
                 return end(writer, Ending::NotStarted);
             }
         };
@@ -191,7 +197,7 @@ impl Supervisor {
                 writer.note(&format!("the step was ended: {error}"));
                 let streams = Vec::new();
                 let phase = Phase::Killing { cause: Cause::Cancelled, next: started_at, turn: 0 };
-                return Self::new(writer, signals, streams, &spec, phase, main).until_gone(terminal);
+                return Self::new(writer, signals, streams, &spec, group, phase, main).until_gone(terminal);
             }
         };
         let streams = outputs
@@ -200,7 +206,7 @@ impl Supervisor {
             .collect();
         let phase =
             Phase::Running { timeout_at: spec.timeout.and_then(|timeout| started_at.checked_add(timeout)) };
-        let mut supervisor = Self::new(writer, signals, streams, &spec, phase, main);
+        let mut supervisor = Self::new(writer, signals, streams, &spec, group, phase, main);
         if is_cancelled {
             supervisor.terminate(Cause::Cancelled);
         }
@@ -212,6 +218,7 @@ impl Supervisor {
         signals: SignalFd,
         streams: Vec<Stream>,
         spec: &WireSpec,
+        group: Option<Group>,
         phase: Phase,
         main: i32,
     ) -> Self {
@@ -221,6 +228,7 @@ impl Supervisor {
             streams,
             buffer: vec![0; READ_BYTES],
             grace: spec.grace,
+            group,
             limits: spec.fence.as_ref().map(|fence| fence.limits),
             phase,
             main,
@@ -244,11 +252,13 @@ impl Supervisor {
             stream.finish(&mut self.buffer, &mut self.writer);
         }
         let ending = self.ending();
-        if let Some(limits) = &self.limits
-            && let Some(why) = fence::why_ended(limits, ending)
-        {
-            self.writer.note(&why);
+        if let Some(limits) = &self.limits {
+            let by_group = self.group.as_ref().and_then(|group| group.why_ended(limits));
+            if let Some(why) = by_group.or_else(|| fence::why_ended(limits, ending)) {
+                self.writer.note(&why);
+            }
         }
+        self.group.iter().for_each(Group::remove);
         end(self.writer, ending)
     }
 

@@ -18,7 +18,7 @@ fn report(app: &App) -> &Report {
         probe(&app.config).unwrap_or_else(|error| {
             tracing::warn!(%error, "It could not be found out what steps can be kept from");
             let not = State::Not { why: error.to_string(), advice: String::new() };
-            Report { user: not.clone(), mounts: not.clone(), landlock: not }
+            Report { user: not.clone(), mounts: not.clone(), landlock: not.clone(), cgroup: not }
         })
     })
 }
@@ -30,7 +30,12 @@ fn report(app: &App) -> &Report {
 /// The process to try it out on cannot be started.
 pub fn probe(config: &Config) -> io::Result<Report> {
     let temporary = PathBuf::from("/tmp");
-    let fence = Fence { hidden: hidden(config), temporary, umask: 0o022, ..Fence::default() };
+    let fence = Fence {
+        hidden: hidden(config),
+        temporary,
+        groups: config.executor.cgroup.clone(),
+        ..Fence::default()
+    };
     let users = (config.executor.user == StepUser::Own).then_some(config.executor.uids);
     fence::probe(&fence, users)
 }
@@ -90,6 +95,7 @@ fn around(app: &App, user: Option<u32>, mut open: Vec<PathBuf>, temporary: PathB
         temporary,
         with_mounts: report.has(Part::Mounts),
         with_landlock: report.has(Part::Landlock),
+        groups: if report.has(Part::Cgroup) { app.config.executor.cgroup.clone() } else { Vec::new() },
         ..Fence::default()
     }
 }
@@ -97,7 +103,7 @@ fn around(app: &App, user: Option<u32>, mut open: Vec<PathBuf>, temporary: PathB
 /// All that is the server's own.
 fn hidden(config: &Config) -> Vec<PathBuf> {
     let mut hidden = vec![config.data_dir.clone()];
-    hidden.extend(config.executor.hidden.iter().cloned());
+    hidden.extend(config.executor.hidden.iter().chain(&config.executor.cgroup).cloned());
     hidden.extend(config.http.tls_key.clone());
     if let Some(store) = &config.objects.store {
         hidden.push(PathBuf::from(store.strip_prefix("file://").unwrap_or(store)));

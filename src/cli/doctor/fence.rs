@@ -25,6 +25,7 @@ fn check(config: &Config, part: Part, state: &State) -> Check {
         Part::Mounts => {
             ("fence: mounts", "the server's files are covered for steps, and /tmp is theirs alone")
         }
+        Part::Cgroup => ("fence: cgroup", "limits count for all processes of a step together"),
         Part::Landlock => ("fence: landlock", "steps cannot signal or reach processes that are not theirs"),
     };
     match state {
@@ -36,7 +37,10 @@ fn check(config: &Config, part: Part, state: &State) -> Check {
             Check::fail(name, format!("required and not in force: {why}"), advice)
         }
         // What was chosen is no fault.
-        State::Not { why, .. } if part == Part::User && config.executor.user == StepUser::Server => {
+        State::Not { why, .. }
+            if part == Part::User && config.executor.user == StepUser::Server
+                || part == Part::Cgroup && config.executor.cgroup.is_empty() =>
+        {
             Check::ok(name, format!("not in force: {why}"))
         }
         State::Not { why, advice } => Check::warn(name, format!("not in force: {why}"), advice),

@@ -13,7 +13,7 @@ use std::time::Duration;
 use rustix::fs::Mode;
 use serde::{Deserialize, Serialize};
 
-use super::{Fence, limits, mounts, paths, probe};
+use super::{Fence, group, limits, mounts, paths, probe};
 
 /// What `main` recognises a launcher by.
 pub const LAUNCH_ARGUMENT: &str = "__launch";
@@ -28,6 +28,8 @@ const OOM_SCORE_ADJ: &str = "500";
 pub(in crate::executor) enum LaunchSpec {
     Step {
         fence: Fence,
+        /// The step's own.
+        groups: Vec<PathBuf>,
         shell: PathBuf,
         script: PathBuf,
         workspace: PathBuf,
@@ -96,9 +98,9 @@ pub fn launch() -> ExitCode {
     let mut socket = UnixStream::from(socket);
     let answer = read(&mut socket).and_then(|spec| match spec {
         LaunchSpec::Probe(fence) => Ok(serde_json::to_string(&probe::try_out(&fence))?),
-        LaunchSpec::Step { fence, shell, script, workspace, env, tty } => {
+        LaunchSpec::Step { fence, groups, shell, script, workspace, env, tty } => {
             close_standard_input(tty)?;
-            put_up(&fence, &script)?;
+            put_up(&fence, &groups, &script)?;
             let mut command = Command::new(shell);
             command.arg("-e").arg(&script).current_dir(&workspace).env_clear().envs(env);
             if let Some(user) = fence.user {
@@ -128,8 +130,9 @@ fn close_standard_input(tty: bool) -> io::Result<()> {
 }
 
 /// In this order: each part still needs what the next one takes away.
-fn put_up(fence: &Fence, script: &std::path::Path) -> io::Result<()> {
+fn put_up(fence: &Fence, groups: &[PathBuf], script: &std::path::Path) -> io::Result<()> {
     let failed = |part: &'static str| move |reason: String| io::Error::other(format!("{part}: {reason}"));
+    group::join(groups)?;
     // Where it is refused, the kernel chooses as it does without.
     let _ = fs::write("/proc/self/oom_score_adj", OOM_SCORE_ADJ);
     // What leads to the step's own files is for it to pass.
@@ -142,5 +145,5 @@ fn put_up(fence: &Fence, script: &std::path::Path) -> io::Result<()> {
         paths::restrict(fence, !fence.with_mounts, Some(script)).map_err(failed("Landlock"))?;
     }
     rustix::process::umask(Mode::from_raw_mode(fence.umask));
-    limits::lower(&fence.limits, fence.user.is_some())
+    limits::lower(&fence.limits, fence.user.is_some(), !groups.is_empty())
 }

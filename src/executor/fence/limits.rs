@@ -8,13 +8,15 @@ use super::super::Ending;
 use crate::domain::limits::Limits;
 
 /// Lowers this process's bounds, for itself and all that it starts. They cannot be raised again.
-pub(super) fn lower(limits: &Limits, is_own_user: bool) -> io::Result<()> {
+///
+/// What its control group counts for all of them together is not bounded for each.
+pub(super) fn lower(limits: &Limits, is_own_user: bool, is_in_group: bool) -> io::Result<()> {
     // What a process held in its memory, secrets included, is written to no disk.
     to(Resource::Core, 0)?;
     let bounds = [
-        (Resource::Data, limits.memory),
+        (Resource::Data, limits.memory.filter(|_| !is_in_group)),
         // It counts all processes of the user: of a user who has others it would stop those.
-        (Resource::Nproc, limits.processes.filter(|_| is_own_user)),
+        (Resource::Nproc, limits.processes.filter(|_| is_own_user && !is_in_group)),
         (Resource::Nofile, limits.files),
         (Resource::Fsize, limits.file_size),
         (Resource::Cpu, limits.cpu_time.map(|time| time.as_secs().max(1))),
@@ -50,6 +52,6 @@ pub(in crate::executor) fn why_ended(limits: &Limits, ending: Ending) -> Option<
     None
 }
 
-fn mib(bytes: u64) -> String {
+pub(super) fn mib(bytes: u64) -> String {
     if bytes.is_multiple_of(1 << 20) { format!("{} MiB", bytes >> 20) } else { format!("{bytes} bytes") }
 }

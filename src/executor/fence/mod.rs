@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::limits::Limits;
 
+mod group;
 mod launcher;
 mod limits;
 mod mounts;
@@ -22,6 +23,7 @@ pub use launcher::{LAUNCH_ARGUMENT, launch};
 pub use probe::{Part, Report, State, probe};
 pub use users::{Users, own};
 
+pub(super) use group::Group;
 pub(super) use launcher::{LaunchSpec, start};
 pub(super) use limits::why_ended;
 
@@ -43,4 +45,6 @@ pub struct Fence {
     pub with_mounts: bool,
     pub with_landlock: bool,
     pub limits: Limits,
+    /// Control groups that are the server's to divide: the step has one below each.
+    pub groups: Vec<PathBuf>,
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::launcher::{LaunchSpec, ask};
 use super::paths::{self, Enforced};
-use super::{Fence, Users, mounts};
+use super::{Fence, Users, group, mounts};
 use crate::executor::process;
 
 /// A part of a fence that the system may not have the means for.
@@ -22,16 +22,19 @@ pub enum Part {
     Mounts,
     /// The kernel's rules for what a process may reach.
     Landlock,
+    /// A control group counts what a step's processes use together.
+    Cgroup,
 }
 
 impl Part {
-    pub const ALL: [Self; 3] = [Self::User, Self::Mounts, Self::Landlock];
+    pub const ALL: [Self; 4] = [Self::User, Self::Mounts, Self::Landlock, Self::Cgroup];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::User => "user",
             Self::Mounts => "mounts",
             Self::Landlock => "landlock",
+            Self::Cgroup => "cgroup",
         }
     }
 }
@@ -54,6 +57,7 @@ pub struct Report {
     pub user: State,
     pub mounts: State,
     pub landlock: State,
+    pub cgroup: State,
 }
 
 impl Report {
@@ -62,6 +66,7 @@ impl Report {
             Part::User => &self.user,
             Part::Mounts => &self.mounts,
             Part::Landlock => &self.landlock,
+            Part::Cgroup => &self.cgroup,
         }
     }
 
@@ -85,6 +90,20 @@ pub fn probe(fence: &Fence, users: Option<Users>) -> io::Result<Report> {
 
 /// In the process that is tried out on.
 pub(super) fn try_out(fence: &Fence) -> Report {
+    // First, since the others take away what it needs.
+    let cgroup = match group::try_out(&fence.groups) {
+        Ok(()) if fence.groups.is_empty() => State::Not {
+            why: "executor.cgroup names no control group, so limits count for each process".to_owned(),
+            advice: "Name one that is the server's to divide, such as the service's with Delegate=yes".to_owned(),
+        },
+        Ok(()) => State::InForce,
+        Err(why) => State::Not {
+            why,
+            advice: "Give the server's user the directory of the group, with `memory` and `pids` in its cgroup.controllers and \
+                     no process of its own"
+                .to_owned(),
+        },
+    };
     let mounts = match mounts::enter(fence, None) {
         Ok(()) => State::InForce,
         Err(why) => {
@@ -108,7 +127,7 @@ pub(super) fn try_out(fence: &Fence) -> Report {
         Err(why) => State::Not { why, advice: advice.to_owned() },
     };
     let unasked = State::Not { why: String::new(), advice: String::new() };
-    Report { user: unasked, mounts, landlock }
+    Report { user: unasked, mounts, landlock, cgroup }
 }
 
 fn user(users: Option<Users>, has_mounts: bool) -> State {
