@@ -35,6 +35,8 @@ function isUsable(dirs: string[]): boolean {
 const kinds: [string, boolean, { user?: number; env?: Record<string, string> }][] = [
   ['as it starts', isRoot, {}],
   ['that runs as an ordinary user', false, isRoot ? { user: STRANGER } : {}],
+  // Without root it is the same as the one before.
+  ['whose steps are to be its own user', false, { env: { SLIPWAY_EXECUTOR_USER: 'server' } }],
 ];
 
 describe.each(kinds)('a server %s', (_, hasUsers, options) => {
@@ -69,7 +71,8 @@ describe.each(kinds)('a server %s', (_, hasUsers, options) => {
     // The shell has its script open by another one, beyond those that a script can use.
     expect(lines.filter((line) => /^fd .$/.test(line))).toEqual(['fd 0', 'fd 1', 'fd 2']);
     expect(lines).toEqual(expect.arrayContaining(['NoNewPrivs:\t1', 'tty 0', 'oom 500', '0']));
-    for (const set of ['CapEff', 'CapPrm', 'CapAmb', 'SigBlk']) {
+    const isSameRoot = isRoot && user === '0';
+    for (const set of isSameRoot ? ['SigBlk'] : ['CapEff', 'CapPrm', 'CapAmb', 'SigBlk']) {
       expect(lines).toContain(`${set}:\t0000000000000000`);
     }
     const names = lines.filter((line) => /^\w+=/.test(line)).map((line) => line.split('=')[0] ?? '');
@@ -91,6 +94,7 @@ describe.each(kinds)('a server %s', (_, hasUsers, options) => {
       [
         'echo "own $PWD"',
         `find '${slipway.dir}' -type f -size +0 ! -path '${slipway.files}/*' 2>/dev/null | sed 's/^/seen /' || :`,
+        `umount '${slipway.dataDir}' 2>/dev/null && echo uncovered`,
         `cat '${workspace}/treasure' 2>/dev/null && echo stolen`,
         `echo x 2>/dev/null > '${workspace}/planted' && echo planted`,
         'true',
@@ -101,6 +105,7 @@ describe.each(kinds)('a server %s', (_, hasUsers, options) => {
     expect(seen).toEqual([join(own, 'steps/0-1/script')]);
     expect(lines).not.toContain('secret');
     expect(lines).not.toContain('stolen');
+    expect(lines).not.toContain('uncovered');
     expect(existsSync(`${workspace}/planted`)).toBe(false);
     await runToEnd(slipway.client, script(`touch '${gate}'`));
     const { state, lines: log } = await finish(slipway.client, other.id);
