@@ -1,8 +1,8 @@
 //! What every request and job is given: the configuration and the ports.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, OnceLock};
 
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
@@ -14,6 +14,7 @@ use crate::domain::ids::RunId;
 use crate::domain::secret::Secret;
 use crate::domain::time::{Timestamp, now};
 use crate::error::{Error, Result};
+use crate::executor::fence::Report;
 use crate::jobs::Jobs;
 use crate::logs::Logs;
 use crate::logs::follow::Followers;
@@ -46,6 +47,8 @@ pub struct Inner {
     pub limits: Limiter,
     pub admin_token: Secret<String>,
     pub started_at: Timestamp,
+    /// What of the fence around steps works here, once it is known.
+    pub fence: OnceLock<Report>,
     /// How many subscriptions are open in this process.
     pub streams_open: Arc<AtomicUsize>,
     /// What runs beside requests and jobs; waited for at the end.
@@ -109,6 +112,7 @@ impl App {
             metrics: Metrics::new(),
             limits,
             admin_token,
+            fence: OnceLock::new(),
             streams_open: Arc::default(),
             tasks,
             shutdown,

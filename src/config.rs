@@ -11,6 +11,7 @@ use crate::domain::secret::Secret;
 
 mod client;
 mod environment;
+mod executor;
 mod layers;
 mod load;
 mod settings;
@@ -18,6 +19,7 @@ mod values;
 
 pub use client::{ClientConfig, ClientFlags};
 pub use environment::{Environment, Terminal};
+pub use executor::{ExecutorConfig, StepUser};
 pub use layers::{ConfigError, Origin, Problem};
 pub use load::{EffectiveSetting, Flags, Loaded};
 pub use values::size_text;
@@ -32,6 +34,7 @@ pub struct Config {
     pub redis: RedisConfig,
     pub objects: ObjectsConfig,
     pub worker: WorkerConfig,
+    pub executor: ExecutorConfig,
     pub logs: LogsConfig,
     pub limits: Limits,
     pub trace: TraceConfig,

@@ -8,6 +8,7 @@ pub mod definition;
 pub mod duration;
 pub mod ids;
 pub mod limit;
+pub mod limits;
 pub mod log;
 pub mod mask;
 pub mod pipeline;
