@@ -15,6 +15,7 @@ use crate::domain::secret::Secret;
 use crate::domain::time::{Timestamp, now};
 use crate::error::{Error, Result};
 use crate::jobs::Jobs;
+use crate::jobs::queues::Queues;
 use crate::logs::Logs;
 use crate::logs::follow::Followers;
 use crate::redis::Redis;
@@ -35,6 +36,7 @@ pub struct Inner {
     pub redis: Redis,
     pub wakeups: Wakeups,
     pub jobs: Jobs,
+    pub queues: Queues,
     pub logs: Logs,
     pub followers: Followers,
     pub states: States,
@@ -74,6 +76,7 @@ impl App {
         let logs = Logs::new(redis.clone(), object_store(&config)?);
         let followers = Followers::new(logs.clone(), wakeups.clone(), tasks.clone());
         let jobs = Jobs::new(redis.clone(), config.redis.call_timeout);
+        let queues = Queues::new(redis.clone(), config.redis.call_timeout);
         let host_silence = config.worker.host_silence;
         let presence = Presence::default();
         let (waiting, looking) = Waiting::new(
@@ -94,6 +97,7 @@ impl App {
             redis,
             wakeups,
             jobs,
+            queues,
             logs,
             followers,
             states,

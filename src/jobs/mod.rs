@@ -22,6 +22,7 @@ use crate::redis::Redis;
 
 pub mod consumer;
 pub mod kinds;
+pub mod queues;
 pub mod server;
 
 /// The queue of runs.

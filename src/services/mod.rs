@@ -5,6 +5,7 @@ pub mod executions;
 pub mod logs;
 pub mod pipelines;
 pub mod presence;
+pub mod queues;
 pub mod runs;
 pub mod states;
 pub mod system;
