@@ -20,6 +20,7 @@ pub(super) struct Subject {
     /// The job's or the status's name.
     name: String,
     without_data: bool,
+    without_delay: bool,
     without_state: bool,
     pub is_answered_by_nothing: bool,
 }
@@ -38,8 +39,13 @@ impl Subject {
             _ => String::new(),
         };
         let without_data = matches!(change, Change::Add(job) if job.data.is_null());
+        let without_delay = match change {
+            Change::Add(job) => job.options.get("delay").is_none(),
+            Change::RunScheduler(_) => true,
+            _ => false,
+        };
         let without_state = matches!(change, Change::RunScheduler(_));
-        Self { name, without_data, without_state, is_answered_by_nothing }
+        Self { name, without_data, without_delay, without_state, is_answered_by_nothing }
     }
 }
 
@@ -56,6 +62,9 @@ pub(super) fn changed(changed: Changed, subject: &Subject) -> Value {
         Changed::Added { mut job, state } => {
             if subject.without_data {
                 job.data = None;
+            }
+            if subject.without_delay {
+                job.delay = None;
             }
             match subject.without_state {
                 true => json!({ "job": job }),

@@ -194,11 +194,9 @@ impl Doer {
             queues.remove_scheduler(self.queue, &scheduler.id).await?;
         }
         self.each(JobStatus::Active, Act::CancelRun).await?;
-        if self.queue != QueueName::Pipelines {
-            self.sweep(JobStatus::Active, |_| true).await?;
-        }
-        use JobStatus::{Completed, Delayed, Failed, Prioritized, Waiting, WaitingChildren};
-        for status in [Waiting, Prioritized, Delayed, WaitingChildren] {
+        use JobStatus::{Active, Completed, Delayed, Failed, Prioritized, Waiting, WaitingChildren};
+        // Of the active jobs, those that are nobody's run.
+        for status in [Active, Waiting, Prioritized, Delayed, WaitingChildren] {
             self.sweep(status, |_| true).await?;
         }
         for status in [Completed, Failed] {
