@@ -16,6 +16,7 @@ use crate::domain::time::{Timestamp, now};
 use crate::error::{Error, Result};
 use crate::executor::fence::Report;
 use crate::jobs::Jobs;
+use crate::jobs::queues::Queues;
 use crate::logs::Logs;
 use crate::logs::follow::Followers;
 use crate::metrics::Metrics;
@@ -38,6 +39,7 @@ pub struct Inner {
     pub redis: Redis,
     pub wakeups: Wakeups,
     pub jobs: Jobs,
+    pub queues: Queues,
     pub logs: Logs,
     pub followers: Followers,
     pub states: States,
@@ -81,6 +83,7 @@ impl App {
         let logs = Logs::new(redis.clone(), object_store(&config)?);
         let followers = Followers::new(logs.clone(), wakeups.clone(), tasks.clone());
         let jobs = Jobs::new(redis.clone(), config.redis.call_timeout);
+        let queues = Queues::new(redis.clone(), config.redis.call_timeout);
         let host_silence = config.worker.host_silence;
         let presence = Presence::default();
         let (waiting, looking) = Waiting::new(
@@ -104,6 +107,7 @@ impl App {
             redis,
             wakeups,
             jobs,
+            queues,
             logs,
             followers,
             states,

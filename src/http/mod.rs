@@ -22,6 +22,7 @@ use crate::rpc::{self, Ctx, wire};
 
 pub mod assets;
 pub mod auth;
+mod board;
 mod cors;
 mod docs;
 mod encoding;
@@ -86,6 +87,9 @@ pub fn routes() -> Vec<Route> {
         Route { path: "/openapi.json", access: Access::Viewer, handler: get(docs::document) },
         Route { path: "/docs", access: Access::Viewer, handler: get(docs::page) },
         Route { path: "/docs/{file}", access: Access::Viewer, handler: get(docs::file) },
+        Route { path: board::BASE, access: Access::Viewer, handler: any(board::serve) },
+        Route { path: "/admin/queues/", access: Access::Viewer, handler: any(board::serve) },
+        Route { path: "/admin/queues/{*path}", access: Access::Viewer, handler: any(board::serve) },
         Route { path: "/healthz", access: Access::Public, handler: get(health::live) },
         Route { path: "/readyz", access: Access::Public, handler: get(health::ready) },
         Route {

@@ -23,6 +23,7 @@ use crate::redis::Redis;
 pub mod consumer;
 pub mod foreign;
 pub mod kinds;
+pub mod queues;
 pub mod server;
 
 /// The queue of runs.

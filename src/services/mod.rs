@@ -7,6 +7,7 @@ pub mod limits;
 pub mod logs;
 pub mod pipelines;
 pub mod presence;
+pub mod queues;
 pub mod runs;
 pub mod states;
 pub mod system;

@@ -16,7 +16,7 @@ use crate::domain::run::{
     Percent, Run, RunDetails, RunRecord, RunStatus, RunTrigger, Step, StepRecord, StepStatus, TriggerKind,
 };
 use crate::domain::text;
-use crate::domain::time::now;
+use crate::domain::time::{Timestamp, now};
 use crate::domain::token::{Actor, Role};
 use crate::error::{Error, Result};
 use crate::services::{access, states};
@@ -25,6 +25,9 @@ use crate::store::page::{Page, PageRequest};
 use crate::store::runs::{Insertion, NewRun, RunChange};
 
 pub use crate::store::runs::RunFilter;
+
+/// How often a run is looked at anew that goes on between a look and a change.
+const LOOKS_MAX: u32 = 20;
 
 #[derive(Debug, Clone)]
 pub struct TriggerRun {
@@ -141,43 +144,104 @@ pub async fn list(
 /// is.
 pub async fn cancel(app: &App, actor: &Actor, id: &RunId) -> Result<Run> {
     // Each look that finds the run elsewhere means that it went on meanwhile, which it does a few times.
-    for _ in 0..20 {
+    for _ in 0..LOOKS_MAX {
         let record = access::run(app, actor, id, Role::Operator).await?;
-        let status = record.run.status;
-        let reason = format!("canceled by {}", actor.name);
-        let mut change = RunChange::of(id.clone());
-        change.epoch = Some(record.epoch);
-        change.from = vec![status];
-        change.cancel_requested = Some(true);
-        change.reason = Some(Some(reason));
-        match status {
-            _ if status.is_ended() || record.cancel_requested => return Ok(record.run),
-            RunStatus::Queued | RunStatus::Waiting if !has_begun(&record) => {
-                let now = now();
-                change.release = true;
-                change.status = Some(RunStatus::Canceled);
-                change.finished_at = Some(Some(now));
-                change.progress = Some(Percent::DONE);
-                // Its job may be in a worker's hands: until it is certainly gone, a delivery is nobody's wish to
-                // have the run tried again.
-                change.settled = Some(false);
-                change.archived = Some(true);
-                change.steps = ended_steps(&record, StepStatus::Canceled, "the run was canceled");
-            }
-            // Between two attempts: its `when: always` steps are still to be run.
-            RunStatus::Queued | RunStatus::Waiting => change.next_attempt_at = Some(None),
-            _ => change.status = Some(RunStatus::Canceling),
+        if record.run.status.is_ended() || record.cancel_requested {
+            return Ok(record.run);
         }
-        if store::runs::change(&app.store, change).await?.is_none() {
+        if !ask_to_end(app, actor, &record).await? {
             continue;
         }
-        announce(app, id).await;
         if let Err(error) = app.jobs.hurry_or_remove(id, has_begun(&record)).await {
             tracing::debug!(run.id = %id, error = error.chain(), "The canceled run's job stays until it is taken");
         }
         return Ok(access::run(app, actor, id, Role::Operator).await?.run);
     }
     Err(Error::Conflict("the run changes too quickly to be canceled: try again".to_owned()))
+}
+
+/// What became of a run whose job is to be taken out of the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Withdrawal {
+    /// It has ended: its job is of no use any more.
+    Ended,
+    /// Its `when: always` steps are still to be run: its job stays for that.
+    Ending,
+    /// A worker has it.
+    Held,
+}
+
+/// Ends a run unless a worker has it. Of one that has ended, the job is left to whoever calls.
+pub async fn withdraw(app: &App, actor: &Actor, id: &RunId) -> Result<Withdrawal> {
+    for _ in 0..LOOKS_MAX {
+        let record = access::run(app, actor, id, Role::Operator).await?;
+        match record.run.status {
+            status if status.is_ended() => return Ok(Withdrawal::Ended),
+            RunStatus::Queued | RunStatus::Waiting => {}
+            _ => return Ok(Withdrawal::Held),
+        }
+        if !record.cancel_requested && !ask_to_end(app, actor, &record).await? {
+            continue;
+        }
+        if !has_begun(&record) {
+            return Ok(Withdrawal::Ended);
+        }
+        app.jobs.hurry_or_remove(id, true).await?;
+        return Ok(Withdrawal::Ending);
+    }
+    Err(Error::Conflict("the run changes too quickly to be canceled: try again".to_owned()))
+}
+
+/// Records that somebody wants the run to end. False if it went on meanwhile.
+async fn ask_to_end(app: &App, actor: &Actor, record: &RunRecord) -> Result<bool> {
+    let status = record.run.status;
+    let mut change = RunChange::of(record.run.id.clone());
+    change.epoch = Some(record.epoch);
+    change.from = vec![status];
+    change.cancel_requested = Some(true);
+    change.reason = Some(Some(format!("canceled by {}", actor.name)));
+    match status {
+        RunStatus::Queued | RunStatus::Waiting if !has_begun(record) => {
+            change.release = true;
+            change.status = Some(RunStatus::Canceled);
+            change.finished_at = Some(Some(now()));
+            change.progress = Some(Percent::DONE);
+            // Its job may be in a worker's hands: until it is certainly gone, a delivery is nobody's wish to
+            // have the run tried again.
+            change.settled = Some(false);
+            change.archived = Some(true);
+            change.steps = ended_steps(record, StepStatus::Canceled, "the run was canceled");
+        }
+        // Between two attempts: its `when: always` steps are still to be run.
+        RunStatus::Queued | RunStatus::Waiting => change.next_attempt_at = Some(None),
+        _ => change.status = Some(RunStatus::Canceling),
+    }
+    if store::runs::change(&app.store, change).await?.is_none() {
+        return Ok(false);
+    }
+    announce(app, &record.run.id).await;
+    Ok(true)
+}
+
+/// Sets when a queued run is taken up; none: at once. A run that is not queued is left as it is, and one that
+/// somebody changes at this moment is looked at again.
+pub async fn reschedule(app: &App, actor: &Actor, id: &RunId, at: Option<Timestamp>) -> Result<()> {
+    for _ in 0..LOOKS_MAX {
+        let record = access::run(app, actor, id, Role::Operator).await?;
+        if record.run.status != RunStatus::Queued || record.run.next_attempt_at == at {
+            return Ok(());
+        }
+        let mut change = RunChange::of(id.clone());
+        change.epoch = Some(record.epoch);
+        change.version = Some(record.run.version);
+        change.from = vec![RunStatus::Queued];
+        change.next_attempt_at = Some(at);
+        if store::runs::change(&app.store, change).await?.is_some() {
+            announce(app, id).await;
+            return Ok(());
+        }
+    }
+    Err(Error::Conflict("the run changes too quickly to be given another time: try again".to_owned()))
 }
 
 /// Tries a run again that has ended. `Conflict` if it has not.

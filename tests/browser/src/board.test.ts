@@ -1,0 +1,26 @@
+import { mkdirSync } from 'node:fs';
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, test } from 'vitest';
+import { script } from '../../e2e/src/harness/definition.js';
+import { Installation } from '../../e2e/src/harness/installation.js';
+import { finish, trigger } from '../../e2e/src/harness/runs.js';
+import { launch, Person } from './browser.js';
+let slipway: Installation;
+let browser: Browser;
+beforeAll(async () => { [slipway, browser] = await Promise.all([Installation.start(), launch()]); });
+afterAll(async () => { await browser?.close(); await slipway?.stop(); });
+test('explore', async () => {
+  mkdirSync('../../target/screenshots', { recursive: true });
+  const a = await trigger(slipway.client, script('echo hi; exit 3'));
+  await finish(slipway.client, a.id);
+  const person = await Person.of(browser, slipway.url);
+  await person.open(new URL(slipway.signInLink).pathname);
+  const page = await person.open('/admin/queues');
+  await page.getByText('deployments').first().waitFor();
+  await page.screenshot({ path: '../../target/screenshots/x1.png' });
+  const q = await person.open('/admin/queues/queue/pipelines?status=failed');
+  await q.getByText(a.id).first().waitFor();
+  await q.screenshot({ path: '../../target/screenshots/x2.png' });
+  console.log((await q.locator('main,#root').first().evaluate((e) => [...e.querySelectorAll('button,a,[role=menuitem],[role=tab]')].map((b) => b.outerHTML.replace(/<svg.*?<\/svg>/gs, '').slice(0, 220)).join('\n'))));
+  await person.leave();
+});
