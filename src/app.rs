@@ -18,8 +18,10 @@ use crate::executor::fence::Report;
 use crate::jobs::Jobs;
 use crate::logs::Logs;
 use crate::logs::follow::Followers;
+use crate::metrics::Metrics;
 use crate::redis::Redis;
 use crate::redis::wakeups::Wakeups;
+use crate::services::limits::Limiter;
 use crate::services::presence::Presence;
 use crate::services::states::States;
 use crate::services::waiting::Waiting;
@@ -41,6 +43,8 @@ pub struct Inner {
     pub states: States,
     pub presence: Presence,
     pub waiting: Waiting,
+    pub metrics: Metrics,
+    pub limits: Limiter,
     pub admin_token: Secret<String>,
     pub started_at: Timestamp,
     /// What of the fence around steps works here, once it is known.
@@ -90,6 +94,9 @@ impl App {
         tasks.spawn(looking);
         let states =
             States::new(store.clone(), logs.clone(), wakeups.clone(), waiting.clone(), tasks.clone());
+        let proxies = config.http.trusted_proxies.clone();
+        let (limits, sharing) = Limiter::new(config.limits.clone(), proxies, redis.clone(), shutdown.clone());
+        tasks.spawn(sharing);
         Ok(Self(Arc::new(Inner {
             started_at: now(),
             config,
@@ -102,6 +109,8 @@ impl App {
             states,
             presence,
             waiting,
+            metrics: Metrics::new(),
+            limits,
             admin_token,
             fence: OnceLock::new(),
             streams_open: Arc::default(),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::domain::limit::Limits;
 use crate::domain::secret::Secret;
 
 mod client;
@@ -35,6 +36,7 @@ pub struct Config {
     pub worker: WorkerConfig,
     pub executor: ExecutorConfig,
     pub logs: LogsConfig,
+    pub limits: Limits,
     pub trace: TraceConfig,
 }
 
@@ -139,6 +141,8 @@ pub struct WorkerConfig {
     pub path: String,
     /// Names of the server's environment variables that steps see too.
     pub pass_env: Vec<String>,
+    /// Where repositories may be fetched from; empty: as `domain::repository` says.
+    pub repository_hosts: Vec<String>,
     /// Those of `pass_env` that are set, with their values.
     pub passed_env: Vec<(String, String)>,
     /// HOME of the server.

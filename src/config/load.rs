@@ -11,6 +11,7 @@ use crate::config::{
     AuthConfig, Config, DatabaseConfig, HttpConfig, LogsConfig, ObjectsConfig, RedisConfig, TraceConfig,
     WorkerConfig, values,
 };
+use crate::domain::limit::{Limits, Rule};
 
 const DEFAULTS: &str = include_str!("../config.default.toml");
 /// In the data directory.
@@ -194,6 +195,12 @@ fn read(layers: &mut Layers, environment: &Environment) -> Config {
             backlog_bytes_max: layers.required("logs.backlog_bytes_max", bytes(64 << 10, 1 << 40)),
             stream_keep: layers.required("logs.stream_keep", values::some_time),
         },
+        limits: Limits {
+            rules: Rule::ALL
+                .map(|rule| (rule, layers.required(&format!("limits.{}", rule.as_str()), values::limit)))
+                .into(),
+            shut_out_for: layers.required("limits.shut_out_for", values::some_time),
+        },
         trace: TraceConfig {
             filter: layers.required("trace.filter", values::trace_filter),
             json: layers.required("trace.json", values::switch),
@@ -218,6 +225,7 @@ fn read_worker(layers: &mut Layers, environment: &Environment) -> WorkerConfig {
         workspace_keep: layers.required("worker.workspace_keep", values::duration),
         path: layers.optional("worker.path", values::text).unwrap_or_else(|| FALLBACK_PATH.to_owned()),
         pass_env,
+        repository_hosts: layers.list("worker.repository_hosts", values::repository_hosts),
         passed_env,
         home: variable("HOME"),
         user: variable("USER"),
