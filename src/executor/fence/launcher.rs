@@ -11,6 +11,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use rustix::fs::Mode;
+use rustix::thread::CapabilitySet;
 use serde::{Deserialize, Serialize};
 
 use super::{Fence, group, limits, mounts, paths, probe};
@@ -20,6 +21,18 @@ pub const LAUNCH_ARGUMENT: &str = "__launch";
 
 /// Putting up a fence takes a millisecond; a file system that does not answer can make it more.
 const TIME_MAX: Duration = Duration::from_secs(30);
+/// What a step that stays root does not keep: each is a way around the fence that no build needs.
+const POWERS: [CapabilitySet; 9] = [
+    CapabilitySet::SYS_ADMIN,
+    CapabilitySet::SYS_PTRACE,
+    CapabilitySet::PERFMON,
+    CapabilitySet::BPF,
+    CapabilitySet::SYS_MODULE,
+    CapabilitySet::SYS_RAWIO,
+    CapabilitySet::SYS_BOOT,
+    CapabilitySet::MKNOD,
+    CapabilitySet::DAC_READ_SEARCH,
+];
 /// The kernel ends steps before what keeps them.
 const OOM_SCORE_ADJ: &str = "500";
 
@@ -140,10 +153,14 @@ fn put_up(fence: &Fence, groups: &[PathBuf], script: &std::path::Path) -> io::Re
     if fence.with_mounts {
         mounts::enter(fence, Some(script)).map_err(failed("mounts"))?;
     }
+    let stays_root = fence.user.is_none() && rustix::process::geteuid().is_root();
+    if stays_root {
+        // Gone once the shell is executed.
+        POWERS.into_iter().try_for_each(rustix::thread::remove_capability_from_bounding_set)?;
+    }
     rustix::thread::set_no_new_privs(true)?;
     if fence.with_landlock {
         // Who stays root could take away what covers the server's files, but not what Landlock says of them.
-        let stays_root = fence.user.is_none() && rustix::process::geteuid().is_root();
         paths::restrict(fence, stays_root || !fence.with_mounts, Some(script)).map_err(failed("Landlock"))?;
     }
     rustix::process::umask(Mode::from_raw_mode(fence.umask));
