@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::jobs::Jobs;
 use crate::logs::Logs;
 use crate::logs::follow::Followers;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Ports};
 use crate::redis::Redis;
 use crate::redis::wakeups::Wakeups;
 use crate::services::presence::Presence;
@@ -89,6 +89,12 @@ impl App {
         tasks.spawn(looking);
         let states =
             States::new(store.clone(), logs.clone(), wakeups.clone(), waiting.clone(), tasks.clone());
+        let metrics = Metrics::new(&Ports {
+            database: store.round_trips.clone(),
+            redis: redis.round_trips.clone(),
+            lines_in: logs.lines_written.clone(),
+            lines_out: logs.lines_sent.clone(),
+        });
         Ok(Self(Arc::new(Inner {
             started_at: now(),
             config,
@@ -101,7 +107,7 @@ impl App {
             states,
             presence,
             waiting,
-            metrics: Metrics::new(),
+            metrics,
             admin_token,
             streams_open: Arc::default(),
             tasks,

@@ -32,6 +32,7 @@ pub struct Config {
     pub objects: ObjectsConfig,
     pub worker: WorkerConfig,
     pub logs: LogsConfig,
+    pub metrics: MetricsConfig,
     pub trace: TraceConfig,
 }
 
@@ -159,6 +160,12 @@ pub struct LogsConfig {
     pub backlog_bytes_max: u64,
     /// How long the lines of an ended run stay in Redis beside the archive.
     pub stream_keep: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub struct MetricsConfig {
+    /// None: metrics are served at the main listener alone, to viewers.
+    pub listen: Option<SocketAddr>,
 }
 
 #[derive(Debug, Clone)]

@@ -7,8 +7,8 @@ use crate::config::environment::Environment;
 use crate::config::layers::{ConfigError, Layers, Origin, Raw};
 use crate::config::settings::{SETTINGS, Shown};
 use crate::config::{
-    AuthConfig, Config, DatabaseConfig, HttpConfig, LogsConfig, ObjectsConfig, RedisConfig, TraceConfig,
-    WorkerConfig, values,
+    AuthConfig, Config, DatabaseConfig, HttpConfig, LogsConfig, MetricsConfig, ObjectsConfig, RedisConfig,
+    TraceConfig, WorkerConfig, values,
 };
 
 const DEFAULTS: &str = include_str!("../config.default.toml");
@@ -189,6 +189,7 @@ fn read(layers: &mut Layers, environment: &Environment) -> Config {
             backlog_bytes_max: layers.required("logs.backlog_bytes_max", bytes(64 << 10, 1 << 40)),
             stream_keep: layers.required("logs.stream_keep", values::some_time),
         },
+        metrics: MetricsConfig { listen: layers.optional("metrics.listen", values::address) },
         trace: TraceConfig {
             filter: layers.required("trace.filter", values::trace_filter),
             json: layers.required("trace.json", values::switch),

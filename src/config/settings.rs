@@ -68,6 +68,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     plain("logs.segment_bytes", "SLIPWAY_LOG_SEGMENT_BYTES"),
     plain("logs.backlog_bytes_max", "SLIPWAY_LOG_BACKLOG_BYTES_MAX"),
     plain("logs.stream_keep", "SLIPWAY_LOG_STREAM_KEEP"),
+    plain("metrics.listen", "SLIPWAY_METRICS_LISTEN"),
     plain("trace.filter", "SLIPWAY_LOG"),
     plain("trace.json", "SLIPWAY_LOG_JSON"),
 ];

@@ -14,8 +14,10 @@ use crate::app::App;
 use crate::error::{Error, Result};
 use crate::http::forwarded::Client;
 use crate::http::sign_in::SignIn;
+use crate::metrics;
 use crate::rpc::rest::Rest;
 use crate::rpc::{self, Ctx, wire};
+use crate::services::measures::Measures;
 
 pub mod assets;
 pub mod auth;
@@ -25,6 +27,7 @@ mod encoding;
 pub mod forwarded;
 pub mod health;
 pub mod listener;
+pub mod measures;
 mod places;
 mod procedures;
 mod sending;
@@ -57,6 +60,7 @@ pub struct Http {
     pub sign_in: SignIn,
     rpc: wire::Service<Ctx>,
     rest: Rest,
+    measures: Measures,
 }
 
 /// The identity of a request, in the log and in the answer.
@@ -79,6 +83,7 @@ pub fn routes() -> Vec<Route> {
         Route { path: "/openapi.json", access: Access::Viewer, handler: get(docs::document) },
         Route { path: "/docs", access: Access::Viewer, handler: get(docs::page) },
         Route { path: "/docs/{file}", access: Access::Viewer, handler: get(docs::file) },
+        Route { path: "/metrics", access: Access::Viewer, handler: get(measures::page) },
         Route { path: "/healthz", access: Access::Public, handler: get(health::live) },
         Route { path: "/readyz", access: Access::Public, handler: get(health::ready) },
         Route {
@@ -98,7 +103,8 @@ impl Http {
         let service = wire::Service::new(rpc.router, procedures::options(&app), app.shutdown.clone())
             .map_err(|error| Error::internal("setting up the procedures", error))?;
         let rest = Rest::new(&rpc.registry, service.clone(), app.config.http.stream_ping);
-        Ok(Self { app, sign_in, rpc: service, rest })
+        let measures = Measures::new(app.clone());
+        Ok(Self { app, sign_in, rpc: service, rest, measures })
     }
 
     pub fn router(&self) -> Router {
@@ -137,6 +143,14 @@ async fn identify(State(http): State<Http>, mut request: Request, next: Next) ->
         let status = response.status().as_u16();
         tracing::debug!(request.id = id, client.ip = ip, %method, path, status, "Answered");
     }
+    let status = match response.status().as_u16() {
+        ..200 => "1xx",
+        200..300 => "2xx",
+        300..400 => "3xx",
+        400..500 => "4xx",
+        500.. => "5xx",
+    };
+    http.app.metrics.responses.get_or_create(&metrics::Response { status }).inc();
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&id) {
         headers.insert(forwarded::X_REQUEST_ID, id);

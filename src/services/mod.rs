@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod executions;
 pub mod logs;
+pub mod measures;
 pub mod pipelines;
 pub mod presence;
 pub mod runs;

@@ -1,0 +1,52 @@
+//! What operators measure, for Prometheus: to whoever has signed in, and to everybody at a listener of its own.
+
+use std::net::SocketAddr;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+
+use crate::app::App;
+use crate::domain::token::Role;
+use crate::error::Result;
+use crate::http::procedures::request_id;
+use crate::http::{Http, auth, listener, server};
+use crate::metrics;
+use crate::rpc::{self, rest::Problem};
+use crate::services::measures::Measures;
+
+/// At the main listener, for viewers.
+pub(super) async fn page(State(http): State<Http>, request: Request) -> Response {
+    let request_id = request_id(&request);
+    let (parts, _) = request.into_parts();
+    let caller = auth::actor(&http.app, &parts).await;
+    if let Err(error) = caller.and_then(|actor| rpc::require(Role::Viewer, actor.as_ref())) {
+        return Problem::of(rpc::refuse(&error, &request_id), &request_id).respond();
+    }
+    text(&http.measures).await
+}
+
+async fn text(measures: &Measures) -> Response {
+    let headers = [(header::CONTENT_TYPE, metrics::CONTENT_TYPE), (header::CACHE_CONTROL, "no-store")];
+    (headers, measures.text().await).into_response()
+}
+
+/// Serves at an address that is for nothing else, until the process stops. Whoever reaches it may read.
+///
+/// # Errors
+///
+/// If nothing can listen there.
+pub async fn listen(app: &App, address: SocketAddr, files_max: usize) -> Result<()> {
+    let socket = listener::bind(address).await?;
+    let measures = Measures::new(app.clone());
+    let router = Router::new()
+        .route("/metrics", get(|State(measures): State<Measures>| async move { text(&measures).await }))
+        .with_state(measures);
+    let app = app.clone();
+    app.clone().tasks.spawn(async move {
+        server::serve(socket, router, None, &app.config.http, files_max, app.shutdown.clone()).await;
+    });
+    Ok(())
+}
