@@ -162,7 +162,7 @@ async fn start(mut config: Config) -> Result<Started> {
         );
     }
     if let Some(address) = app.config.metrics.listen {
-        measures::listen(&app, address, files_max).await?;
+        app.tasks.spawn(measures::listen(app.clone(), address, files_max));
     }
     Ok(Started { app, files_max, redis })
 }
