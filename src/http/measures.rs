@@ -26,7 +26,8 @@ pub(super) async fn page(State(http): State<Http>, request: Request) -> Response
     let request_id = request_id(&request);
     let (parts, _) = request.into_parts();
     let caller = auth::actor(&http.app, &parts).await;
-    if let Err(error) = caller.and_then(|actor| rpc::require(Role::Viewer, actor.as_ref())) {
+    if let Err(error) = caller.and_then(|actor| rpc::require(rpc::Access::Role(Role::Viewer), actor.as_ref()))
+    {
         return Problem::of(rpc::refuse(&error, &request_id), &request_id).respond();
     }
     text(&http.measures).await

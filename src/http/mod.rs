@@ -1,5 +1,8 @@
 //! The HTTP edge: which path goes where, who may call it, and what every answer carries.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -25,7 +28,9 @@ mod cors;
 mod docs;
 mod encoding;
 pub mod forwarded;
+mod headers;
 pub mod health;
+mod limits;
 pub mod listener;
 pub mod measures;
 mod places;
@@ -42,7 +47,7 @@ pub enum Access {
     Public,
     /// Whoever each procedure below it admits, as its declaration says.
     Procedures,
-    /// Whoever has signed in, in whatever role.
+    /// Whoever is a viewer, of everything or of some pipeline.
     Viewer,
 }
 
@@ -61,6 +66,8 @@ pub struct Http {
     rpc: wire::Service<Ctx>,
     rest: Rest,
     measures: Measures,
+    /// What counts as what, for the limits.
+    kinds: Arc<HashMap<&'static str, wire::Kind>>,
 }
 
 /// The identity of a request, in the log and in the answer.
@@ -104,7 +111,8 @@ impl Http {
             .map_err(|error| Error::internal("setting up the procedures", error))?;
         let rest = Rest::new(&rpc.registry, service.clone(), app.config.http.stream_ping);
         let measures = Measures::new(app.clone());
-        Ok(Self { app, sign_in, rpc: service, rest, measures })
+        let kinds = rpc.registry.iter().map(|declared| (declared.spec.path, declared.kind)).collect();
+        Ok(Self { app, sign_in, rpc: service, rest, measures, kinds: Arc::new(kinds) })
     }
 
     pub fn router(&self) -> Router {
@@ -136,9 +144,13 @@ async fn identify(State(http): State<Http>, mut request: Request, next: Next) ->
     let id = client.request_id.take().unwrap_or_else(|| Uuid::now_v7().to_string());
     let asked = tracing::enabled!(tracing::Level::DEBUG).then(|| Asked::of(&request, &client));
     request.extensions_mut().insert(RequestId(id.clone()));
-    request.extensions_mut().insert(client);
+    request.extensions_mut().insert(client.clone());
     let is_head = request.method() == Method::HEAD;
-    let mut response = next.run(request).await;
+    let (parts, body) = request.into_parts();
+    let mut response = match limits::refuse(&http.app, &client, &parts).await {
+        Some(refusal) => refusal,
+        None => next.run(Request::from_parts(parts, body)).await,
+    };
     if let Some(Asked { ip, method, path }) = asked {
         let status = response.status().as_u16();
         tracing::debug!(request.id = id, client.ip = ip, %method, path, status, "Answered");
@@ -151,13 +163,12 @@ async fn identify(State(http): State<Http>, mut request: Request, next: Next) ->
         500.. => "5xx",
     };
     http.app.metrics.responses.get_or_create(&metrics::Response { status }).inc();
-    let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&id) {
-        headers.insert(forwarded::X_REQUEST_ID, id);
+        response.headers_mut().insert(forwarded::X_REQUEST_ID, id);
     }
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    let public_url = http.app.config.http.public_url.as_deref();
+    let is_secure = client.is_secure || public_url.is_some_and(|url| url.starts_with("https://"));
+    headers::harden(response.headers_mut(), is_secure);
     if is_head {
         *response.body_mut() = Body::empty();
     }

@@ -47,6 +47,12 @@ const AT_HOME: &[(&str, &[&str])] = &[
     ("std::env::var", &["src/config"]),
 ];
 
+/// What finds a run or a pipeline without asking who wants it, and who may do so: the rest of `services` and `rpc` goes by
+/// way of `services/access.rs`.
+const UNGUARDED: &[&str] = &["store::runs::find", "store::pipelines::find", "runs::find_run"];
+const MAY_LOOK_UNGUARDED: &[&str] =
+    &["src/services/access.rs", "src/services/executions.rs", "src/services/states.rs"];
+
 /// Longer files have more than one subject.
 const FILE_LINES_MAX: usize = 550;
 
@@ -83,6 +89,19 @@ fn libraries_stay_where_they_are_at_home() {
             if !is_at_home && code(&text).any(|line| has_word(line, word)) {
                 wrong.push(format!("{}: {word} is at home in {}", path.display(), homes.join(", ")));
             }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn what_a_request_names_is_found_by_way_of_who_may_see_it() {
+    let mut wrong = Vec::new();
+    for (path, text) in sources(Path::new("src/services")).into_iter().chain(sources(Path::new("src/rpc"))) {
+        let may = MAY_LOOK_UNGUARDED.iter().any(|one| path == Path::new(one));
+        let found = code(&text).find(|line| UNGUARDED.iter().any(|word| line.contains(word)));
+        if let Some(line) = found.filter(|_| !may) {
+            wrong.push(format!("{}: go by way of services::access: {}", path.display(), line.trim()));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
