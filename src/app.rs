@@ -19,7 +19,7 @@ use crate::jobs::Jobs;
 use crate::jobs::queues::Queues;
 use crate::logs::Logs;
 use crate::logs::follow::Followers;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Ports};
 use crate::redis::Redis;
 use crate::redis::wakeups::Wakeups;
 use crate::services::limits::Limiter;
@@ -97,6 +97,12 @@ impl App {
         tasks.spawn(looking);
         let states =
             States::new(store.clone(), logs.clone(), wakeups.clone(), waiting.clone(), tasks.clone());
+        let metrics = Metrics::new(&Ports {
+            database: store.round_trips.clone(),
+            redis: redis.round_trips.clone(),
+            lines_in: logs.lines_written.clone(),
+            lines_out: logs.lines_sent.clone(),
+        });
         let proxies = config.http.trusted_proxies.clone();
         let (limits, sharing) = Limiter::new(config.limits.clone(), proxies, redis.clone(), shutdown.clone());
         tasks.spawn(sharing);
@@ -113,7 +119,7 @@ impl App {
             states,
             presence,
             waiting,
-            metrics: Metrics::new(),
+            metrics,
             limits,
             admin_token,
             fence: OnceLock::new(),

@@ -36,6 +36,7 @@ pub struct Config {
     pub worker: WorkerConfig,
     pub executor: ExecutorConfig,
     pub logs: LogsConfig,
+    pub metrics: MetricsConfig,
     pub limits: Limits,
     pub trace: TraceConfig,
 }
@@ -166,6 +167,12 @@ pub struct LogsConfig {
     pub backlog_bytes_max: u64,
     /// How long the lines of an ended run stay in Redis beside the archive.
     pub stream_keep: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub struct MetricsConfig {
+    /// None: metrics are served at the main listener alone, to viewers.
+    pub listen: Option<SocketAddr>,
 }
 
 #[derive(Debug, Clone)]

@@ -8,8 +8,8 @@ use crate::config::executor;
 use crate::config::layers::{ConfigError, Layers, Origin, Raw};
 use crate::config::settings::{SETTINGS, Shown};
 use crate::config::{
-    AuthConfig, Config, DatabaseConfig, HttpConfig, LogsConfig, ObjectsConfig, RedisConfig, TraceConfig,
-    WorkerConfig, values,
+    AuthConfig, Config, DatabaseConfig, HttpConfig, LogsConfig, MetricsConfig, ObjectsConfig, RedisConfig,
+    TraceConfig, WorkerConfig, values,
 };
 use crate::domain::limit::{Limits, Rule};
 
@@ -195,6 +195,7 @@ fn read(layers: &mut Layers, environment: &Environment) -> Config {
             backlog_bytes_max: layers.required("logs.backlog_bytes_max", bytes(64 << 10, 1 << 40)),
             stream_keep: layers.required("logs.stream_keep", values::some_time),
         },
+        metrics: MetricsConfig { listen: layers.optional("metrics.listen", values::address) },
         limits: Limits {
             rules: Rule::ALL
                 .map(|rule| (rule, layers.required(&format!("limits.{}", rule.as_str()), values::limit)))

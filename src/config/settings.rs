@@ -81,6 +81,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     plain("logs.segment_bytes", "SLIPWAY_LOG_SEGMENT_BYTES"),
     plain("logs.backlog_bytes_max", "SLIPWAY_LOG_BACKLOG_BYTES_MAX"),
     plain("logs.stream_keep", "SLIPWAY_LOG_STREAM_KEEP"),
+    plain("metrics.listen", "SLIPWAY_METRICS_LISTEN"),
     plain("limits.sign_in", "SLIPWAY_LIMIT_SIGN_IN"),
     plain("limits.queries", "SLIPWAY_LIMIT_QUERIES"),
     plain("limits.mutations", "SLIPWAY_LIMIT_MUTATIONS"),

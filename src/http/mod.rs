@@ -17,8 +17,10 @@ use crate::app::App;
 use crate::error::{Error, Result};
 use crate::http::forwarded::Client;
 use crate::http::sign_in::SignIn;
+use crate::metrics;
 use crate::rpc::rest::Rest;
 use crate::rpc::{self, Ctx, wire};
+use crate::services::measures::Measures;
 
 pub mod assets;
 pub mod auth;
@@ -31,6 +33,7 @@ mod headers;
 pub mod health;
 mod limits;
 pub mod listener;
+pub mod measures;
 mod places;
 mod procedures;
 mod sending;
@@ -63,6 +66,7 @@ pub struct Http {
     pub sign_in: SignIn,
     rpc: wire::Service<Ctx>,
     rest: Rest,
+    measures: Measures,
     /// What counts as what, for the limits.
     kinds: Arc<HashMap<&'static str, wire::Kind>>,
 }
@@ -90,6 +94,7 @@ pub fn routes() -> Vec<Route> {
         Route { path: board::BASE, access: Access::Viewer, handler: any(board::serve) },
         Route { path: "/admin/queues/", access: Access::Viewer, handler: any(board::serve) },
         Route { path: "/admin/queues/{*path}", access: Access::Viewer, handler: any(board::serve) },
+        Route { path: "/metrics", access: Access::Viewer, handler: get(measures::page) },
         Route { path: "/healthz", access: Access::Public, handler: get(health::live) },
         Route { path: "/readyz", access: Access::Public, handler: get(health::ready) },
         Route {
@@ -109,8 +114,9 @@ impl Http {
         let service = wire::Service::new(rpc.router, procedures::options(&app), app.shutdown.clone())
             .map_err(|error| Error::internal("setting up the procedures", error))?;
         let rest = Rest::new(&rpc.registry, service.clone(), app.config.http.stream_ping);
+        let measures = Measures::new(app.clone());
         let kinds = rpc.registry.iter().map(|declared| (declared.spec.path, declared.kind)).collect();
-        Ok(Self { app, sign_in, rpc: service, rest, kinds: Arc::new(kinds) })
+        Ok(Self { app, sign_in, rpc: service, rest, measures, kinds: Arc::new(kinds) })
     }
 
     pub fn router(&self) -> Router {
@@ -153,6 +159,14 @@ async fn identify(State(http): State<Http>, mut request: Request, next: Next) ->
         let status = response.status().as_u16();
         tracing::debug!(request.id = id, client.ip = ip, %method, path, status, "Answered");
     }
+    let status = match response.status().as_u16() {
+        ..200 => "1xx",
+        200..300 => "2xx",
+        300..400 => "3xx",
+        400..500 => "4xx",
+        500.. => "5xx",
+    };
+    http.app.metrics.responses.get_or_create(&metrics::Response { status }).inc();
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(forwarded::X_REQUEST_ID, id);
     }

@@ -241,6 +241,20 @@ impl Jobs {
         .await
     }
 
+    /// When the job that is taken next was added, in milliseconds, by the clock of whoever did; none: none waits.
+    pub async fn next_added_at_ms(&self) -> Result<Option<u64>> {
+        self.bounded(async {
+            let keys = self.queue().await?.keys();
+            let mut command = redis::cmd("LINDEX");
+            let Some(id) = self.redis.command::<Option<String>>(command.arg(keys.wait()).arg(-1)).await?
+            else {
+                return Ok(None);
+            };
+            self.redis.command(redis::cmd("HGET").arg(keys.job_key(&id)).arg("timestamp")).await
+        })
+        .await
+    }
+
     /// The runs whose jobs wait, have a time, or are being worked on; other programs' jobs have other ids.
     pub async fn live(&self) -> Result<Vec<RunId>> {
         const LIVE_MAX: isize = 10_000;

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use futures::StreamExt;
@@ -22,6 +23,7 @@ use specta::{Generics, Type, TypeCollection};
 
 use crate::domain::token::{Actor, Role};
 use crate::error::{Error, Result};
+use crate::metrics;
 use crate::rpc::Ctx;
 use crate::rpc::error::{ApiError, bad_input, refusal};
 use crate::rpc::input::{InputCheck, InputProblem};
@@ -312,6 +314,28 @@ impl Api {
 /// One call: may the caller, is the input right, then the handler. In this order, so that who may not call
 /// learns nothing about the input.
 async fn answer<I, O, F>(
+    spec: Spec,
+    kind: Kind,
+    check: &InputCheck,
+    handler: fn(Ctx, I) -> F,
+    ctx: Ctx,
+    input: In<I>,
+) -> Result<O, Refusal>
+where
+    I: DeserializeOwned,
+    F: Future<Output = Result<O>>,
+{
+    let (app, begun) = (ctx.app.clone(), Instant::now());
+    let outcome = answer_uncounted(spec, kind, check, handler, ctx, input).await;
+    let procedure = spec.path;
+    let code = outcome.as_ref().map_or_else(|Refusal(error)| error.code.key(), |_| "OK");
+    app.metrics.calls.get_or_create(&metrics::Call { procedure, code }).inc();
+    let durations = &app.metrics.call_durations;
+    durations.get_or_create(&metrics::Procedure { procedure }).observe(begun.elapsed());
+    outcome
+}
+
+async fn answer_uncounted<I, O, F>(
     spec: Spec,
     kind: Kind,
     check: &InputCheck,

@@ -5,6 +5,7 @@ pub mod audit;
 pub mod executions;
 pub mod limits;
 pub mod logs;
+pub mod measures;
 pub mod pipelines;
 pub mod presence;
 pub mod queues;

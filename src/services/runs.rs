@@ -19,6 +19,7 @@ use crate::domain::text;
 use crate::domain::time::{Timestamp, now};
 use crate::domain::token::{Actor, Role};
 use crate::error::{Error, Result};
+use crate::metrics;
 use crate::services::{access, states};
 use crate::store;
 use crate::store::page::{Page, PageRequest};
@@ -257,6 +258,7 @@ pub async fn retry(app: &App, actor: &Actor, id: &RunId, from: RetryFrom) -> Res
     if store::runs::change(&app.store, change).await?.is_none() {
         return Err(Error::Conflict("the run was changed meanwhile: look at it and try again".to_owned()));
     }
+    app.metrics.retries.get_or_create(&metrics::Reason { reason: "asked" }).inc();
     announce(app, id).await;
     if let Err(error) = app.jobs.add_again(id, retry).await {
         tracing::warn!(run.id = %id, error = error.chain(), "The run will be queued once Redis is back");
