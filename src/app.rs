@@ -20,7 +20,9 @@ use crate::logs::follow::Followers;
 use crate::redis::Redis;
 use crate::redis::wakeups::Wakeups;
 use crate::services::presence::Presence;
+use crate::services::standing::Standing;
 use crate::services::states::States;
+use crate::services::throttle::Attempts;
 use crate::services::waiting::Waiting;
 use crate::store::Store;
 
@@ -40,6 +42,8 @@ pub struct Inner {
     pub states: States,
     pub presence: Presence,
     pub waiting: Waiting,
+    pub standing: Standing,
+    pub sign_ins: Attempts,
     pub admin_token: Secret<String>,
     pub started_at: Timestamp,
     /// How many subscriptions are open in this process.
@@ -99,6 +103,8 @@ impl App {
             states,
             presence,
             waiting,
+            standing: Standing::default(),
+            sign_ins: Attempts::default(),
             admin_token,
             streams_open: Arc::default(),
             tasks,

@@ -9,6 +9,7 @@ pub mod duration;
 pub mod ids;
 pub mod log;
 pub mod mask;
+pub mod person;
 pub mod pipeline;
 pub mod run;
 pub mod secret;
