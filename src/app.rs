@@ -24,7 +24,9 @@ use crate::redis::Redis;
 use crate::redis::wakeups::Wakeups;
 use crate::services::limits::Limiter;
 use crate::services::presence::Presence;
+use crate::services::standing::Standing;
 use crate::services::states::States;
+use crate::services::throttle::Attempts;
 use crate::services::waiting::Waiting;
 use crate::store::Store;
 
@@ -47,6 +49,8 @@ pub struct Inner {
     pub waiting: Waiting,
     pub metrics: Metrics,
     pub limits: Limiter,
+    pub standing: Standing,
+    pub sign_ins: Attempts,
     pub admin_token: Secret<String>,
     pub started_at: Timestamp,
     /// What of the fence around steps works here, once it is known.
@@ -121,6 +125,8 @@ impl App {
             waiting,
             metrics,
             limits,
+            standing: Standing::default(),
+            sign_ins: Attempts::default(),
             admin_token,
             fence: OnceLock::new(),
             streams_open: Arc::default(),

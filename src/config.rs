@@ -81,6 +81,10 @@ pub struct HttpConfig {
 pub struct AuthConfig {
     /// None: read from `admin-token` in the data directory, made at the first start.
     pub admin_token: Option<Secret<String>>,
+    /// How long a browser stays signed in at the longest.
+    pub session_lifetime: Duration,
+    /// How long it stays signed in without being used.
+    pub session_idle: Duration,
 }
 
 #[derive(Debug, Clone)]

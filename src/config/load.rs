@@ -172,7 +172,11 @@ fn read(layers: &mut Layers, environment: &Environment) -> Config {
             stream_duration_max: layers.required("http.stream_duration_max", values::some_time),
             drain: layers.required("http.drain", values::duration),
         },
-        auth: AuthConfig { admin_token: layers.optional("auth.admin_token", values::admin_token) },
+        auth: AuthConfig {
+            admin_token: layers.optional("auth.admin_token", values::admin_token),
+            session_lifetime: layers.required("auth.session_lifetime", values::some_time),
+            session_idle: layers.required("auth.session_idle", values::some_time),
+        },
         database: DatabaseConfig {
             url: layers.optional("database.url", values::database_url),
             connections_max: layers

@@ -43,6 +43,8 @@ pub(super) const SETTINGS: &[Setting] = &[
     plain("http.stream_duration_max", "SLIPWAY_STREAM_DURATION_MAX"),
     plain("http.drain", "SLIPWAY_DRAIN"),
     Setting { key: "auth.admin_token", variable: "SLIPWAY_ADMIN_TOKEN", shown: Shown::Never },
+    plain("auth.session_lifetime", "SLIPWAY_SESSION_LIFETIME"),
+    plain("auth.session_idle", "SLIPWAY_SESSION_IDLE"),
     Setting { key: "database.url", variable: "DATABASE_URL", shown: Shown::WithoutPassword },
     plain("database.connections_max", "SLIPWAY_DATABASE_CONNECTIONS_MAX"),
     plain("database.migrate_at_start", "SLIPWAY_MIGRATE_AT_START"),

@@ -11,6 +11,7 @@ pub mod limit;
 pub mod limits;
 pub mod log;
 pub mod mask;
+pub mod person;
 pub mod pipeline;
 pub mod repository;
 pub mod run;

@@ -116,7 +116,7 @@ fn is_from(origins: &[String], parts: &Parts) -> bool {
 }
 
 /// A browser sends its cookie with whatever page asks it to, so a change must come from our own pages.
-fn check_origin(public_url: Option<&str>, parts: &Parts) -> Result<()> {
+pub(super) fn check_origin(public_url: Option<&str>, parts: &Parts) -> Result<()> {
     if matches!(parts.method, Method::GET | Method::HEAD) {
         return Ok(());
     }
@@ -140,7 +140,7 @@ fn check_origin(public_url: Option<&str>, parts: &Parts) -> Result<()> {
     if is_own { Ok(()) } else { Err(Error::Forbidden(FOREIGN.to_owned())) }
 }
 
-fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+pub(super) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok()).find_map(|value| {
         value.split(';').find_map(|pair| {
             let (found, value) = pair.trim().split_once('=')?;

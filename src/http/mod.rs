@@ -9,7 +9,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, any, get};
+use axum::routing::{MethodRouter, any, get, post};
 use http_body::Body as _;
 use uuid::Uuid;
 
@@ -97,6 +97,7 @@ pub fn routes() -> Vec<Route> {
         Route { path: "/metrics", access: Access::Viewer, handler: get(measures::page) },
         Route { path: "/healthz", access: Access::Public, handler: get(health::live) },
         Route { path: "/readyz", access: Access::Public, handler: get(health::ready) },
+        Route { path: "/sign-in", access: Access::Public, handler: post(sign_in::by_password) },
         Route {
             path: "/sign-in/{code}",
             access: Access::Public,
@@ -224,6 +225,6 @@ mod tests {
     fn these_paths_and_no_others_are_open_to_everybody() {
         let public: Vec<&str> =
             routes().iter().filter(|route| route.access == Access::Public).map(|route| route.path).collect();
-        assert_eq!(public, ["/healthz", "/readyz", "/sign-in/{code}", "/", "/{*path}"]);
+        assert_eq!(public, ["/healthz", "/readyz", "/sign-in", "/sign-in/{code}", "/", "/{*path}"]);
     }
 }

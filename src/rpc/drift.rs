@@ -13,16 +13,17 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::domain::log::{LineId, LogLine, LogStream};
+use crate::domain::person::Person;
 use crate::domain::pipeline::{Pipeline, Problem};
 use crate::domain::run::{
     Percent, Run, RunDetails, RunState, RunStatus, RunTrigger, Step, StepStatus, TriggerKind,
 };
 use crate::domain::text;
 use crate::domain::time::Timestamp;
-use crate::domain::token::{Role, Token, TokenKind};
+use crate::domain::token::{Grant, Role, Session, Token, TokenKind};
 use crate::rpc::rest::Problem as ProblemDetails;
 use crate::rpc::wire::{CallError, ErrorCode};
-use crate::rpc::{auth, openapi, pipelines, schema, tokens};
+use crate::rpc::{auth, openapi, people, pipelines, schema, tokens};
 use crate::services::logs::LogPage;
 use crate::services::system::{ComponentHealth, Health, HealthStatus, QueueHealth, StreamsHealth};
 use crate::store::page::Page;
@@ -176,18 +177,56 @@ fn line() -> impl Strategy<Value = LogLine> {
     )
 }
 
-fn token() -> impl Strategy<Value = Token> {
-    let kind = prop_oneof![Just(TokenKind::Api), Just(TokenKind::Session)];
-    let role = proptest::sample::select(Role::ALL.to_vec());
-    (id(), any_text(), kind, role, at(), of(at()), of(at())).prop_map(
-        |(id, name, kind, role, created_at, expires_at, last_used_at)| Token {
+fn role() -> impl Strategy<Value = Role> {
+    proptest::sample::select(Role::ALL.to_vec())
+}
+
+fn grant() -> impl Strategy<Value = Grant> {
+    (id(), role()).prop_map(|(pipeline_id, role)| Grant { pipeline_id, role })
+}
+
+fn person() -> impl Strategy<Value = Person> {
+    let named = (id(), any_text(), any_text(), of(any_text()));
+    let may = (of(role()), vec(grant(), 0..3), any::<bool>(), any::<bool>());
+    (named, may, at(), of(at())).prop_map(
+        |((id, login, name, email), (role, grants, disabled, has_password), created_at, signed_in_at)| {
+            Person { id, login, name, email, role, grants, disabled, has_password, created_at, signed_in_at }
+        },
+    )
+}
+
+fn session() -> impl Strategy<Value = Session> {
+    let seen = (of(any_text()), of(any_text()));
+    (id(), seen, at(), of(at()), of(at()), any::<bool>()).prop_map(
+        |(id, (device, ip), created_at, expires_at, last_used_at, current)| Session {
             id,
-            name,
-            kind,
-            role,
+            device,
+            ip,
             created_at,
             expires_at,
             last_used_at,
+            current,
+        },
+    )
+}
+
+fn token() -> impl Strategy<Value = Token> {
+    let kind = prop_oneof![Just(TokenKind::Api), Just(TokenKind::Session)];
+    let made = (of(id()), of(any_text()), vec(grant(), 0..3));
+    (id(), any_text(), kind, of(role()), made, at(), of(at()), of(at())).prop_map(
+        |(id, name, kind, role, (person_id, created_by, grants), created_at, expires_at, last_used_at)| {
+            Token {
+                id,
+                name,
+                kind,
+                role,
+                grants,
+                person_id,
+                created_by,
+                created_at,
+                expires_at,
+                last_used_at,
+            }
         },
     )
 }
@@ -288,6 +327,13 @@ fn every_output_is_what_its_published_schema_says() {
     );
     let ticket = (any_text(), at()).prop_map(|(ticket, at)| auth::StreamTicket::of(ticket, at));
     published.holds("StreamTicket", ticket);
+    published.holds("Person", person());
+    published.holds("PersonPage", page(person()));
+    published.holds("Done", any::<bool>().prop_map(|done| people::Done { done }));
+    published.holds("Sessions", vec(session(), 0..3).prop_map(|items| auth::Sessions { items }));
+    let me = (any_text(), of(role()), vec(grant(), 0..3), of(id()));
+    let me = me.prop_map(|(name, role, grants, person_id)| auth::Me { name, role, grants, person_id });
+    published.holds("Me", me);
     published.holds("RevokedToken", any::<bool>().prop_map(tokens::RevokedToken::of));
     let error = (any_text(), any_text())
         .prop_map(|(message, id)| ProblemDetails::of(CallError::new(ErrorCode::Conflict, message), &id));

@@ -28,8 +28,10 @@ use crate::rpc::Ctx;
 use crate::rpc::error::{ApiError, bad_input, refusal};
 use crate::rpc::input::{InputCheck, InputProblem};
 use crate::rpc::wire::{self, CallError, Events, Input, Kind, Output, Yields};
+use crate::services::standing::{self, Watched};
 
 pub(super) const SIGN_IN: &str = "sign in, or send an access token";
+const OVER: &str = "your access has ended or changed: sign in, or open the stream again";
 
 /// Who may call a procedure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -246,9 +248,11 @@ impl Api {
             let check = Arc::clone(&check);
             async move {
                 let request_id = ctx.request_id.clone();
+                let watched = ctx.actor.as_ref().and_then(|actor| standing::watch(&ctx.app, actor));
                 let live = answer(spec, Kind::Subscription, &check, handler, ctx, input).await?;
+                let events = while_standing(live.events, watched);
                 let begun = futures::stream::once(async { Ok(Item::<O>::new(Output::begun())) });
-                Ok(begun.chain(live.events.map(move |events| match events {
+                Ok(begun.chain(events.map(move |events| match events {
                     // The ids are in the bytes, and every event of a subscription has one.
                     Ok(bytes) => Ok(Item::new(Output::events(Events::new(bytes, None)))),
                     Err(error) => Err(Refusal(refusal(&error, Kind::Subscription, spec.path, &request_id))),
@@ -309,6 +313,29 @@ impl Api {
             wire::Router::new(procedures, entries).expect("both are made from the same declarations");
         Rpc { router, registry: self.registry }
     }
+}
+
+/// The events, until who opened them may not have them any more.
+fn while_standing(
+    mut events: BoxStream<'static, Result<Bytes>>,
+    watched: Option<Arc<Watched>>,
+) -> BoxStream<'static, Result<Bytes>> {
+    let Some(watched) = watched else { return events };
+    let events = async_stream::stream! {
+        loop {
+            tokio::select! {
+                () = watched.over() => {
+                    yield Err(Error::Unauthenticated(OVER));
+                    return;
+                }
+                next = events.next() => match next {
+                    Some(events) => yield events,
+                    None => return,
+                },
+            }
+        }
+    };
+    events.boxed()
 }
 
 /// One call: may the caller, is the input right, then the handler. In this order, so that who may not call

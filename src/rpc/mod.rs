@@ -12,6 +12,7 @@ pub mod foreign;
 mod input;
 mod kit;
 pub mod openapi;
+mod people;
 mod pipelines;
 pub mod rest;
 mod runs;
@@ -78,6 +79,7 @@ pub fn require(access: Access, actor: Option<&Actor>) -> Result<()> {
 pub fn router() -> Rpc {
     let mut api = kit::Api::default();
     auth::declare(&mut api);
+    people::declare(&mut api);
     pipelines::declare(&mut api);
     runs::declare(&mut api);
     system::declare(&mut api);

@@ -13,12 +13,13 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::domain::log::LogLine;
+use crate::domain::person::Person;
 use crate::domain::pipeline::Pipeline;
 use crate::domain::run::{Run, RunDetails, RunState, RunStatus, Step, StepStatus};
 use crate::domain::token::{Role, Token, TokenKind};
 use crate::rpc::error::{ApiError, ApiErrorCode, ApiErrorData};
 use crate::rpc::input::{InputCheck, InputProblem};
-use crate::rpc::{auth, bindings, pipelines, runs, schema, tokens};
+use crate::rpc::{auth, bindings, people, pipelines, runs, schema, tokens};
 use crate::services::logs::LogPage;
 use crate::services::system::Health;
 use crate::store::page::Page;
@@ -151,7 +152,8 @@ fn health(status: &str) -> Value {
 
 fn token(role: Role, kind: TokenKind) -> Value {
     json!({
-        "id": ID, "name": "ci", "kind": kind, "role": role, "createdAt": AT, "expiresAt": AT, "lastUsedAt": null,
+        "id": ID, "name": "ci", "kind": kind, "role": role, "grants": [],
+        "personId": null, "createdBy": "admin", "createdAt": AT, "expiresAt": AT, "lastUsedAt": null,
     })
 }
 
@@ -193,6 +195,18 @@ fn outputs(samples: &mut Samples) {
     samples.parsed::<tokens::CreatedToken>("CreatedToken", created);
     let ticket = json!({ "ticket": "slt_secret", "expiresAt": AT });
     samples.parsed::<auth::StreamTicket>("StreamTicket", ticket);
+    let grant = json!({ "pipelineId": ID, "role": "viewer" });
+    for role in [json!(null), json!("admin")] {
+        let person = json!({ "id": ID, "login": "ann", "name": "Ann", "email": role, "role": role, "grants": [grant],
+            "disabled": false, "hasPassword": true, "createdAt": AT, "signedInAt": null });
+        samples.parsed::<Person>("Person", person);
+        let me = json!({ "name": "ann", "role": role, "grants": [grant], "personId": ID });
+        samples.parsed::<auth::Me>("Me", me);
+    }
+    let session = json!({ "id": ID, "device": "Firefox", "ip": "::1", "createdAt": AT, "expiresAt": AT,
+        "lastUsedAt": null, "current": true });
+    samples.parsed::<auth::Sessions>("Sessions", json!({ "items": [session] }));
+    samples.parsed::<people::Done>("Done", json!({ "done": true }));
     samples.parsed::<tokens::RevokedToken>("RevokedToken", json!({ "revoked": true }));
     samples.parsed::<pipelines::DeletedPipeline>("DeletedPipeline", json!({ "deleted": true }));
     let problem =
@@ -270,6 +284,20 @@ fn inputs(samples: &mut Samples) {
         let create = json!({ "name": "ci", "role": role, "expiresInDays": 30 });
         samples.input::<tokens::CreateTokenInput>("CreateTokenInput", create);
     }
+    let grants = json!([{ "pipelineId": ID, "role": "viewer" }]);
+    samples.input::<tokens::CreateTokenInput>("CreateTokenInput", json!({ "name": "ci", "grants": grants }));
+    let create = json!({ "login": "ann", "name": "Ann", "email": "ann@example.com", "password": "a long password",
+        "role": "viewer", "grants": grants });
+    samples.input::<people::CreatePersonInput>("CreatePersonInput", create);
+    samples.input::<people::PersonInput>("PersonInput", json!({ "person": "ann" }));
+    samples.input::<people::ListPeopleInput>("ListPeopleInput", json!({ "cursor": null, "limit": 1 }));
+    let update = json!({ "person": "ann", "email": null, "role": null, "grants": grants, "disabled": true });
+    samples.input::<people::UpdatePersonInput>("UpdatePersonInput", update);
+    let password = json!({ "person": "ann", "password": "a long password" });
+    samples.input::<people::SetPasswordInput>("SetPasswordInput", password);
+    let password = json!({ "present": "a long password", "new": "another password" });
+    samples.input::<auth::ChangePasswordInput>("ChangePasswordInput", password);
+    samples.input::<auth::RevokeSessionInput>("RevokeSessionInput", json!({ "session": ID }));
     for input in [json!(null), json!({ "runId": ID }), json!([1])] {
         let ticket = json!({ "path": "pipelines.streamLogs", "input": input });
         samples.input::<auth::StreamTicketInput>("StreamTicketInput", ticket);

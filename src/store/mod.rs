@@ -29,6 +29,7 @@ mod migrate;
 #[path = "../../migrations/mod.rs"]
 mod migrations;
 pub mod page;
+pub mod people;
 pub mod pipelines;
 #[cfg(test)]
 mod plans;

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use sea_orm::sqlx::{self, Row as _};
 use sea_orm::{ConnectionTrait as _, DbBackend, EntityTrait, Select, Statement};
 
-use super::{Store, pipelines, runs, steps, tokens, workers};
+use super::{Store, people, pipelines, runs, steps, tokens, workers};
 use crate::config::DatabaseConfig;
-use crate::domain::ids::{PipelineId, RunId, TokenId};
+use crate::domain::ids::{PersonId, PipelineId, RunId, TokenId};
 use crate::domain::run::RunStatus;
 use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
@@ -79,6 +79,9 @@ fn cases() -> Vec<Case> {
             "tokens_kind",
             tokens::list_query(TokenKind::Session, Some(&TokenId::generate()), 21),
         ),
+        case("a person by login", "people_login", people::by_login("ann")),
+        case("people", "people_login", people::list_query(Some("ann".to_owned()), 21)),
+        case("a person's sessions", "tokens_person", tokens::sessions_query(&PersonId::generate())),
         case("workers", "workers_seen", workers::list_query(100)),
     ]);
     let some = [pipeline_id.clone(), PipelineId::generate()];
@@ -210,6 +213,9 @@ const ROWS: &str = "
     INSERT INTO tokens (id, hash, name, kind, role, created_at)
     SELECT 't' || n, sha256(n::text::bytea), 'n' || n, CASE WHEN n % 2 = 0 THEN 'api' ELSE 'session' END, 'admin', 0
     FROM generate_series(1, 3000) n;
+    UPDATE tokens SET person_id = 'p' || id;
+    INSERT INTO people (id, login, name, role, grants, disabled, created_at)
+    SELECT 'p' || n, 'l' || n, 'n', 'none', '[]', FALSE, 0 FROM generate_series(1, 3000) n;
     INSERT INTO workers (id, host, name, started_at, seen_at)
     SELECT 'w' || n, 'h', 'n', 0, n FROM generate_series(1, 3000) n;
 ";
