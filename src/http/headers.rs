@@ -15,7 +15,6 @@ const ALWAYS: &[(&str, &str)] = &[
     ("x-content-type-options", "nosniff"),
     ("x-frame-options", "DENY"),
     ("referrer-policy", "no-referrer"),
-    ("cross-origin-opener-policy", "same-origin"),
     ("cross-origin-resource-policy", "same-origin"),
     ("permissions-policy", PERMISSIONS_POLICY),
 ];
@@ -36,5 +35,7 @@ pub(super) fn harden(headers: &mut HeaderMap, is_secure: bool) {
     if is_secure {
         let value = HeaderValue::from_static(STRICT_TRANSPORT_SECURITY);
         headers.insert(header::STRICT_TRANSPORT_SECURITY, value);
+        // Without TLS, browsers ignore it and complain.
+        headers.insert("cross-origin-opener-policy", HeaderValue::from_static("same-origin"));
     }
 }
