@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::jobs::Jobs;
 use crate::logs::Logs;
 use crate::logs::follow::Followers;
+use crate::metrics::Metrics;
 use crate::redis::Redis;
 use crate::redis::wakeups::Wakeups;
 use crate::services::limits::Limiter;
@@ -41,6 +42,7 @@ pub struct Inner {
     pub states: States,
     pub presence: Presence,
     pub waiting: Waiting,
+    pub metrics: Metrics,
     pub limits: Limiter,
     pub admin_token: Secret<String>,
     pub started_at: Timestamp,
@@ -104,6 +106,7 @@ impl App {
             states,
             presence,
             waiting,
+            metrics: Metrics::new(),
             limits,
             admin_token,
             streams_open: Arc::default(),

@@ -44,7 +44,7 @@ pub enum Access {
     Public,
     /// Whoever each procedure below it admits, as its declaration says.
     Procedures,
-    /// Whoever has signed in, in whatever role.
+    /// Whoever is a viewer, of everything or of some pipeline.
     Viewer,
 }
 

@@ -119,13 +119,18 @@ pub(super) fn refusal(error: &Error, kind: Kind, path: &str, request_id: &str) -
     CallError { code, message, data }
 }
 
-/// What a caller is told of an input that is not what the procedure takes. `problems` is not empty.
-pub(super) fn bad_input(problems: &[InputProblem]) -> CallError {
+/// All that is wrong with an input, in one line.
+pub(super) fn said(problems: &[InputProblem]) -> String {
     let said = |problem: &InputProblem| match problem.field.as_str() {
         "" => problem.message.clone(),
         field => format!("{field}: {}", problem.message),
     };
-    let message = problems.iter().map(said).collect::<Vec<_>>().join("; ");
+    problems.iter().map(said).collect::<Vec<_>>().join("; ")
+}
+
+/// What a caller is told of an input that is not what the procedure takes. `problems` is not empty.
+pub(super) fn bad_input(problems: &[InputProblem]) -> CallError {
+    let message = said(problems);
     let mut data = Map::new();
     if let Some(first) = problems.first() {
         data.insert("field".to_owned(), json!(first.field));

@@ -22,6 +22,7 @@ pub mod host;
 pub mod prepare;
 pub mod run_log;
 pub mod running;
+mod trigger_run;
 pub mod upkeep;
 
 /// Takes and works on runs until `shutdown`, then as the configuration says: leaves running steps to their

@@ -298,6 +298,7 @@ impl Driver {
                 if !self.look().await? {
                     return Ok(Some(Left::Fenced));
                 }
+                self.reporter.progress(attempt.progress()).await;
                 if let Some(reason) = self.stopped
                     && !attempt.is_stopped()
                 {
