@@ -92,7 +92,14 @@ impl App {
         let states =
             States::new(store.clone(), logs.clone(), wakeups.clone(), waiting.clone(), tasks.clone());
         let proxies = config.http.trusted_proxies.clone();
-        let (limits, sharing) = Limiter::new(config.limits.clone(), proxies, redis.clone(), shutdown.clone());
+        let metrics = Metrics::new();
+        let (limits, sharing) = Limiter::new(
+            config.limits.clone(),
+            proxies,
+            redis.clone(),
+            metrics.refused.clone(),
+            shutdown.clone(),
+        );
         tasks.spawn(sharing);
         Ok(Self(Arc::new(Inner {
             started_at: now(),
@@ -106,7 +113,7 @@ impl App {
             states,
             presence,
             waiting,
-            metrics: Metrics::new(),
+            metrics,
             limits,
             admin_token,
             streams_open: Arc::default(),
