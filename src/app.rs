@@ -108,7 +108,14 @@ impl App {
             lines_out: logs.lines_sent.clone(),
         });
         let proxies = config.http.trusted_proxies.clone();
-        let (limits, sharing) = Limiter::new(config.limits.clone(), proxies, redis.clone(), shutdown.clone());
+        let metrics = Metrics::new();
+        let (limits, sharing) = Limiter::new(
+            config.limits.clone(),
+            proxies,
+            redis.clone(),
+            metrics.refused.clone(),
+            shutdown.clone(),
+        );
         tasks.spawn(sharing);
         Ok(Self(Arc::new(Inner {
             started_at: now(),

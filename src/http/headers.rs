@@ -1,6 +1,6 @@
 //! What every answer says to browsers, so that they are careful with it.
 
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue};
 
 /// What an answer may do that says nothing of it itself: an answer that is no page does nothing.
 const CONTENT_SECURITY_POLICY: &str =
@@ -8,14 +8,11 @@ const CONTENT_SECURITY_POLICY: &str =
 /// What no page of ours needs.
 const PERMISSIONS_POLICY: &str =
     "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()";
-/// Half a year.
-const STRICT_TRANSPORT_SECURITY: &str = "max-age=15552000";
 
 const ALWAYS: &[(&str, &str)] = &[
     ("x-content-type-options", "nosniff"),
     ("x-frame-options", "DENY"),
     ("referrer-policy", "no-referrer"),
-    ("cross-origin-opener-policy", "same-origin"),
     ("cross-origin-resource-policy", "same-origin"),
     ("permissions-policy", PERMISSIONS_POLICY),
 ];
@@ -23,7 +20,8 @@ const ALWAYS: &[(&str, &str)] = &[
 const OTHERWISE: &[(&str, &str)] =
     &[("content-security-policy", CONTENT_SECURITY_POLICY), ("cache-control", "no-store")];
 
-/// Adds them. `is_secure`: browsers come by TLS, and are to come by nothing else.
+/// Adds them. `is_secure`: browsers come by TLS. That they come by nothing else is the operator's to say, at a proxy:
+/// `Strict-Transport-Security` binds a whole name for months.
 pub(super) fn harden(headers: &mut HeaderMap, is_secure: bool) {
     for (name, value) in ALWAYS {
         headers.insert(*name, HeaderValue::from_static(value));
@@ -34,7 +32,7 @@ pub(super) fn harden(headers: &mut HeaderMap, is_secure: bool) {
         }
     }
     if is_secure {
-        let value = HeaderValue::from_static(STRICT_TRANSPORT_SECURITY);
-        headers.insert(header::STRICT_TRANSPORT_SECURITY, value);
+        // Without TLS, browsers ignore it and complain.
+        headers.insert("cross-origin-opener-policy", HeaderValue::from_static("same-origin"));
     }
 }

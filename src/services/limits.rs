@@ -9,7 +9,6 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::limit::{Left, Limit, Limits, Mode, Rule, Used, client_of};
 use crate::domain::token::Actor;
+use crate::metrics::{Counter, Family, Refused};
 use crate::redis::Redis;
 
 mod shared;
@@ -65,13 +65,6 @@ pub struct Verdict {
     pub is_news: bool,
 }
 
-/// How many were refused by a rule, or would have been.
-#[derive(Debug, Default)]
-struct Refused {
-    enforced: AtomicU64,
-    dry_run: AtomicU64,
-}
-
 /// Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Limiter(Arc<Inner>);
@@ -86,7 +79,7 @@ struct Inner {
     shut_out: Mutex<ShutOut>,
     known: Mutex<HashMap<u64, Instant>>,
     hasher: RandomState,
-    refused: [Refused; Rule::ALL.len()],
+    refused: Family<Refused, Counter>,
     used: Notify,
 }
 
@@ -116,6 +109,7 @@ impl Limiter {
         limits: Limits,
         proxies: Vec<IpNet>,
         redis: Redis,
+        refused: Family<Refused, Counter>,
         shutdown: CancellationToken,
     ) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let limiter = Self(Arc::new(Inner {
@@ -126,7 +120,7 @@ impl Limiter {
             shut_out: Mutex::default(),
             known: Mutex::default(),
             hasher: RandomState::new(),
-            refused: std::array::from_fn(|_| Refused::default()),
+            refused,
             used: Notify::new(),
         }));
         (limiter.clone(), shared::share(limiter, redis, shutdown))
@@ -159,7 +153,8 @@ impl Limiter {
                 }
                 let left = limit.left(caller.used, now);
                 drop(callers);
-                self.count(rule, limit.mode);
+                let dry_run = limit.mode == Mode::DryRun;
+                self.0.refused.get_or_create(&Refused { rule: rule.as_str(), dry_run }).inc();
                 let refused = (limit.mode == Mode::Enforce).then_some(wait);
                 Some(Verdict { rule, limit, left, refused, is_news })
             }
@@ -206,24 +201,6 @@ impl Limiter {
     pub fn knows(&self, credential: &str) -> bool {
         let mark = self.0.hasher.hash_one(credential);
         lock(&self.0.known).get(&mark).is_some_and(|at| at.elapsed() < KNOWN_FOR)
-    }
-
-    /// How many each rule has refused in this process, or would have in a dry run.
-    pub fn refused(&self) -> impl Iterator<Item = (Rule, Mode, u64)> + '_ {
-        Rule::ALL.into_iter().zip(&self.0.refused).flat_map(|(rule, refused)| {
-            let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
-            [(rule, Mode::Enforce, of(&refused.enforced)), (rule, Mode::DryRun, of(&refused.dry_run))]
-        })
-    }
-
-    fn count(&self, rule: Rule, mode: Mode) {
-        let Some(index) = Rule::ALL.iter().position(|known| *known == rule) else { return };
-        let refused = &self.0.refused[index];
-        let count = match mode {
-            Mode::Enforce => &refused.enforced,
-            Mode::DryRun => &refused.dry_run,
-        };
-        count.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A proxy that nobody has named is most often on this machine, and stands for everybody.

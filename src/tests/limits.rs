@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use slipway::domain::limit::{Limit, Limits, Mode, Rule};
 use slipway::domain::secret::Secret;
+use slipway::metrics::{Counter, Family, Refused};
 use slipway::redis::Redis;
 use slipway::services::limits::{Limiter, Who};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -20,9 +21,19 @@ fn limits(count: u32, mode: Mode) -> Limits {
 
 /// One of several servers.
 fn server(redis: &Redis, count: u32, mode: Mode) -> (Limiter, DropGuard) {
+    counting_server(redis, count, mode, Family::default())
+}
+
+fn counting_server(
+    redis: &Redis,
+    count: u32,
+    mode: Mode,
+    refused: Family<Refused, Counter>,
+) -> (Limiter, DropGuard) {
     let shutdown = CancellationToken::new();
     let proxies = vec!["198.51.100.0/24".parse().unwrap()];
-    let (limiter, sharing) = Limiter::new(limits(count, mode), proxies, redis.clone(), shutdown.clone());
+    let (limiter, sharing) =
+        Limiter::new(limits(count, mode), proxies, redis.clone(), refused, shutdown.clone());
     tokio::spawn(sharing);
     (limiter, shutdown.drop_guard())
 }
@@ -78,14 +89,17 @@ async fn without_redis_each_server_limits_alone() {
 
 #[tokio::test]
 async fn a_dry_run_counts_whom_it_would_refuse_and_refuses_nobody() {
-    let (limiter, _guard) = server(&away(), 2, Mode::DryRun);
+    let refused = Family::<Refused, Counter>::default();
+    let (limiter, _guard) = counting_server(&away(), 2, Mode::DryRun, refused.clone());
     for _ in 0..5 {
         assert!(is_admitted(&limiter, ci()));
         assert!(limiter.strike(Rule::Probes, address("192.0.2.1")).is_none());
     }
     assert_eq!(limiter.shut_out(address("192.0.2.1")), None);
-    let refused: Vec<_> = limiter.refused().filter(|(_, _, count)| 0 < *count).collect();
-    assert_eq!(refused, [(Rule::Queries, Mode::DryRun, 3), (Rule::Probes, Mode::DryRun, 3)]);
+    for rule in ["queries", "probes"] {
+        assert_eq!(refused.get_or_create(&Refused { rule, dry_run: true }).get(), 3, "{rule}");
+        assert_eq!(refused.get_or_create(&Refused { rule, dry_run: false }).get(), 0, "{rule}");
+    }
 }
 
 #[tokio::test]

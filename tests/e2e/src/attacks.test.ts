@@ -221,7 +221,6 @@ describe('pages of other sites', () => {
       expect(headers['x-frame-options'], path).toBe('DENY');
       expect(headers['content-security-policy'], path).toContain("frame-ancestors 'none'");
       expect(headers['x-content-type-options'], path).toBe('nosniff');
-      expect(headers['cross-origin-opener-policy'], path).toBe('same-origin');
       expect(headers['cross-origin-resource-policy'], path).toBe('same-origin');
       expect(headers['referrer-policy'], path).toBe('no-referrer');
       expect(headers['permissions-policy'], path).toContain('camera=()');
