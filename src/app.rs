@@ -1,8 +1,8 @@
 //! What every request and job is given: the configuration and the ports.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, OnceLock};
 
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
@@ -14,12 +14,15 @@ use crate::domain::ids::RunId;
 use crate::domain::secret::Secret;
 use crate::domain::time::{Timestamp, now};
 use crate::error::{Error, Result};
+use crate::executor::fence::Report;
 use crate::jobs::Jobs;
 use crate::jobs::queues::Queues;
 use crate::logs::Logs;
 use crate::logs::follow::Followers;
+use crate::metrics::Metrics;
 use crate::redis::Redis;
 use crate::redis::wakeups::Wakeups;
+use crate::services::limits::Limiter;
 use crate::services::presence::Presence;
 use crate::services::states::States;
 use crate::services::waiting::Waiting;
@@ -42,8 +45,12 @@ pub struct Inner {
     pub states: States,
     pub presence: Presence,
     pub waiting: Waiting,
+    pub metrics: Metrics,
+    pub limits: Limiter,
     pub admin_token: Secret<String>,
     pub started_at: Timestamp,
+    /// What of the fence around steps works here, once it is known.
+    pub fence: OnceLock<Report>,
     /// How many subscriptions are open in this process.
     pub streams_open: Arc<AtomicUsize>,
     /// What runs beside requests and jobs; waited for at the end.
@@ -90,6 +97,9 @@ impl App {
         tasks.spawn(looking);
         let states =
             States::new(store.clone(), logs.clone(), wakeups.clone(), waiting.clone(), tasks.clone());
+        let proxies = config.http.trusted_proxies.clone();
+        let (limits, sharing) = Limiter::new(config.limits.clone(), proxies, redis.clone(), shutdown.clone());
+        tasks.spawn(sharing);
         Ok(Self(Arc::new(Inner {
             started_at: now(),
             config,
@@ -103,7 +113,10 @@ impl App {
             states,
             presence,
             waiting,
+            metrics: Metrics::new(),
+            limits,
             admin_token,
+            fence: OnceLock::new(),
             streams_open: Arc::default(),
             tasks,
             shutdown,

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::domain::limit::Limits;
 use crate::domain::secret::Secret;
 
 mod client;
 mod environment;
+mod executor;
 mod layers;
 mod load;
 mod settings;
@@ -17,6 +19,7 @@ mod values;
 
 pub use client::{ClientConfig, ClientFlags};
 pub use environment::{Environment, Terminal};
+pub use executor::{ExecutorConfig, StepUser};
 pub use layers::{ConfigError, Origin, Problem};
 pub use load::{EffectiveSetting, Flags, Loaded};
 pub use values::size_text;
@@ -31,7 +34,9 @@ pub struct Config {
     pub redis: RedisConfig,
     pub objects: ObjectsConfig,
     pub worker: WorkerConfig,
+    pub executor: ExecutorConfig,
     pub logs: LogsConfig,
+    pub limits: Limits,
     pub trace: TraceConfig,
 }
 
@@ -136,6 +141,8 @@ pub struct WorkerConfig {
     pub path: String,
     /// Names of the server's environment variables that steps see too.
     pub pass_env: Vec<String>,
+    /// Where repositories may be fetched from; empty: as `domain::repository` says.
+    pub repository_hosts: Vec<String>,
     /// Those of `pass_env` that are set, with their values.
     pub passed_env: Vec<(String, String)>,
     /// HOME of the server.

@@ -75,6 +75,10 @@ id!(
     TokenId = "TokenId"
 );
 id!(
+    /// Identifies a person who has an account.
+    PersonId = "PersonId"
+);
+id!(
     /// Identifies a machine, by its data directory: workers that share the directory share the host.
     HostId = "HostId"
 );

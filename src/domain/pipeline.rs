@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use specta::Type;
 
 use crate::domain::ids::PipelineId;
+use crate::domain::limits::Limits;
 use crate::domain::time::Timestamp;
 
 pub use crate::domain::definition::{BYTES_MAX as DEFINITION_BYTES_MAX, PROBLEMS_MAX};
@@ -56,6 +57,8 @@ pub struct StepDefinition {
     pub timeout: Option<Duration>,
     /// Inside one attempt of the run; none: the step is tried once in each.
     pub retry: Option<Retry>,
+    /// Beside those of the server: the lesser counts.
+    pub limits: Limits,
     /// Give it a terminal.
     pub tty: bool,
 }

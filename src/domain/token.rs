@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use specta::Type;
 
-use crate::domain::ids::{PipelineId, TokenId};
+use crate::domain::ids::{PersonId, PipelineId, TokenId};
 use crate::domain::time::Timestamp;
 
 /// What a caller may do; each role may also do what those before it may.
@@ -83,29 +83,64 @@ pub struct Token {
     pub last_used_at: Option<Timestamp>,
 }
 
+/// What somebody may do to single pipelines beyond their role.
+pub type Grants = BTreeMap<PipelineId, Role>;
+
+/// How many pipelines one person or token may be granted: lists look each of them up.
+pub const GRANTS_MAX: usize = 100;
+
 /// Who is asking.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
-    /// The token's name; `admin` for the admin token.
+    /// The person's or the token's name; `admin` for the admin token.
     pub name: String,
-    /// What they may do to everything.
-    pub role: Role,
+    /// What they may do to everything; none: nothing but what `grants` say.
+    pub role: Option<Role>,
     /// What they may do to single pipelines beyond that.
-    pub grants: BTreeMap<PipelineId, Role>,
+    pub grants: Grants,
     /// None for the admin token, which is not in the database.
     pub token: Option<TokenId>,
+    /// On whose behalf; none where no account is behind the token.
+    pub person: Option<PersonId>,
     /// Where the request comes from; none: from this process itself, or not known.
     pub ip: Option<IpAddr>,
 }
 
 impl Actor {
     pub fn new(name: impl Into<String>, role: Role) -> Self {
-        Self { name: name.into(), role, grants: BTreeMap::new(), token: None, ip: None }
+        Self {
+            name: name.into(),
+            role: Some(role),
+            grants: Grants::new(),
+            token: None,
+            person: None,
+            ip: None,
+        }
     }
 
-    /// What they may do to a pipeline.
-    pub fn role_in(&self, pipeline: &PipelineId) -> Role {
-        self.grants.get(pipeline).map_or(self.role, |granted| self.role.max(*granted))
+    /// What they may do to a pipeline; none: not even see it.
+    pub fn role_in(&self, pipeline: &PipelineId) -> Option<Role> {
+        self.role.max(self.grants.get(pipeline).copied())
+    }
+
+    /// Whether they have this role, for what belongs to no pipeline.
+    pub fn may(&self, needed: Role) -> bool {
+        Some(needed) <= self.role
+    }
+
+    /// Whether they have this role in a pipeline.
+    pub fn may_in(&self, pipeline: &PipelineId, needed: Role) -> bool {
+        Some(needed) <= self.role_in(pipeline)
+    }
+
+    /// Whether they have this role in any pipeline.
+    pub fn may_somewhere(&self, needed: Role) -> bool {
+        Some(needed) <= self.role.max(self.grants.values().max().copied())
+    }
+
+    /// The pipelines that they see; none: all of them.
+    pub fn sees_only(&self) -> Option<Vec<PipelineId>> {
+        self.role.is_none().then(|| self.grants.keys().cloned().collect())
     }
 }
 
@@ -119,7 +154,21 @@ mod tests {
         let mut actor = Actor::new("ci", Role::Operator);
         actor.grants.insert(mine.clone(), Role::Admin);
         actor.grants.insert(other.clone(), Role::Viewer);
-        assert_eq!(actor.role_in(&mine), Role::Admin);
-        assert_eq!(actor.role_in(&other), Role::Operator);
+        assert_eq!(actor.role_in(&mine), Some(Role::Admin));
+        assert_eq!(actor.role_in(&other), Some(Role::Operator));
+        assert!(!actor.may(Role::Admin) && actor.may_somewhere(Role::Admin));
+        assert_eq!(actor.sees_only(), None);
+    }
+
+    #[test]
+    fn without_a_role_there_is_nothing_but_the_grants() {
+        let (mine, other) = (PipelineId::generate(), PipelineId::generate());
+        let mut actor = Actor { role: None, ..Actor::new("ann", Role::Viewer) };
+        assert!(!actor.may(Role::Viewer) && !actor.may_somewhere(Role::Viewer));
+        actor.grants.insert(mine.clone(), Role::Operator);
+        assert!(actor.may_in(&mine, Role::Operator) && !actor.may_in(&mine, Role::Admin));
+        assert!(!actor.may_in(&other, Role::Viewer) && !actor.may(Role::Viewer));
+        assert!(actor.may_somewhere(Role::Operator) && !actor.may_somewhere(Role::Admin));
+        assert_eq!(actor.sees_only(), Some(vec![mine]));
     }
 }

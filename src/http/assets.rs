@@ -50,14 +50,16 @@ pub(super) fn serve(path: &str, headers: &HeaderMap) -> Option<Response> {
     let tag = format!("W/\"{tag}\"");
     let is_hashed = HASHED.iter().any(|prefix| path.starts_with(prefix));
     let caching = if is_hashed { "public, max-age=31536000, immutable" } else { "no-cache" };
-    let common = [(header::ETAG, tag.clone()), (header::CACHE_CONTROL, caching.to_owned())];
+    // Of an answer that says "as before" too, since its headers take the place of those from before.
+    let common = [
+        (header::ETAG, tag.clone()),
+        (header::CACHE_CONTROL, caching.to_owned()),
+        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY.to_owned()),
+    ];
     if headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes()) {
         return Some((StatusCode::NOT_MODIFIED, common).into_response());
     }
-    let kind = [
-        (header::CONTENT_TYPE, content_type(path)),
-        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
-    ];
+    let kind = [(header::CONTENT_TYPE, content_type(path))];
     Some((common, kind, Body::from(file.data.into_owned())).into_response())
 }
 

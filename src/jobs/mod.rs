@@ -21,6 +21,7 @@ use crate::error::{Error, Result};
 use crate::redis::Redis;
 
 pub mod consumer;
+pub mod foreign;
 pub mod kinds;
 pub mod queues;
 pub mod server;

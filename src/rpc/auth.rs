@@ -17,7 +17,7 @@ pub(super) fn declare(api: &mut Api) {
         /// Makes a ticket that opens one subscription, for a client that can send neither header nor cookie with it:
         /// as `{ ticket }` in tRPC's `connectionParams`. It must be used within a minute; then it serves that
         /// subscription, and its reconnects, until a minute after its last close.
-        mutation auth.streamTicket = POST "/auth/stream-tickets" -> 201, Viewer, stream_ticket;
+        mutation auth.streamTicket = POST "/auth/stream-tickets" -> 201, Viewer in pipeline, stream_ticket;
     }
 }
 

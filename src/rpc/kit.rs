@@ -33,8 +33,13 @@ pub(super) const SIGN_IN: &str = "sign in, or send an access token";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     Public,
+    /// Whoever has signed in, for what is their own.
+    SignedIn,
     /// Whoever has this role or one that includes it.
     Role(Role),
+    /// Whoever has it in the pipeline that this is about, which the service finds out; nobody gets so far who has it in
+    /// none.
+    InPipeline(Role),
 }
 
 /// Where a procedure is found by plain HTTP, below `/api/v1`.
@@ -333,11 +338,17 @@ pub(super) fn parameters(path: &str) -> impl Iterator<Item = &str> {
 pub(super) fn authorize(access: Access, actor: Option<&Actor>) -> Result<()> {
     match (access, actor) {
         (Access::Public, _) => Ok(()),
-        (Access::Role(_), None) => Err(Error::Unauthenticated(SIGN_IN)),
-        (Access::Role(needed), Some(actor)) if needed <= actor.role => Ok(()),
-        (Access::Role(needed), Some(actor)) => {
-            let (name, has, needed) = (&actor.name, actor.role.as_str(), needed.as_str());
-            Err(Error::Forbidden(format!("this needs the role {needed}; {name} has the role {has}")))
+        (_, None) => Err(Error::Unauthenticated(SIGN_IN)),
+        (Access::SignedIn, Some(_)) => Ok(()),
+        (Access::Role(needed), Some(actor)) if actor.may(needed) => Ok(()),
+        (Access::InPipeline(needed), Some(actor)) if actor.may_somewhere(needed) => Ok(()),
+        (Access::Role(needed) | Access::InPipeline(needed), Some(actor)) => {
+            let has = match actor.role {
+                Some(role) => format!("the role {}", role.as_str()),
+                None => "no role in everything".to_owned(),
+            };
+            let (name, needed) = (&actor.name, needed.as_str());
+            Err(Error::Forbidden(format!("this needs the role {needed}; {name} has {has}")))
         }
     }
 }
@@ -357,14 +368,14 @@ macro_rules! procedures {
         $(#[doc = $doc:literal])*
         $(#[deprecated = $note:literal])?
         $kind:ident $namespace:ident . $name:ident =
-            $method:ident $path:literal $(-> $status:literal $(at $location:literal)?)?, $access:ident, $handler:path;
+            $method:ident $path:literal $(-> $status:literal $(at $location:literal)?)?, $access:ident $(in $scope:ident)?, $handler:path;
     )*) => {$(
         $api.$kind(
             $crate::rpc::kit::Spec {
                 path: concat!(stringify!($namespace), ".", stringify!($name)),
                 docs: &[$($doc),*],
                 deprecated: $crate::rpc::kit::procedures!(@last None $(, Some($note))?),
-                access: $crate::rpc::kit::procedures!(@access $access),
+                access: $crate::rpc::kit::procedures!(@access $access $($scope)?),
                 rest: $crate::rpc::kit::Rest {
                     method: stringify!($method),
                     path: $path,
@@ -378,6 +389,10 @@ macro_rules! procedures {
     (@last $default:expr) => { $default };
     (@last $default:expr, $given:expr) => { $given };
     (@access Public) => { $crate::rpc::kit::Access::Public };
+    (@access SignedIn) => { $crate::rpc::kit::Access::SignedIn };
+    (@access $role:ident pipeline) => {
+        $crate::rpc::kit::Access::InPipeline($crate::domain::token::Role::$role)
+    };
     (@access $role:ident) => { $crate::rpc::kit::Access::Role($crate::domain::token::Role::$role) };
 }
 
@@ -395,8 +410,10 @@ mod tests {
     fn a_role_may_do_what_lesser_roles_may() {
         for needed in Role::ALL {
             for has in Role::ALL {
-                let allowed = authorize(Access::Role(needed), Some(&actor(has))).is_ok();
-                assert_eq!(allowed, needed <= has, "{has:?} where {needed:?} is needed");
+                for access in [Access::Role(needed), Access::InPipeline(needed)] {
+                    let allowed = authorize(access, Some(&actor(has))).is_ok();
+                    assert_eq!(allowed, needed <= has, "{has:?} where {access:?} is needed");
+                }
             }
         }
     }

@@ -8,6 +8,7 @@ pub mod bindings;
 #[cfg(test)]
 mod drift;
 mod error;
+pub mod foreign;
 mod input;
 mod kit;
 pub mod openapi;
@@ -22,7 +23,7 @@ mod tokens;
 pub mod wire;
 
 use crate::app::App;
-use crate::domain::token::{Actor, Role};
+use crate::domain::token::Actor;
 use crate::error::{Error, Result};
 
 pub use error::{ApiError, ApiErrorCode, ApiErrorData};
@@ -55,13 +56,18 @@ pub fn refuse(error: &Error, request_id: &str) -> wire::CallError {
     error::refusal(error, wire::Kind::Query, "authentication", request_id)
 }
 
-/// Whether somebody with this role or a higher one asks, for what is no procedure.
+/// What a caller is told whose calls of this kind were not admitted.
+pub fn refuse_as(error: &Error, kind: wire::Kind, request_id: &str) -> wire::CallError {
+    error::refusal(error, kind, "admission", request_id)
+}
+
+/// Whether somebody may, for what is no procedure.
 ///
 /// # Errors
 ///
 /// `Unauthenticated` or `Forbidden`.
-pub fn require(role: Role, actor: Option<&Actor>) -> Result<()> {
-    kit::authorize(Access::Role(role), actor)
+pub fn require(access: Access, actor: Option<&Actor>) -> Result<()> {
+    kit::authorize(access, actor)
 }
 
 /// Every procedure. Made once, when the server starts.

@@ -1,7 +1,9 @@
 //! What Slipway does: one noun a file, one verb a function. Knows nothing of HTTP, rspc, SQL or Redis.
 
+pub mod access;
 pub mod audit;
 pub mod executions;
+pub mod limits;
 pub mod logs;
 pub mod pipelines;
 pub mod presence;

@@ -66,8 +66,12 @@ fn cases() -> Vec<Case> {
         case("a run by key", "runs_idempotency_key", runs::by_key(&pipeline_id, "k")),
         case("a run's steps", "steps_pkey", steps::of_runs_query(&[run_id.as_str()])),
         case("a pipeline by name", "pipelines_name", pipelines::by_name("n")),
-        case("pipelines", "pipelines_name", pipelines::list_query(None, None, 21)),
-        case("pipelines after one", "pipelines_name", pipelines::list_query(None, Some("n".to_owned()), 21)),
+        case("pipelines", "pipelines_name", pipelines::list_query(None, None, None, 21)),
+        case(
+            "pipelines after one",
+            "pipelines_name",
+            pipelines::list_query(None, None, Some("n".to_owned()), 21),
+        ),
         case("a token by hash", "tokens_hash", tokens::by_hash(&[0; 32])),
         case("tokens", "tokens_kind", tokens::list_query(TokenKind::Session, None, 21)),
         case(
@@ -77,11 +81,20 @@ fn cases() -> Vec<Case> {
         ),
         case("workers", "workers_seen", workers::list_query(100)),
     ]);
+    let some = [pipeline_id.clone(), PipelineId::generate()];
+    let of_some = RunFilter { pipelines: Some(some.to_vec()), ..RunFilter::default() };
     let bounded = [
         case("held runs", "runs_held", runs::held_query(None, 100)),
         case("held runs after one", "runs_held", runs::held_query(Some(&run_id), 100)),
         case("which runs there are", "runs_pkey", runs::known_query(&[run_id.clone(), RunId::generate()])),
         case("live runs of a pipeline", "runs_pipeline_status_branch", pipelines::live_runs(&pipeline_id)),
+        case("runs of some pipelines", "runs_pkey", runs::list_query(&of_some, Some(&run_id), 21)),
+        case(
+            "runs of some pipelines and one status",
+            "runs_pkey",
+            runs::list_query(&RunFilter { status: Some(RunStatus::TimedOut), ..of_some.clone() }, None, 21),
+        ),
+        case("some pipelines", "pipelines_pkey", pipelines::list_query(Some(&some), None, None, 21)),
         case("the steps of runs", "steps_pkey", steps::of_runs_query(&[run_id.as_str(), "x"])),
     ];
     cases.extend(bounded.map(|case| Case { may_sort: true, ..case }));
@@ -105,7 +118,7 @@ fn run_lists(pipeline_id: &PipelineId, run_id: &RunId) -> Vec<Case> {
                     (Some(_), Some(_), None) => "runs_pipeline_status",
                     (Some(_), Some(_), Some(_)) => "runs_pipeline_status_branch",
                 };
-                let filter = RunFilter { pipeline_id: pipeline_id.clone(), status, branch };
+                let filter = RunFilter { pipeline_id: pipeline_id.clone(), status, branch, pipelines: None };
                 for before in [None, Some(run_id)] {
                     let what = format!("runs, {filter:?}, before {before:?}");
                     cases.push(case(what, index, runs::list_query(&filter, before, 21)));
@@ -126,8 +139,8 @@ async fn sqlite_answers_each_query_from_an_index() {
     let data_dir = tempfile::tempdir().unwrap();
     let store = store(None, data_dir.path()).await;
     // What SQLite calls the indexes of primary keys.
-    let names =
-        ["runs", "steps"].map(|table| (format!("{table}_pkey"), format!("sqlite_autoindex_{table}_1")));
+    let names = ["runs", "steps", "pipelines"]
+        .map(|table| (format!("{table}_pkey"), format!("sqlite_autoindex_{table}_1")));
     let names = BTreeMap::from(names);
     for case in cases() {
         let mut statement = case.query.build(DbBackend::Sqlite);

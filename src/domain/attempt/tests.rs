@@ -22,6 +22,7 @@ fn step(text: &str) -> StepDefinition {
         env: BTreeMap::new(),
         timeout: None,
         retry: None,
+        limits: crate::domain::limits::Limits::default(),
         tty: false,
     }
 }

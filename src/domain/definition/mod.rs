@@ -10,9 +10,11 @@ use saphyr::Scalar;
 use crate::domain::definition::order::check_order;
 use crate::domain::definition::problems::{Problems, join, quote};
 use crate::domain::definition::tree::{Content, Node, Place};
+use crate::domain::limits::Limits;
 use crate::domain::pipeline::{Definition, Problem, Retry, StepDefinition, When};
 use crate::domain::text;
 
+mod limits;
 mod order;
 mod problems;
 mod tree;
@@ -39,7 +41,7 @@ const RETRY_DEFAULT: Retry = Retry { attempts: 3, delay: Duration::from_secs(1) 
 const TIMEOUT_DEFAULT: Duration = Duration::from_secs(3_600);
 
 const DEFINITION_KEYS: [&str; 4] = ["retry", "timeout", "env", "steps"];
-const STEP_KEYS: [&str; 8] = ["name", "run", "needs", "when", "env", "timeout", "retry", "tty"];
+const STEP_KEYS: [&str; 9] = ["name", "run", "needs", "when", "env", "timeout", "retry", "limits", "tty"];
 const RETRY_KEYS: [&str; 2] = ["attempts", "delay"];
 const WHENS: [(&str, When); 3] =
     [("success", When::Success), ("failure", When::Failure), ("always", When::Always)];
@@ -144,6 +146,9 @@ fn step(problems: &mut Problems, node: &Node<'_>, index: usize) -> PlacedStep {
         env: fields.get("env").map_or_else(BTreeMap::new, |node| env(problems, node, &at("env"))),
         timeout: fields.get("timeout").and_then(|node| problems.duration(node, &at("timeout"), TIMEOUT)),
         retry: fields.get("retry").map(|node| retry(problems, node, &at("retry"))),
+        limits: fields
+            .get("limits")
+            .map_or_else(Limits::default, |node| limits::limits(problems, node, &at("limits"))),
         tty: fields.get("tty").and_then(|node| problems.boolean(node, &at("tty"))).unwrap_or(false),
     };
     let name_place = fields.get("name").map_or(node.place, |node| node.place);

@@ -53,7 +53,7 @@ pub(super) async fn serve(State(http): State<Http>, request: Request) -> Respons
 
 async fn viewer(app: &App, parts: &Parts) -> Result<Actor, Error> {
     let actor = auth::actor(app, parts).await?;
-    rpc::require(Role::Viewer, actor.as_ref())?;
+    rpc::require(rpc::Access::Role(Role::Viewer), actor.as_ref())?;
     actor.ok_or(Error::Unauthenticated("sign in, or send an access token"))
 }
 

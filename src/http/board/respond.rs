@@ -88,7 +88,7 @@ pub(super) async fn read(app: &App, actor: &Actor, read: Read) -> Result<Value, 
             Ok(json!({ "schedulers": all }))
         }
         Read::Queue(name, read) => of_queue(app, &name, read).await,
-        Read::Job(name, id, read) => of_job(app, &name, &id, read).await,
+        Read::Job(name, id, read) => of_job(app, actor, &name, &id, read).await,
     }
 }
 
@@ -126,14 +126,14 @@ fn trigger_schema() -> Value {
     })
 }
 
-async fn of_job(app: &App, name: &str, id: &str, read: JobRead) -> Result<Value, Refusal> {
+async fn of_job(app: &App, actor: &Actor, name: &str, id: &str, read: JobRead) -> Result<Value, Refusal> {
     let queue = queues::queue(name)?;
     Ok(match read {
         JobRead::Job => {
             let job = queues::job(app, queue, id).await?;
             json!({ "job": job, "status": queues::state(app, queue, id).await? })
         }
-        JobRead::Log => json!(queues::log(app, queue, id).await?),
+        JobRead::Log => json!(queues::log(app, actor, queue, id).await?),
         JobRead::Flow(window) => json!(queues::flow(app, queue, id, window).await?),
     })
 }
@@ -292,6 +292,7 @@ impl Problem {
             }
             error @ Error::NotFound { .. } => Self::text(StatusCode::NOT_FOUND, &error.to_string()),
             error @ Error::Invalid { .. } => Self::text(StatusCode::BAD_REQUEST, &error.to_string()),
+            error @ Error::TooMany { .. } => Self::text(StatusCode::TOO_MANY_REQUESTS, &error.to_string()),
             Error::Conflict(reason) => Self::text(StatusCode::CONFLICT, &reason),
             error @ Error::Internal { .. } => {
                 tracing::error!(error = error.chain(), "The board could not answer");

@@ -12,9 +12,10 @@ use super::{Changed, JobStatus, QueueName, Refusal, run_of};
 use crate::app::App;
 use crate::domain::run::RunStatus;
 use crate::domain::time::now;
-use crate::domain::token::Actor;
+use crate::domain::token::{Actor, Role};
 use crate::error::{Error, Result};
 use crate::jobs::queues::{Brief, Refused, SLICE};
+use crate::services::access;
 use crate::services::runs::{self, Withdrawal};
 
 /// So long an answer is waited for, below the time after which proxies commonly give up.
@@ -237,7 +238,7 @@ impl Doer {
 
     async fn retry(&self, job: &Brief, status: JobStatus) -> Result<Fate> {
         if let Some(run) = run_of(self.queue, &job.id) {
-            match runs::find(&self.app, &run).await {
+            match access::run(&self.app, &self.actor, &run, Role::Operator).await {
                 Ok(record) if record.run.status == RunStatus::Canceled => return Ok(Fate::Skipped),
                 Ok(record) => {
                     let from = retry_from(record.run.status);
@@ -256,7 +257,7 @@ impl Doer {
 
     async fn promote(&self, job: &Brief) -> Result<Fate> {
         let run = run_of(self.queue, &job.id);
-        match promote_delayed(&self.app, self.queue, &job.id, run.as_ref()).await {
+        match promote_delayed(&self.app, &self.actor, self.queue, &job.id, run.as_ref()).await {
             // Nobody's run: the job alone.
             Err(Refusal::Failed(Error::NotFound { .. })) => {
                 fate(self.app.queues.promote(self.queue, &job.id).await)

@@ -159,9 +159,8 @@ async fn if_allowed(app: &App, actor: &Actor, name: QueueName, change: &Change) 
     if is_read_only(actor) {
         return Err(Refusal::ReadOnly);
     }
-    if actor.role < change.role() {
-        let (needed, role) = (change.role().as_str(), actor.role.as_str());
-        let reason = format!("this needs the role {needed}; {} has the role {role}", actor.name);
+    if !actor.may(change.role()) {
+        let reason = format!("this needs the role {}", change.role().as_str());
         return Err(Refusal::Failed(Error::Forbidden(reason)));
     }
     Box::pin(carry_out(app, actor, name, change.clone())).await

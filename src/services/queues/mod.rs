@@ -90,7 +90,7 @@ pub fn queue(name: &str) -> Result<QueueName, Refusal> {
 
 /// Whether the actor may change anything here.
 pub fn is_read_only(actor: &Actor) -> bool {
-    actor.role < Role::Operator
+    !actor.may(Role::Operator)
 }
 
 pub async fn overviews(app: &App) -> Result<Vec<Overview>> {
@@ -123,7 +123,7 @@ pub async fn flow(app: &App, queue: QueueName, id: &str, window: FlowWindow) -> 
 }
 
 /// The last lines of the run's log, and where the rest is; of a job that is nobody's run, its own log.
-pub async fn log(app: &App, queue: QueueName, id: &str) -> Result<Vec<String>> {
+pub async fn log(app: &App, actor: &Actor, queue: QueueName, id: &str) -> Result<Vec<String>> {
     let Some(run_id) = run_of(queue, id) else { return app.queues.log(queue, id).await };
     let request = logs::ReadLog {
         run_id: run_id.clone(),
@@ -131,7 +131,7 @@ pub async fn log(app: &App, queue: QueueName, id: &str) -> Result<Vec<String>> {
         limit: LOG_LINES,
         step: None,
     };
-    let page = match logs::page(app, request).await {
+    let page = match logs::page(app, actor, request).await {
         Ok(page) => page,
         Err(Error::NotFound { .. }) => return app.queues.log(queue, id).await,
         Err(error) => return Err(error),

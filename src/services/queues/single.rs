@@ -12,8 +12,9 @@ use crate::app::App;
 use crate::domain::ids::RunId;
 use crate::domain::run::RunStatus;
 use crate::domain::time::{Timestamp, now};
-use crate::domain::token::Actor;
+use crate::domain::token::{Actor, Role};
 use crate::error::{Error, Result};
+use crate::services::access;
 use crate::services::runs::{self, RetryFrom, TriggerRun, Withdrawal};
 
 /// A job further away than this is one that nobody remembers.
@@ -28,7 +29,7 @@ pub(super) async fn change(
 ) -> Result<Changed, Refusal> {
     let job = app.queues.job(queue, id).await?;
     let run = match run_of(queue, id) {
-        Some(run) => run_if_known(app, &run).await?.map(|status| (run, status)),
+        Some(run) => run_if_known(app, actor, &run).await?.map(|status| (run, status)),
         None => None,
     };
     if let (JobChange::Retry, Some((run, status))) = (change, &run) {
@@ -40,9 +41,9 @@ pub(super) async fn change(
     match change {
         JobChange::Retry => retry_job(app, queue, id).await?,
         JobChange::Remove => remove(app, actor, queue, &job, run.as_ref()).await?,
-        JobChange::Promote => promote(app, queue, id, run.as_ref()).await?,
+        JobChange::Promote => promote(app, actor, queue, id, run.as_ref()).await?,
         JobChange::EditData => return Err(Refusal::DataIsFixed),
-        JobChange::Delay(at) => delay(app, queue, id, run.as_ref(), at).await?,
+        JobChange::Delay(at) => delay(app, actor, queue, id, run.as_ref(), at).await?,
         JobChange::Prioritize(priority) => app.queues.prioritize(queue, id, priority).await?,
         JobChange::RemoveUnprocessedChildren => {
             return match app.queues.remove_unprocessed_children(queue, id).await? {
@@ -54,8 +55,8 @@ pub(super) async fn change(
     Ok(Changed::Done)
 }
 
-async fn run_if_known(app: &App, run: &RunId) -> Result<Option<RunStatus>> {
-    match runs::find(app, run).await {
+async fn run_if_known(app: &App, actor: &Actor, run: &RunId) -> Result<Option<RunStatus>> {
+    match access::run(app, actor, run, Role::Operator).await {
         Ok(record) => Ok(Some(record.run.status)),
         Err(Error::NotFound { .. }) => Ok(None),
         Err(error) => Err(error),
@@ -121,28 +122,36 @@ async fn remove(
 }
 
 /// Has a delayed job, and with it the next attempt of its run, begin now.
-async fn promote(app: &App, queue: QueueName, id: &str, run: Option<&RunId>) -> Result<(), Refusal> {
+async fn promote(
+    app: &App,
+    actor: &Actor,
+    queue: QueueName,
+    id: &str,
+    run: Option<&RunId>,
+) -> Result<(), Refusal> {
     if app.queues.state(queue, id).await? != JobStatus::Delayed.as_str() {
         return Err(Refusal::NotPromotable);
     }
-    promote_delayed(app, queue, id, run).await
+    promote_delayed(app, actor, queue, id, run).await
 }
 
 pub(super) async fn promote_delayed(
     app: &App,
+    actor: &Actor,
     queue: QueueName,
     id: &str,
     run: Option<&RunId>,
 ) -> Result<(), Refusal> {
     // The run first: a worker that takes the job before it is due would put it back.
     if let Some(run) = run {
-        runs::reschedule(app, run, None).await?;
+        runs::reschedule(app, actor, run, None).await?;
     }
     Ok(app.queues.promote(queue, id).await?)
 }
 
 async fn delay(
     app: &App,
+    actor: &Actor,
     queue: QueueName,
     id: &str,
     run: Option<&RunId>,
@@ -157,7 +166,7 @@ async fn delay(
         return Err(Refusal::Failed(Error::invalid("runAt", "must be within a year")));
     }
     if let Some(run) = run {
-        runs::reschedule(app, run, (!delay.is_zero()).then_some(at)).await?;
+        runs::reschedule(app, actor, run, (!delay.is_zero()).then_some(at)).await?;
     }
     Ok(app.queues.delay(queue, id, delay).await?)
 }
@@ -192,7 +201,7 @@ struct NewRun {
 pub(super) async fn add(app: &App, actor: &Actor, queue: QueueName, job: NewJob) -> Result<Changed, Refusal> {
     let id = match queue {
         QueueName::Pipelines => {
-            let request = wish(app, job.data).await?;
+            let request = wish(app, actor, job.data).await?;
             runs::trigger(app, actor, request).await?.id.as_str().to_owned()
         }
         QueueName::Deployments => {
@@ -205,7 +214,7 @@ pub(super) async fn add(app: &App, actor: &Actor, queue: QueueName, job: NewJob)
     Ok(Changed::Added { job: Box::new(job), state })
 }
 
-async fn wish(app: &App, data: Value) -> Result<TriggerRun, Refusal> {
+async fn wish(app: &App, actor: &Actor, data: Value) -> Result<TriggerRun, Refusal> {
     const EXPECTED: &str =
         "expected {\"pipeline\": id or name, \"branch\"?: string, \"inputs\"?: {name: string}}";
     let wish = serde_json::from_value(data).map_err(|_| Error::invalid("data", EXPECTED))?;
@@ -214,7 +223,7 @@ async fn wish(app: &App, data: Value) -> Result<TriggerRun, Refusal> {
             TriggerRun { pipeline, branch, inputs: inputs.unwrap_or_default(), idempotency_key: None }
         }
         Wish::Again(Again { run_id }) => {
-            let run = runs::find(app, &run_id).await?.run;
+            let run = access::run(app, actor, &run_id, Role::Operator).await?.run;
             TriggerRun {
                 pipeline: run.pipeline_id.as_str().to_owned(),
                 branch: run.branch,

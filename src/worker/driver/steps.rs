@@ -13,8 +13,8 @@ use crate::error::Result;
 use crate::executor::{self, Attachment, Ending, Output, Presence, StepSpec};
 use crate::services::executions::{self, Facts};
 use crate::worker::driver::{Driver, End, Event, patiently};
-use crate::worker::environment;
 use crate::worker::run_log::{Place, Progress, RunLog};
+use crate::worker::{environment, fence, prepare};
 
 /// How often the length of the log is recorded while nothing else is: those who watch the run see it grow, at
 /// the cost of a write every few seconds, not of one per line.
@@ -60,7 +60,10 @@ impl Driver {
         let config = &self.app.config;
         let step = &definition.steps[index];
         let number = self.steps[index].step.attempt;
-        let base = environment::base(&config.worker, &self.dir.temporary);
+        let home = self.dir.user.map(|_| self.dir.home.as_path());
+        let base = environment::base(&config.worker, &self.dir.temporary, home);
+        let mirror =
+            self.record.repository.as_deref().map(|repository| prepare::mirror(&self.app, repository));
         let remaining =
             self.record.deadline.map(|deadline| deadline.since(now()).max(Duration::from_millis(1)));
         let bound = match attempt.is_stopped() {
@@ -79,6 +82,7 @@ impl Driver {
             line_bytes_max: config.logs.line_bytes_max,
             backlog_bytes_max: config.logs.backlog_bytes_max,
             tty: step.tty,
+            fence: Some(fence::of_step(&self.app, &self.dir, mirror, step.limits)),
         }
     }
 
