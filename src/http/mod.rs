@@ -50,6 +50,8 @@ pub enum Access {
     Procedures,
     /// Whoever is a viewer, of everything or of some pipeline.
     Viewer,
+    /// Whoever is a viewer of everything.
+    ViewerOfAll,
 }
 
 /// A path, who may call it, and what answers.
@@ -91,10 +93,10 @@ pub fn routes() -> Vec<Route> {
         Route { path: "/openapi.json", access: Access::Viewer, handler: get(docs::document) },
         Route { path: "/docs", access: Access::Viewer, handler: get(docs::page) },
         Route { path: "/docs/{file}", access: Access::Viewer, handler: get(docs::file) },
-        Route { path: board::BASE, access: Access::Viewer, handler: any(board::serve) },
-        Route { path: "/admin/queues/", access: Access::Viewer, handler: any(board::serve) },
-        Route { path: "/admin/queues/{*path}", access: Access::Viewer, handler: any(board::serve) },
-        Route { path: "/metrics", access: Access::Viewer, handler: get(measures::page) },
+        Route { path: board::BASE, access: Access::ViewerOfAll, handler: any(board::serve) },
+        Route { path: "/admin/queues/", access: Access::ViewerOfAll, handler: any(board::serve) },
+        Route { path: "/admin/queues/{*path}", access: Access::ViewerOfAll, handler: any(board::serve) },
+        Route { path: "/metrics", access: Access::ViewerOfAll, handler: get(measures::page) },
         Route { path: "/healthz", access: Access::Public, handler: get(health::live) },
         Route { path: "/readyz", access: Access::Public, handler: get(health::ready) },
         Route { path: "/sign-in", access: Access::Public, handler: post(sign_in::by_password) },

@@ -70,8 +70,8 @@ impl Queues {
                 };
             }
             pipeline.zcard(self.key(name, "repeat"));
-            let meta = &["paused", "concurrency", "max", "duration"];
-            pipeline.hmget(self.key(name, "meta"), &meta);
+            let meta: &[&str] = &["paused", "concurrency", "max", "duration"];
+            pipeline.hmget(self.key(name, "meta"), meta);
             pipeline.get(self.key(name, "limiter"));
             pipeline.pttl(self.key(name, "limiter"));
         }

@@ -112,8 +112,8 @@ impl Queues {
         let key = self.key(name, &format!("metrics:{of}"));
         let data = format!("{key}:data");
         let mut pipeline = redis::pipe();
-        let fields = ["count", "prevTS", "prevCount"];
-        pipeline.hmget(&key, &fields).lrange(&data, 0, METRIC_POINTS_MAX - 1).llen(&data);
+        let fields: &[&str] = &["count", "prevTS", "prevCount"];
+        pipeline.hmget(&key, fields).lrange(&data, 0, METRIC_POINTS_MAX - 1).llen(&data);
         let (meta, data, count): (Vec<Option<i64>>, Vec<i64>, usize) = self.redis.pipeline(&pipeline).await?;
         let field = |at: usize| meta.get(at).copied().flatten().unwrap_or(0);
         let meta = json!({ "count": field(0), "prevTS": field(1), "prevCount": field(2) });

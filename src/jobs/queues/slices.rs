@@ -86,8 +86,8 @@ impl Queues {
         }
         let mut pipeline = redis::pipe();
         for id in &ids {
-            let fields = ["finishedOn", "processedOn", "timestamp", "rjk", "parentKey", "deid"];
-            pipeline.hmget(self.key(name, id), &fields);
+            let fields: &[&str] = &["finishedOn", "processedOn", "timestamp", "rjk", "parentKey", "deid"];
+            pipeline.hmget(self.key(name, id), fields);
             let scheduler = id.strip_prefix("repeat:").and_then(|rest| rest.rsplit_once(':'));
             pipeline.zscore(self.key(name, "repeat"), scheduler.map_or("", |(scheduler, _)| scheduler));
         }
