@@ -84,7 +84,7 @@ fn percent() -> impl Strategy<Value = Percent> {
 
 fn run() -> impl Strategy<Value = Run> {
     let kind = prop_oneof![Just(TriggerKind::Api), Just(TriggerKind::Queue)];
-    let trigger = (kind, any_text()).prop_map(|(kind, by)| RunTrigger { kind, by });
+    let trigger = (kind, any_text()).prop_map(|(kind, by)| RunTrigger { kind, by, untrusted: false });
     let named = (id(), any::<u32>(), id(), any_text(), status(), percent(), any::<u32>(), any::<u32>());
     let inputs = btree_map(any_text(), any_text(), 0..3);
     let said =

@@ -72,7 +72,7 @@ pub async fn trigger(app: &App, actor: &Actor, request: TriggerRun) -> Result<Ru
         pipeline_id: pipeline.id.clone(),
         branch: branch.or(pipeline.default_branch),
         inputs,
-        trigger: RunTrigger { kind: TriggerKind::Api, by: actor.name.clone() },
+        trigger: RunTrigger { kind: TriggerKind::Api, by: actor.name.clone(), untrusted: false },
         attempts_max: retry.attempts,
         repository: pipeline.repository,
         definition: pipeline.definition,
