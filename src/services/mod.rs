@@ -6,6 +6,7 @@ pub mod logs;
 pub mod pipelines;
 pub mod presence;
 pub mod runs;
+pub mod secrets;
 pub mod states;
 pub mod system;
 pub mod tickets;

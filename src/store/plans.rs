@@ -131,8 +131,8 @@ async fn sqlite_answers_each_query_from_an_index() {
     let data_dir = tempfile::tempdir().unwrap();
     let store = store(None, data_dir.path()).await;
     // What SQLite calls the indexes of primary keys.
-    let names =
-        ["runs", "secrets", "steps"].map(|table| (format!("{table}_pkey"), format!("sqlite_autoindex_{table}_1")));
+    let names = ["runs", "secrets", "steps"]
+        .map(|table| (format!("{table}_pkey"), format!("sqlite_autoindex_{table}_1")));
     let names = BTreeMap::from(names);
     for case in cases() {
         let mut statement = case.query.build(DbBackend::Sqlite);

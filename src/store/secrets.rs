@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, SimpleExpr};
 use sea_orm::{
-    ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select,
+    ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    Select,
 };
 
 use crate::domain::ids::PipelineId;
@@ -187,9 +188,7 @@ pub(super) fn of_pipeline(pipeline: &PipelineId) -> SimpleExpr {
 }
 
 fn is(pipeline: Option<&PipelineId>, name: &str) -> Condition {
-    Condition::all()
-        .add(secret::Column::PipelineId.eq(scope(pipeline)))
-        .add(secret::Column::Name.eq(name))
+    Condition::all().add(secret::Column::PipelineId.eq(scope(pipeline))).add(secret::Column::Name.eq(name))
 }
 
 fn scope(pipeline: Option<&PipelineId>) -> &str {

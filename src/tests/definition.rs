@@ -400,7 +400,7 @@ fn any_definition() -> impl Strategy<Value = Definition> {
                 needs,
                 when,
                 env,
-        secrets: Vec::new(),
+                secrets: Vec::new(),
                 timeout,
                 retry,
                 tty,

@@ -40,8 +40,7 @@ const RETRY_DEFAULT: Retry = Retry { attempts: 3, delay: Duration::from_secs(1) 
 const TIMEOUT_DEFAULT: Duration = Duration::from_secs(3_600);
 
 const DEFINITION_KEYS: [&str; 4] = ["retry", "timeout", "env", "steps"];
-const STEP_KEYS: [&str; 9] =
-    ["name", "run", "needs", "when", "env", "secrets", "timeout", "retry", "tty"];
+const STEP_KEYS: [&str; 9] = ["name", "run", "needs", "when", "env", "secrets", "timeout", "retry", "tty"];
 const RETRY_KEYS: [&str; 2] = ["attempts", "delay"];
 const WHENS: [(&str, When); 3] =
     [("success", When::Success), ("failure", When::Failure), ("always", When::Always)];

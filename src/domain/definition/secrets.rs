@@ -8,7 +8,7 @@ use crate::domain::pipeline::StepSecret;
 use crate::domain::text;
 
 /// Of one step: more are better kept together in a file.
-pub const SECRETS_MAX: usize = 32;
+const SECRETS_MAX: usize = 32;
 
 const KEYS: [&str; 3] = ["name", "env", "file"];
 const EXPECTED: &str = "a list of up to 32 names of secrets, or of maps with `name`, `env` and `file`";
