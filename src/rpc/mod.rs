@@ -17,6 +17,7 @@ mod runs;
 #[cfg(test)]
 mod samples;
 pub mod schema;
+mod secrets;
 mod system;
 mod tokens;
 pub mod wire;
@@ -74,6 +75,7 @@ pub fn router() -> Rpc {
     auth::declare(&mut api);
     pipelines::declare(&mut api);
     runs::declare(&mut api);
+    secrets::declare(&mut api);
     system::declare(&mut api);
     tokens::declare(&mut api);
     api.build()

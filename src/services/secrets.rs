@@ -9,16 +9,117 @@ use crate::app::App;
 use crate::domain::branches;
 use crate::domain::ids::PipelineId;
 use crate::domain::keyring::{KEY_BYTES, KeyRing, NONCE_BYTES};
+use crate::domain::mask::SECRET_CHARS_MIN;
 use crate::domain::pipeline::StepDefinition;
 use crate::domain::run::Run;
-use crate::domain::secret::{Secret, SecretInfo};
+use crate::domain::secret::{Secret, SecretInfo, VALUE_BYTES_MAX};
+use crate::domain::text;
 use crate::domain::time::now;
+use crate::domain::token::Actor;
 use crate::error::{Error, Result};
 use crate::store;
+use crate::store::page::{Page, PageRequest};
+use crate::store::secrets::StoredSecret;
 
 /// In the data directory; made with the first secret.
 pub const KEY_FILE: &str = "secrets.key";
+const BRANCHES_MAX: usize = 50;
+const CHANGES_MAX: usize = 10;
 const TOUCH_INTERVAL: Duration = Duration::from_secs(60);
+
+/// A secret to be stored.
+#[derive(Debug)]
+pub struct SetSecret {
+    pub name: String,
+    /// Id or name; none: global.
+    pub pipeline: Option<String>,
+    pub value: Secret<String>,
+    pub description: Option<String>,
+    pub branches: Vec<String>,
+    pub allow_untrusted: bool,
+}
+
+/// Stores a secret, in place of any of its name.
+///
+/// # Errors
+///
+/// - `Invalid` if a field breaks a rule; never with the value.
+/// - `NotFound` if there is no such pipeline.
+/// - `Conflict` if others change it all the time.
+pub async fn set(app: &App, actor: &Actor, request: SetSecret) -> Result<SecretInfo> {
+    let SetSecret { name, pipeline, value, description, branches, allow_untrusted } = request;
+    text::secret_name(&name).map_err(|reason| Error::invalid("name", reason))?;
+    let is_short = value.reveal().trim_end_matches(['\n', '\r']).chars().count() < SECRET_CHARS_MIN;
+    if is_short || VALUE_BYTES_MAX < value.reveal().len() || value.reveal().contains('\0') {
+        let reason =
+            format!("must have {SECRET_CHARS_MIN} characters to {VALUE_BYTES_MAX} bytes, and no NUL");
+        return Err(Error::invalid("value", reason));
+    }
+    if BRANCHES_MAX < branches.len() {
+        return Err(Error::invalid("branches", format!("has more than {BRANCHES_MAX} patterns")));
+    }
+    for (index, pattern) in branches.iter().enumerate() {
+        let wrong = |reason| Error::invalid(format!("branches[{index}]"), reason);
+        text::branch_pattern(pattern).map_err(wrong)?;
+    }
+    let pipeline_id = scope(app, pipeline.as_deref()).await?;
+    let ring = make_ring(&app.config.data_dir)?;
+    for _ in 0..CHANGES_MAX {
+        let known = store::secrets::find(&app.store, pipeline_id.as_ref(), &name).await?;
+        let now = now();
+        let by = actor.name.clone();
+        let mut info = SecretInfo {
+            name: name.clone(),
+            pipeline_id: pipeline_id.clone(),
+            description: description.clone(),
+            branches: branches.clone(),
+            allow_untrusted,
+            version: 1,
+            created_at: now,
+            created_by: by.clone(),
+            updated_at: now,
+            updated_by: by,
+            last_used_at: None,
+        };
+        let is_new = known.is_none();
+        if let Some(known) = known {
+            let SecretInfo { version, created_at, created_by, last_used_at, .. } = known.info;
+            info = SecretInfo { version: version + 1, created_at, created_by, last_used_at, ..info };
+        }
+        let sealed = ring.seal(&bound(&info), nonce()?, value.reveal());
+        let sealed = sealed.map_err(|error| Error::internal("encrypting a secret", error))?;
+        let new = StoredSecret { info, sealed };
+        let is_stored = match is_new {
+            true => store::secrets::insert(&app.store, &new).await?,
+            false => store::secrets::replace(&app.store, &new).await?,
+        };
+        if is_stored {
+            return Ok(new.info);
+        }
+    }
+    Err(Error::Conflict("others change the secret: look at it and try again".to_owned()))
+}
+
+/// Of a pipeline, or the global ones, without their values.
+pub async fn list(app: &App, pipeline: Option<&str>, page: PageRequest) -> Result<Page<SecretInfo>> {
+    let pipeline = scope(app, pipeline).await?;
+    store::secrets::list(&app.store, pipeline.as_ref(), page).await
+}
+
+/// `NotFound`.
+pub async fn delete(app: &App, pipeline: Option<&str>, name: &str) -> Result<()> {
+    let pipeline = scope(app, pipeline).await?;
+    match store::secrets::delete(&app.store, pipeline.as_ref(), name).await? {
+        true => Ok(()),
+        false => Err(Error::not_found("secret", name)),
+    }
+}
+
+async fn scope(app: &App, pipeline: Option<&str>) -> Result<Option<PipelineId>> {
+    let Some(pipeline) = pipeline else { return Ok(None) };
+    let found = store::pipelines::find(&app.store, pipeline).await?;
+    found.map(|found| Some(found.id)).ok_or_else(|| Error::not_found("pipeline", pipeline))
+}
 
 /// A variable of a step, and its value.
 pub type Given = (String, Secret<String>);
