@@ -10,6 +10,7 @@ mod m0004_workers;
 mod m0005_worker_places;
 mod m0006_taken_from;
 mod m0008_people;
+mod m0009_secrets;
 
 #[derive(Debug)]
 pub(super) struct Migrator;
@@ -24,6 +25,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0005_worker_places::STEP),
             Box::new(m0006_taken_from::STEP),
             Box::new(m0008_people::STEP),
+            Box::new(m0009_secrets::STEP),
         ]
     }
 }

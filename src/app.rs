@@ -108,7 +108,6 @@ impl App {
             lines_out: logs.lines_sent.clone(),
         });
         let proxies = config.http.trusted_proxies.clone();
-        let metrics = Metrics::new();
         let (limits, sharing) = Limiter::new(
             config.limits.clone(),
             proxies,

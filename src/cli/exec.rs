@@ -108,7 +108,7 @@ fn new_run(arguments: &ExecArguments, attempts_max: u32) -> Run {
         branch: arguments.branch.clone(),
         commit: None,
         inputs: arguments.inputs.iter().cloned().collect(),
-        trigger: RunTrigger { kind: TriggerKind::Api, by: "slipway exec".to_owned() },
+        trigger: RunTrigger { kind: TriggerKind::Api, by: "slipway exec".to_owned(), untrusted: false },
         reason: None,
         error: None,
         version: 1,

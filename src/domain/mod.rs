@@ -3,10 +3,12 @@
 
 pub mod attempt;
 pub mod audit;
+pub mod branches;
 pub mod brand;
 pub mod definition;
 pub mod duration;
 pub mod ids;
+pub mod keyring;
 pub mod limit;
 pub mod limits;
 pub mod log;

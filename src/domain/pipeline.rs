@@ -54,6 +54,8 @@ pub struct StepDefinition {
     pub needs: Vec<String>,
     pub when: When,
     pub env: BTreeMap<String, String>,
+    /// What it is given of the secrets that are stored; nothing else.
+    pub secrets: Vec<StepSecret>,
     pub timeout: Option<Duration>,
     /// Inside one attempt of the run; none: the step is tried once in each.
     pub retry: Option<Retry>,
@@ -61,6 +63,17 @@ pub struct StepDefinition {
     pub limits: Limits,
     /// Give it a terminal.
     pub tty: bool,
+}
+
+/// A secret that a step asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepSecret {
+    /// As it is stored: of the pipeline, or global.
+    pub name: String,
+    /// The variable that the step sees.
+    pub env: String,
+    /// The variable holds the path of a file with the value, instead of the value.
+    pub file: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

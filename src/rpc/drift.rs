@@ -18,12 +18,13 @@ use crate::domain::pipeline::{Pipeline, Problem};
 use crate::domain::run::{
     Percent, Run, RunDetails, RunState, RunStatus, RunTrigger, Step, StepStatus, TriggerKind,
 };
+use crate::domain::secret::SecretInfo;
 use crate::domain::text;
 use crate::domain::time::Timestamp;
 use crate::domain::token::{Grant, Role, Session, Token, TokenKind};
 use crate::rpc::rest::Problem as ProblemDetails;
 use crate::rpc::wire::{CallError, ErrorCode};
-use crate::rpc::{auth, openapi, people, pipelines, schema, tokens};
+use crate::rpc::{auth, openapi, people, pipelines, schema, secrets, tokens};
 use crate::services::logs::LogPage;
 use crate::services::system::{ComponentHealth, Health, HealthStatus, QueueHealth, StreamsHealth};
 use crate::store::page::Page;
@@ -85,7 +86,7 @@ fn percent() -> impl Strategy<Value = Percent> {
 
 fn run() -> impl Strategy<Value = Run> {
     let kind = prop_oneof![Just(TriggerKind::Api), Just(TriggerKind::Queue)];
-    let trigger = (kind, any_text()).prop_map(|(kind, by)| RunTrigger { kind, by });
+    let trigger = (kind, any_text()).prop_map(|(kind, by)| RunTrigger { kind, by, untrusted: false });
     let named = (id(), any::<u32>(), id(), any_text(), status(), percent(), any::<u32>(), any::<u32>());
     let inputs = btree_map(any_text(), any_text(), 0..3);
     let said =
@@ -266,6 +267,28 @@ fn health() -> impl Strategy<Value = Health> {
     )
 }
 
+fn secret() -> impl Strategy<Value = SecretInfo> {
+    let named = (any_text(), of(id()), of(any_text()), vec(any_text(), 0..3), any::<bool>(), count());
+    (named, at(), any_text(), at(), any_text(), of(at())).prop_map(
+        |(named, created_at, created_by, updated_at, updated_by, last_used_at)| {
+            let (name, pipeline_id, description, branches, allow_untrusted, version) = named;
+            SecretInfo {
+                name,
+                pipeline_id,
+                description,
+                branches,
+                allow_untrusted,
+                version,
+                created_at,
+                created_by,
+                updated_at,
+                updated_by,
+                last_used_at,
+            }
+        },
+    )
+}
+
 fn page<T: Debug>(item: impl Strategy<Value = T>) -> impl Strategy<Value = Page<T>> {
     (vec(item, 0..3), of(any_text())).prop_map(|(items, next_cursor)| Page { items, next_cursor })
 }
@@ -335,6 +358,9 @@ fn every_output_is_what_its_published_schema_says() {
     let me = me.prop_map(|(name, role, grants, person_id)| auth::Me { name, role, grants, person_id });
     published.holds("Me", me);
     published.holds("RevokedToken", any::<bool>().prop_map(tokens::RevokedToken::of));
+    published.holds("DeletedSecret", any::<bool>().prop_map(secrets::DeletedSecret::of));
+    published.holds("SecretInfo", secret());
+    published.holds("SecretInfoPage", page(secret()));
     let error = (any_text(), any_text())
         .prop_map(|(message, id)| ProblemDetails::of(CallError::new(ErrorCode::Conflict, message), &id));
     published.holds("ProblemDetails", error);

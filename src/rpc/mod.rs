@@ -19,6 +19,7 @@ mod runs;
 #[cfg(test)]
 mod samples;
 pub mod schema;
+mod secrets;
 mod system;
 mod tokens;
 pub mod wire;
@@ -82,6 +83,7 @@ pub fn router() -> Rpc {
     people::declare(&mut api);
     pipelines::declare(&mut api);
     runs::declare(&mut api);
+    secrets::declare(&mut api);
     system::declare(&mut api);
     tokens::declare(&mut api);
     api.build()

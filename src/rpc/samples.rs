@@ -16,10 +16,11 @@ use crate::domain::log::LogLine;
 use crate::domain::person::Person;
 use crate::domain::pipeline::Pipeline;
 use crate::domain::run::{Run, RunDetails, RunState, RunStatus, Step, StepStatus};
+use crate::domain::secret::SecretInfo;
 use crate::domain::token::{Role, Token, TokenKind};
 use crate::rpc::error::{ApiError, ApiErrorCode, ApiErrorData};
 use crate::rpc::input::{InputCheck, InputProblem};
-use crate::rpc::{auth, bindings, people, pipelines, runs, schema, tokens};
+use crate::rpc::{auth, bindings, people, pipelines, runs, schema, secrets, tokens};
 use crate::services::logs::LogPage;
 use crate::services::system::Health;
 use crate::store::page::Page;
@@ -28,7 +29,8 @@ const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 const AT: &str = "2026-11-23T23:20:00.123Z";
 
 /// Types that are checked as parts of others only, since a sample of them alone would say nothing more.
-const PARTS: [&str; 20] = [
+const PARTS: [&str; 21] = [
+    "SecretValue",
     "ApiErrorCode",
     "ComponentHealth",
     "HealthStatus",
@@ -107,7 +109,7 @@ fn run(status: RunStatus, progress: u8, full: bool) -> Value {
         "id": ID, "number": u32::MAX, "pipelineId": ID, "pipelineName": "build", "status": status,
         "progress": progress, "attempt": 1, "attemptsMax": 3, "branch": full.then_some("main"),
         "commit": full.then_some("0".repeat(40)), "inputs": if full { json!({ "target": "prod" }) } else { json!({}) },
-        "trigger": { "kind": if full { "api" } else { "queue" }, "by": "ci" }, "reason": full.then_some("canceled by ci"),
+        "trigger": { "kind": if full { "api" } else { "queue" }, "by": "ci", "untrusted": false }, "reason": full.then_some("canceled by ci"),
         "error": full.then_some("step build failed"), "version": 7, "lines": 9_007_199_254_740_991_u64,
         "lastLineAt": at, "nextAttemptAt": at, "createdAt": AT, "startedAt": at, "finishedAt": at,
     })
@@ -212,6 +214,12 @@ fn outputs(samples: &mut Samples) {
     let problem =
         json!({ "line": 1, "column": 2, "path": "steps[0]", "message": "is no step", "expected": "a map" });
     samples.parsed::<pipelines::Validation>("Validation", json!({ "problems": [problem] }));
+    let secret = json!({
+        "name": "TOKEN", "pipelineId": ID, "description": null, "branches": ["main"], "allowUntrusted": false, "version": 1,
+        "createdAt": AT, "createdBy": "admin", "updatedAt": AT, "updatedBy": "admin", "lastUsedAt": null,
+    });
+    samples.parsed::<SecretInfo>("SecretInfo", secret);
+    samples.parsed::<secrets::DeletedSecret>("DeletedSecret", json!({ "deleted": true }));
     errors(samples);
 }
 
@@ -280,6 +288,10 @@ fn inputs(samples: &mut Samples) {
         .input::<pipelines::ListPipelinesInput>("ListPipelinesInput", json!({ "search": "b", "limit": 1 }));
     samples.input::<pipelines::ValidateInput>("ValidateInput", json!({ "definition": "steps: []" }));
 
+    let set = json!({ "name": "TOKEN", "value": "hunter22", "branches": ["main"], "allowUntrusted": true });
+    samples.input::<secrets::SetSecretInput>("SetSecretInput", set);
+    samples.input::<secrets::ListSecretsInput>("ListSecretsInput", json!({ "pipelineId": "build" }));
+    samples.input::<secrets::DeleteSecretInput>("DeleteSecretInput", json!({ "name": "TOKEN" }));
     for role in Role::ALL {
         let create = json!({ "name": "ci", "role": role, "expiresInDays": 30 });
         samples.input::<tokens::CreateTokenInput>("CreateTokenInput", create);

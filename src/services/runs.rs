@@ -89,7 +89,7 @@ async fn trigger_as(app: &App, actor: &Actor, kind: TriggerKind, request: Trigge
         pipeline_id: pipeline.id.clone(),
         branch: branch.or(pipeline.default_branch),
         inputs,
-        trigger: RunTrigger { kind, by: actor.name.clone() },
+        trigger: RunTrigger { kind, by: actor.name.clone(), untrusted: false },
         attempts_max: retry.attempts,
         repository: pipeline.repository,
         definition: pipeline.definition,

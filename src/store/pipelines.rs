@@ -13,9 +13,10 @@ use crate::domain::time::Timestamp;
 use crate::error::Result;
 use crate::store::Store;
 use crate::store::column::Reader;
-use crate::store::entities::{pipeline, run};
+use crate::store::entities::{pipeline, run, secret};
 use crate::store::error::DbResult as _;
 use crate::store::page::{Page, PageRequest};
+use crate::store::secrets;
 
 /// What `update` changes; none: left as it is, `Some(None)`: cleared.
 #[derive(Debug, Clone, Default)]
@@ -134,6 +135,8 @@ pub async fn delete(store: &Store, id: &PipelineId, now: Timestamp) -> Result<De
         tx.rollback().await.doing(DOING)?;
         return Ok(Deletion::Live(live));
     }
+    // Nobody would find them any more.
+    secret::Entity::delete_many().filter(secrets::of_pipeline(id)).exec(&tx).await.doing(DOING)?;
     tx.commit().await.doing(DOING)?;
     Ok(Deletion::Deleted)
 }

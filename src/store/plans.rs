@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use sea_orm::sqlx::{self, Row as _};
 use sea_orm::{ConnectionTrait as _, DbBackend, EntityTrait, Select, Statement};
 
-use super::{Store, people, pipelines, runs, steps, tokens, workers};
+use super::{Store, people, pipelines, runs, secrets, steps, tokens, workers};
 use crate::config::DatabaseConfig;
 use crate::domain::ids::{PersonId, PipelineId, RunId, TokenId};
 use crate::domain::run::RunStatus;
@@ -82,6 +82,11 @@ fn cases() -> Vec<Case> {
         case("a person by login", "people_login", people::by_login("ann")),
         case("people", "people_login", people::list_query(Some("ann".to_owned()), 21)),
         case("a person's sessions", "tokens_person", tokens::sessions_query(&PersonId::generate())),
+        case("a secret", "secrets_pkey", secrets::one_query(Some(&pipeline_id), "N")),
+        case("secrets", "secrets_pkey", secrets::list_query(None, None, 21)),
+        case("secrets after one", "secrets_pkey", secrets::list_query(None, Some("N".to_owned()), 21)),
+        case("keys of secrets", "secrets_key", secrets::key_after_query("k")),
+        case("secrets under a key", "secrets_key", secrets::under_key_query("k1", 100)),
         case("workers", "workers_seen", workers::list_query(100)),
     ]);
     let some = [pipeline_id.clone(), PipelineId::generate()];
@@ -142,7 +147,7 @@ async fn sqlite_answers_each_query_from_an_index() {
     let data_dir = tempfile::tempdir().unwrap();
     let store = store(None, data_dir.path()).await;
     // What SQLite calls the indexes of primary keys.
-    let names = ["runs", "steps", "pipelines"]
+    let names = ["runs", "secrets", "steps", "pipelines"]
         .map(|table| (format!("{table}_pkey"), format!("sqlite_autoindex_{table}_1")));
     let names = BTreeMap::from(names);
     for case in cases() {
@@ -216,6 +221,10 @@ const ROWS: &str = "
     UPDATE tokens SET person_id = 'p' || id;
     INSERT INTO people (id, login, name, role, grants, disabled, created_at)
     SELECT 'p' || n, 'l' || n, 'n', 'none', '[]', FALSE, 0 FROM generate_series(1, 3000) n;
+    INSERT INTO secrets (pipeline_id, name, branches, allow_untrusted, key_id, nonce, ciphertext, version, created_at,
+        created_by, updated_at, updated_by)
+    SELECT CASE WHEN n % 10 = 0 THEN '' ELSE 'p' || n END, 'N' || n, '[]', FALSE, 'k' || n % 50, '', '', 1, 0, 'a', 0, 'a'
+    FROM generate_series(1, 3000) n;
     INSERT INTO workers (id, host, name, started_at, seen_at)
     SELECT 'w' || n, 'h', 'n', 0, n FROM generate_series(1, 3000) n;
 ";

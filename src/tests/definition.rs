@@ -443,6 +443,7 @@ fn any_definition() -> impl Strategy<Value = Definition> {
                 needs,
                 when,
                 env,
+                secrets: Vec::new(),
                 timeout,
                 retry,
                 limits,

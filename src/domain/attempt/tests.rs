@@ -20,6 +20,7 @@ fn step(text: &str) -> StepDefinition {
         needs: words.map(str::to_owned).collect(),
         when,
         env: BTreeMap::new(),
+        secrets: Vec::new(),
         timeout: None,
         retry: None,
         limits: crate::domain::limits::Limits::default(),

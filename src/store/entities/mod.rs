@@ -4,6 +4,7 @@
 pub(in crate::store) mod person;
 pub(in crate::store) mod pipeline;
 pub(in crate::store) mod run;
+pub(in crate::store) mod secret;
 pub(in crate::store) mod step;
 pub(in crate::store) mod token;
 pub(in crate::store) mod worker;

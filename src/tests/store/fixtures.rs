@@ -71,5 +71,16 @@ pub(crate) fn all(bytes: fn(&str) -> String) -> Vec<Fixture> {
                  ('{PERSON}', 'ann', 'Ann', 'none', '[{{\"pipelineId\":\"{PIPELINE}\",\"role\":\"operator\"}}]', FALSE, 3)"
             )],
         ),
+        fixture(
+            "m0009_secrets",
+            "secrets",
+            vec![format!(
+                "INSERT INTO secrets (pipeline_id, name, branches, allow_untrusted, key_id, nonce, ciphertext, \
+                 version, created_at, created_by, updated_at, updated_by) \
+                 VALUES ('{PIPELINE}', 'TOKEN', '[\"main\"]', FALSE, 'k', {}, {}, 1, 3, 'admin', 3, 'admin')",
+                bytes(&"01".repeat(24)),
+                bytes(&"02".repeat(22))
+            )],
+        ),
     ]
 }

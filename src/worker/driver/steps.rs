@@ -12,6 +12,7 @@ use crate::domain::time::{Timestamp, now};
 use crate::error::Result;
 use crate::executor::{self, Attachment, Ending, Output, Presence, StepSpec};
 use crate::services::executions::{self, Facts};
+use crate::services::secrets;
 use crate::worker::driver::{Driver, End, Event, patiently};
 use crate::worker::run_log::{Place, Progress, RunLog};
 use crate::worker::{environment, fence, prepare};
@@ -43,7 +44,22 @@ impl Driver {
 
     /// Starts a step that is recorded as running, or attaches to it where an earlier worker did so.
     pub(super) async fn start(&mut self, definition: &Definition, attempt: &mut Attempt, index: usize) {
-        let spec = self.step_spec(definition, attempt, index);
+        let mut spec = self.step_spec(definition, attempt, index);
+        // A step that runs has its secrets already.
+        if executor::presence(&spec.dir) == Presence::Absent {
+            let (app, run, step) = (&self.app, &self.record.run, &definition.steps[index]);
+            let found = secrets::for_step(app, run, step).await;
+            match found.unwrap_or_else(|error| Err(format!("its secrets cannot be had: {error}"))) {
+                Ok(given) => {
+                    spec.secrets = given.iter().map(|(_, value)| value.clone()).collect();
+                    spec.env.extend(given.iter().map(|(name, value)| (name.clone(), value.reveal().clone())));
+                }
+                Err(reason) => {
+                    let end = End::Unreadable(reason);
+                    return self.take_event(Event { index: Some(index), end, flushed: None }, attempt).await;
+                }
+            }
+        }
         let step = &self.steps[index].step;
         let place = Place {
             dir: self.dir.step(index, step.attempt),
