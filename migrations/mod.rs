@@ -9,6 +9,7 @@ mod m0003_tokens;
 mod m0004_workers;
 mod m0005_worker_places;
 mod m0006_taken_from;
+mod m0007_audit;
 
 #[derive(Debug)]
 pub(super) struct Migrator;
@@ -22,6 +23,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0004_workers::STEP),
             Box::new(m0005_worker_places::STEP),
             Box::new(m0006_taken_from::STEP),
+            Box::new(m0007_audit::STEP),
         ]
     }
 }

@@ -20,6 +20,7 @@ use crate::error::{Error, Result};
 use crate::store::connection::Target;
 use crate::store::error::DbResult as _;
 
+pub mod audit;
 mod column;
 mod connection;
 mod entities;
