@@ -86,3 +86,7 @@ id!(
     /// Identifies a worker process, anew at each start.
     WorkerId = "WorkerId"
 );
+id!(
+    /// Identifies an entry of the audit trail.
+    AuditId = "AuditId"
+);

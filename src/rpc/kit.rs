@@ -21,6 +21,7 @@ use serde_json::Value;
 use specta::datatype::DataType;
 use specta::{Generics, Type, TypeCollection};
 
+use crate::domain::audit::Deed;
 use crate::domain::token::{Actor, Role};
 use crate::error::{Error, Result};
 use crate::metrics;
@@ -28,6 +29,7 @@ use crate::rpc::Ctx;
 use crate::rpc::error::{ApiError, bad_input, refusal};
 use crate::rpc::input::{InputCheck, InputProblem};
 use crate::rpc::wire::{self, CallError, Events, Input, Kind, Output, Yields};
+use crate::services::audit;
 use crate::services::standing::{self, Watched};
 
 pub(super) const SIGN_IN: &str = "sign in, or send an access token";
@@ -111,14 +113,13 @@ impl<T: Type + 'static> ResolverInput for In<T> {
     }
 }
 
-impl<T: DeserializeOwned> In<T> {
-    fn read(self, check: &InputCheck) -> Result<T, CallError> {
-        let value = match self.sent.read()? {
-            None => Value::Null,
+impl<T> In<T> {
+    fn value(self) -> Result<Value, CallError> {
+        match self.sent.read()? {
+            None => Ok(Value::Null),
             Some(json) => serde_json::from_str(json.get())
-                .map_err(|error| bad_input(&[InputProblem::at("", error.to_string())]))?,
-        };
-        check.read(value).map_err(|problems| bad_input(&problems))
+                .map_err(|error| bad_input(&[InputProblem::at("", error.to_string())])),
+        }
     }
 }
 
@@ -376,9 +377,55 @@ where
 {
     let request_id = ctx.request_id.clone();
     let refused = |error: Error| Refusal(refusal(&error, kind, spec.path, &request_id));
-    authorize(spec.access, ctx.actor.as_ref()).map_err(refused)?;
-    let input = input.read(check).map_err(Refusal)?;
-    handler(ctx, input).await.map_err(refused)
+    let caller = match (kind, &ctx.actor) {
+        (Kind::Mutation, Some(actor)) => Some((ctx.app.clone(), actor.clone())),
+        _ => None,
+    };
+    let mut target = None;
+    let (deed, outcome) = match authorize(spec.access, ctx.actor.as_ref()) {
+        Err(error) => (Deed::refused(spec.path, error.to_string()), Err(refused(error))),
+        Ok(()) => match input.value() {
+            Err(error) => (Deed::refused(spec.path, "the input cannot be read"), Err(Refusal(error))),
+            Ok(value) => {
+                target = target_of(spec.rest.path, &value);
+                match check.read(value) {
+                    // What is wrong with it may repeat it.
+                    Err(problems) => {
+                        (Deed::refused(spec.path, "the input is wrong"), Err(Refusal(bad_input(&problems))))
+                    }
+                    Ok(input) => match handler(ctx, input).await {
+                        Ok(output) => (Deed::done(spec.path), Ok(output)),
+                        Err(error) => (deed_of(spec.path, &error), Err(refused(error))),
+                    },
+                }
+            }
+        },
+    };
+    if let Some((app, actor)) = caller {
+        let deed = match target {
+            Some((noun, id)) => deed.to(noun, id),
+            None => deed,
+        };
+        audit::record_call(&app, &actor, Some(&request_id), deed).await;
+    }
+    outcome
+}
+
+/// What the trail says of an error: never the input, which may hold secrets.
+fn deed_of(path: &'static str, error: &Error) -> Deed {
+    match error {
+        Error::Invalid { field, .. } => Deed::refused(path, format!("{field} is wrong")),
+        Error::Unavailable { .. } | Error::Internal { .. } => Deed::failed(path, error.to_string()),
+        _ => Deed::refused(path, error.to_string()),
+    }
+}
+
+/// `run` and its id, of an input for `/runs/{runId}/cancel`.
+fn target_of(path: &'static str, input: &Value) -> Option<(&'static str, String)> {
+    let parameter = parameters(path).next()?;
+    let noun = path.split('/').nth(1)?;
+    let id = input.get(parameter)?.as_str()?;
+    Some((noun.strip_suffix('s').unwrap_or(noun), id.to_owned()))
 }
 
 /// `runId` of `/runs/{runId}/cancel`.

@@ -21,6 +21,7 @@ use crate::metrics::{self, Durations, Family, Kind};
 use crate::store::connection::Target;
 use crate::store::error::DbResult as _;
 
+pub mod audit;
 mod column;
 mod connection;
 mod entities;
