@@ -154,9 +154,31 @@ token: Token;
 value: string }
 
 /**
+ * Which secret.
+ */
+export type DeleteSecretInput = {
+/**
+ * Its name.
+ */
+name: string;
+/**
+ * Whose it is, by id or name; without it, the global one.
+ */
+pipelineId?: PipelineId | null }
+
+/**
  * That a pipeline is no more.
  */
 export type DeletedPipeline = {
+/**
+ * Always true.
+ */
+deleted: boolean }
+
+/**
+ * That a secret is no more.
+ */
+export type DeletedSecret = {
 /**
  * Always true.
  */
@@ -298,6 +320,23 @@ status?: RunStatus | null;
  * Only of this branch.
  */
 branch?: string | null;
+/**
+ * `nextCursor` of the page before.
+ */
+cursor?: string | null;
+/**
+ * 20 if it is absent.
+ */
+limit?: number | null }
+
+/**
+ * Which part of which list.
+ */
+export type ListSecretsInput = {
+/**
+ * Whose, by id or name; without it, the global ones.
+ */
+pipelineId?: PipelineId | null;
 /**
  * `nextCursor` of the page before.
  */
@@ -978,7 +1017,65 @@ kind: TriggerKind;
 /**
  * Who asked for it: the name of a token, or what stands in for a person.
  */
-by: string }
+by: string;
+/**
+ * Nobody here vouches for the code, such as that of a fork: secrets are withheld unless they allow it.
+ */
+untrusted?: boolean }
+
+/**
+ * A stored secret, without its value: that is never given out.
+ */
+export type SecretInfo = {
+/**
+ * Unique in its pipeline, or among the global ones.
+ */
+name: string;
+/**
+ * Whose it is; null: every pipeline's that has none of this name.
+ */
+pipelineId: PipelineId | null;
+/**
+ * For people.
+ */
+description: string | null;
+/**
+ * Patterns of the branches whose runs are given it, such as `main` and `release/*`; none: all.
+ */
+branches: string[];
+/**
+ * Whether runs of code that nobody here has vouched for are given it too.
+ */
+allowUntrusted: boolean;
+/**
+ * Rises with each change. Below 2^53.
+ */
+version: number;
+/**
+ * When it was made.
+ */
+createdAt: Timestamp;
+/**
+ * By whom.
+ */
+createdBy: string;
+/**
+ * When it was changed last.
+ */
+updatedAt: Timestamp;
+/**
+ * By whom.
+ */
+updatedBy: string;
+/**
+ * When a step was given it last, to within a minute.
+ */
+lastUsedAt: Timestamp | null }
+
+/**
+ * A value on its way in: nothing shows it, and its bounds are checked where no complaint repeats it.
+ */
+export type SecretValue = string
 
 /**
  * A signed-in browser.
@@ -1034,6 +1131,35 @@ person: string;
  * The new one.
  */
 password: string }
+
+/**
+ * A secret to be stored.
+ */
+export type SetSecretInput = {
+/**
+ * Capital letters, digits and `_`, not beginning with a digit or `SLIPWAY_`.
+ */
+name: string;
+/**
+ * Whose it is, by id or name; without it, it is global.
+ */
+pipelineId?: PipelineId | null;
+/**
+ * 6 characters to 64 KiB, without NUL.
+ */
+value: SecretValue;
+/**
+ * For people: text with line breaks.
+ */
+description?: string | null;
+/**
+ * Patterns of the branches whose runs are given it, such as `main` and `release/*`; none: all.
+ */
+branches?: string[] | null;
+/**
+ * Whether untrusted runs are given it too.
+ */
+allowUntrusted?: boolean | null }
 
 /**
  * A step of a run: its latest attempt.
@@ -1533,6 +1659,26 @@ export type Procedures = {
      * Role in the pipeline: viewer. REST: `GET /api/v1/runs/{runId}/logs`.
      */
     logs: { kind: 'query'; input: RunLogsInput; output: LogPage; error: ApiError };
+  };
+  secrets: {
+    /**
+     * Stores a secret, in place of any of its name. Its value is never given out again.
+     *
+     * Role: admin. REST: `POST /api/v1/secrets`.
+     */
+    set: { kind: 'mutation'; input: SetSecretInput; output: SecretInfo; error: ApiError };
+    /**
+     * Lists the secrets of a pipeline, or the global ones, without their values.
+     *
+     * Role: admin. REST: `GET /api/v1/secrets`.
+     */
+    list: { kind: 'query'; input: ListSecretsInput; output: Page<SecretInfo>; error: ApiError };
+    /**
+     * Deletes a secret. Steps that name it fail from then on.
+     *
+     * Role: admin. REST: `DELETE /api/v1/secrets/{name}`.
+     */
+    delete: { kind: 'mutation'; input: DeleteSecretInput; output: DeletedSecret; error: ApiError };
   };
   system: {
     /**
