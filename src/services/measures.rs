@@ -31,7 +31,7 @@ impl Measures {
         // Those who come while somebody looks wait, and are given what was found.
         let mut looked_at = self.looked_at.lock().await;
         if looked_at.is_none_or(|at| LOOK_INTERVAL <= at.elapsed()) {
-            self.look().await;
+            Box::pin(self.look()).await;
             *looked_at = Some(Instant::now());
         }
         drop(looked_at);
