@@ -56,13 +56,13 @@ pub(super) async fn call(State(http): State<Http>, request: Request) -> Response
     let kinds = &http.kinds;
     let (mut shown, mut limited) = (None, Quota::default());
     let (ticket, quota) = (&mut shown, &mut limited);
-    let mut response = wire::handle(&http.rpc, request, |incoming| async move {
+    let handled = wire::handle(&http.rpc, request, |incoming| async move {
         let caller = auth::caller(&app, &incoming).await.map_err(|error| rpc::refuse(&error, &request_id))?;
         admit(&app, kinds, quota, caller.actor.as_ref(), &incoming, &request_id).await?;
         *ticket = caller.ticket;
         Ok(Ctx { app, actor: caller.actor, request_id })
-    })
-    .await;
+    });
+    let mut response = Box::pin(handled).await;
     limited.write(response.headers_mut());
     match shown {
         None => response,

@@ -29,7 +29,8 @@ const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 const AT: &str = "2026-11-23T23:20:00.123Z";
 
 /// Types that are checked as parts of others only, since a sample of them alone would say nothing more.
-const PARTS: [&str; 23] = [
+const PARTS: [&str; 24] = [
+    "Session",
     "PersonId",
     "Grant",
     "SecretValue",

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 const DEPTH_MAX: usize = 12;
 
 /// What a field of this name looks like, wherever it fits the field's schema.
-const BY_NAME: [(&str, &str); 26] = [
+const BY_NAME: [(&str, &str); 28] = [
     ("name", "build"),
     ("pipelineId", "build"),
     ("pipelineName", "build"),
@@ -22,6 +22,8 @@ const BY_NAME: [(&str, &str); 26] = [
     ("by", "ci"),
     ("token", "ci"),
     ("login", "ann"),
+    ("present", "correct horse battery staple"),
+    ("new", "another horse, another staple"),
     ("password", "correct horse battery staple"),
     ("value", "slw_4Jq0m…"),
     ("version", "0.1.0"),
