@@ -15,8 +15,9 @@ use crate::domain::run::Run;
 use crate::domain::secret::{Secret, SecretInfo, VALUE_BYTES_MAX};
 use crate::domain::text;
 use crate::domain::time::now;
-use crate::domain::token::Actor;
+use crate::domain::token::{Actor, Role};
 use crate::error::{Error, Result};
+use crate::services::access;
 use crate::store;
 use crate::store::page::{Page, PageRequest};
 use crate::store::secrets::StoredSecret;
@@ -24,6 +25,10 @@ use crate::store::secrets::StoredSecret;
 /// In the data directory; made with the first secret.
 pub const KEY_FILE: &str = "secrets.key";
 const BRANCHES_MAX: usize = 50;
+/// Of all secrets of a step: they are looked for in everything that it prints.
+const GIVEN_BYTES_MAX: usize = 256 * 1024;
+const LOST_KEY: &str =
+    "there are secrets, and the key that opens them, secrets.key, is not in the data directory: put it back";
 const CHANGES_MAX: usize = 10;
 const TOUCH_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -62,8 +67,13 @@ pub async fn set(app: &App, actor: &Actor, request: SetSecret) -> Result<SecretI
         let wrong = |reason| Error::invalid(format!("branches[{index}]"), reason);
         text::branch_pattern(pattern).map_err(wrong)?;
     }
-    let pipeline_id = scope(app, pipeline.as_deref()).await?;
-    let ring = make_ring(&app.config.data_dir)?;
+    let pipeline_id = scope(app, actor, pipeline.as_deref()).await?;
+    let ring = match ring(&app.config.data_dir)? {
+        Some(ring) => ring,
+        None if store::secrets::key_ids(&app.store).await?.is_empty() => make_ring(&app.config.data_dir)?,
+        // A key that is made anew would open nothing of what is there.
+        None => return Err(Error::Conflict(LOST_KEY.to_owned())),
+    };
     for _ in 0..CHANGES_MAX {
         let known = store::secrets::find(&app.store, pipeline_id.as_ref(), &name).await?;
         let now = now();
@@ -101,24 +111,34 @@ pub async fn set(app: &App, actor: &Actor, request: SetSecret) -> Result<SecretI
 }
 
 /// Of a pipeline, or the global ones, without their values.
-pub async fn list(app: &App, pipeline: Option<&str>, page: PageRequest) -> Result<Page<SecretInfo>> {
-    let pipeline = scope(app, pipeline).await?;
+pub async fn list(
+    app: &App,
+    actor: &Actor,
+    pipeline: Option<&str>,
+    page: PageRequest,
+) -> Result<Page<SecretInfo>> {
+    let pipeline = scope(app, actor, pipeline).await?;
     store::secrets::list(&app.store, pipeline.as_ref(), page).await
 }
 
 /// `NotFound`.
-pub async fn delete(app: &App, pipeline: Option<&str>, name: &str) -> Result<()> {
-    let pipeline = scope(app, pipeline).await?;
+pub async fn delete(app: &App, actor: &Actor, pipeline: Option<&str>, name: &str) -> Result<()> {
+    let pipeline = scope(app, actor, pipeline).await?;
     match store::secrets::delete(&app.store, pipeline.as_ref(), name).await? {
         true => Ok(()),
         false => Err(Error::not_found("secret", name)),
     }
 }
 
-async fn scope(app: &App, pipeline: Option<&str>) -> Result<Option<PipelineId>> {
-    let Some(pipeline) = pipeline else { return Ok(None) };
-    let found = store::pipelines::find(&app.store, pipeline).await?;
-    found.map(|found| Some(found.id)).ok_or_else(|| Error::not_found("pipeline", pipeline))
+/// Whose secrets are asked for, of an actor who may change them.
+async fn scope(app: &App, actor: &Actor, pipeline: Option<&str>) -> Result<Option<PipelineId>> {
+    match pipeline {
+        Some(pipeline) => Ok(Some(access::pipeline(app, actor, pipeline, Role::Admin).await?.id)),
+        None if actor.may(Role::Admin) => Ok(None),
+        None => {
+            Err(Error::Forbidden("global secrets need the role admin: name a pipeline of yours".to_owned()))
+        }
+    }
 }
 
 /// A variable of a step, and its value.
@@ -127,11 +147,9 @@ pub type Given = (String, Secret<String>);
 /// The secrets that a step names, or why it is not to begin.
 pub async fn for_step(app: &App, run: &Run, step: &StepDefinition) -> Result<Result<Vec<Given>, String>> {
     let mut given = Vec::new();
+    let mut bytes = 0;
     for wanted in &step.secrets {
         let name = &wanted.name;
-        if wanted.file {
-            return Ok(Err(format!("the secret {name} cannot be given as a file yet: leave `file` out")));
-        }
         let found = match store::secrets::find(&app.store, Some(&run.pipeline_id), name).await? {
             Some(own) => Some(own),
             None => store::secrets::find(&app.store, None, name).await?,
@@ -146,8 +164,14 @@ pub async fn for_step(app: &App, run: &Run, step: &StepDefinition) -> Result<Res
             return Ok(Err(format!("the secret {name} cannot be read: {KEY_FILE} is not on this machine")));
         };
         match ring.open(&bound(&found.info), &found.sealed) {
-            Ok(value) => given.push((wanted.env.clone(), value)),
+            Ok(value) => {
+                bytes += value.reveal().len();
+                given.push((wanted.env.clone(), value));
+            }
             Err(error) => return Ok(Err(format!("the secret {name} cannot be read: {error}"))),
+        }
+        if GIVEN_BYTES_MAX < bytes {
+            return Ok(Err(format!("its secrets have more than {} KiB together", GIVEN_BYTES_MAX / 1024)));
         }
         if found.info.last_used_at.is_none_or(|at| TOUCH_INTERVAL < now().since(at)) {
             store::secrets::touch(&app.store, &found.info, now()).await?;

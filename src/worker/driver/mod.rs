@@ -371,9 +371,9 @@ async fn until(instant: Option<Instant>) {
 
 /// Repeats a change until the database takes it: what a worker has to record cannot be refused. Gives up with
 /// the process.
-async fn patiently<F>(shutdown: &CancellationToken, mut change: impl FnMut() -> F) -> Result<bool>
+async fn patiently<T, F>(shutdown: &CancellationToken, mut change: impl FnMut() -> F) -> Result<T>
 where
-    F: Future<Output = Result<bool>>,
+    F: Future<Output = Result<T>>,
 {
     let mut is_away = false;
     loop {

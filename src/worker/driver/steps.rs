@@ -9,7 +9,7 @@ use crate::domain::log::reserved_n;
 use crate::domain::pipeline::Definition;
 use crate::domain::run::{Percent, Step, StepStatus, put_steps};
 use crate::domain::time::{Timestamp, now};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::executor::{self, Attachment, Ending, Output, Presence, StepSpec};
 use crate::services::executions::{self, Facts};
 use crate::services::secrets;
@@ -48,7 +48,11 @@ impl Driver {
         // A step that runs has its secrets already.
         if executor::presence(&spec.dir) == Presence::Absent {
             let (app, run, step) = (&self.app, &self.record.run, &definition.steps[index]);
-            let found = secrets::for_step(app, run, step).await;
+            let found = match patiently(&self.shutdown, || secrets::for_step(app, run, step)).await {
+                // The next worker starts it.
+                Err(Error::Unavailable { .. }) => return,
+                found => found,
+            };
             match found.unwrap_or_else(|error| Err(format!("its secrets cannot be had: {error}"))) {
                 Ok(given) => {
                     spec.secrets = given.iter().map(|(_, value)| value.clone()).collect();
