@@ -237,7 +237,7 @@ const ROWS: &str = "
     SELECT CASE WHEN n % 10 = 0 THEN '' ELSE 'p' || n END, 'N' || n, '[]', FALSE, 'k' || n % 50, '', '', 1, 0, 'a', 0, 'a'
     FROM generate_series(1, 3000) n;
     INSERT INTO audit (id, at, actor, action, target_kind, target_id, outcome)
-    SELECT 'e' || n, n, 'a' || n % 50, 'runs.cancel', 'run', 't' || n % 300, 'done' FROM generate_series(1, 3000) n;
+    SELECT 'e' || n, n, 'a' || n % 50, 'runs.cancel', 'run', 't' || n % 10, 'done' FROM generate_series(1, 3000) n;
     INSERT INTO workers (id, host, name, started_at, seen_at)
     SELECT 'w' || n, 'h', 'n', 0, n FROM generate_series(1, 3000) n;
 ";
