@@ -1664,19 +1664,19 @@ export type Procedures = {
     /**
      * Stores a secret, in place of any of its name. Its value is never given out again.
      *
-     * Role: admin. REST: `POST /api/v1/secrets`.
+     * Role in the pipeline: admin. REST: `POST /api/v1/secrets`.
      */
     set: { kind: 'mutation'; input: SetSecretInput; output: SecretInfo; error: ApiError };
     /**
      * Lists the secrets of a pipeline, or the global ones, without their values.
      *
-     * Role: admin. REST: `GET /api/v1/secrets`.
+     * Role in the pipeline: admin. REST: `GET /api/v1/secrets`.
      */
     list: { kind: 'query'; input: ListSecretsInput; output: Page<SecretInfo>; error: ApiError };
     /**
      * Deletes a secret. Steps that name it fail from then on.
      *
-     * Role: admin. REST: `DELETE /api/v1/secrets/{name}`.
+     * Role in the pipeline: admin. REST: `DELETE /api/v1/secrets/{name}`.
      */
     delete: { kind: 'mutation'; input: DeleteSecretInput; output: DeletedSecret; error: ApiError };
   };

@@ -72,8 +72,6 @@ pub struct StepSecret {
     pub name: String,
     /// The variable that the step sees.
     pub env: String,
-    /// The variable holds the path of a file with the value, instead of the value.
-    pub file: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

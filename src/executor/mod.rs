@@ -4,6 +4,7 @@
 //! server that crashes or is upgraded interrupts nothing. What the next server needs in order to go on is
 //! the step's directory, and nothing else.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -35,7 +36,7 @@ pub use process::{
 pub use supervisor::boot;
 
 /// One attempt of a step, ready to be started.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct StepSpec {
     /// Holds the step's spool and script; made by `start`. One directory for each attempt of a step.
     pub dir: PathBuf,
@@ -60,6 +61,14 @@ pub struct StepSpec {
     pub tty: bool,
     /// What it is kept from; none: it is its user's own, as whatever they start in a shell.
     pub fence: Option<Fence>,
+}
+
+/// Without the values of its variables: some are secrets.
+impl fmt::Debug for StepSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.env.iter().map(|(name, _)| name).collect();
+        f.debug_struct("StepSpec").field("dir", &self.dir).field("env", &names).finish_non_exhaustive()
+    }
 }
 
 /// Which stream of the command a block comes from.

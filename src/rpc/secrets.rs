@@ -19,11 +19,11 @@ use crate::store::page::{LIMIT_DEFAULT, Page, PageRequest};
 pub(super) fn declare(api: &mut Api) {
     procedures! { api;
         /// Stores a secret, in place of any of its name. Its value is never given out again.
-        mutation secrets.set = POST "/secrets", Admin, set;
+        mutation secrets.set = POST "/secrets", Admin in pipeline, set;
         /// Lists the secrets of a pipeline, or the global ones, without their values.
-        query secrets.list = GET "/secrets", Admin, list;
+        query secrets.list = GET "/secrets", Admin in pipeline, list;
         /// Deletes a secret. Steps that name it fail from then on.
-        mutation secrets.delete = DELETE "/secrets/{name}", Admin, delete;
+        mutation secrets.delete = DELETE "/secrets/{name}", Admin in pipeline, delete;
     }
 }
 
@@ -98,7 +98,7 @@ pub(super) struct ListSecretsInput {
 
 async fn list(ctx: Ctx, input: ListSecretsInput) -> Result<Page<SecretInfo>> {
     let page = PageRequest { limit: input.limit.unwrap_or(LIMIT_DEFAULT), cursor: input.cursor };
-    services::secrets::list(&ctx.app, input.pipeline_id.as_deref(), page).await
+    services::secrets::list(&ctx.app, ctx.actor()?, input.pipeline_id.as_deref(), page).await
 }
 
 /// Which secret.
@@ -123,7 +123,7 @@ pub(super) struct DeletedSecret {
 }
 
 async fn delete(ctx: Ctx, input: DeleteSecretInput) -> Result<DeletedSecret> {
-    services::secrets::delete(&ctx.app, input.pipeline_id.as_deref(), &input.name).await?;
+    services::secrets::delete(&ctx.app, ctx.actor()?, input.pipeline_id.as_deref(), &input.name).await?;
     Ok(DeletedSecret { deleted: true })
 }
 

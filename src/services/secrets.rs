@@ -15,8 +15,9 @@ use crate::domain::run::Run;
 use crate::domain::secret::{Secret, SecretInfo, VALUE_BYTES_MAX};
 use crate::domain::text;
 use crate::domain::time::now;
-use crate::domain::token::Actor;
+use crate::domain::token::{Actor, Role};
 use crate::error::{Error, Result};
+use crate::services::access;
 use crate::store;
 use crate::store::page::{Page, PageRequest};
 use crate::store::secrets::StoredSecret;
@@ -24,6 +25,8 @@ use crate::store::secrets::StoredSecret;
 /// In the data directory; made with the first secret.
 pub const KEY_FILE: &str = "secrets.key";
 const BRANCHES_MAX: usize = 50;
+/// Of all secrets of a step: they share one environment with everything else.
+const STEP_BYTES_MAX: usize = 256 * 1024;
 const CHANGES_MAX: usize = 10;
 const TOUCH_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -44,8 +47,8 @@ pub struct SetSecret {
 /// # Errors
 ///
 /// - `Invalid` if a field breaks a rule; never with the value.
-/// - `NotFound` if there is no such pipeline.
-/// - `Conflict` if others change it all the time.
+/// - `NotFound` if there is no such pipeline, `Forbidden` if the actor is not its admin.
+/// - `Conflict` if others change it all the time, or if the key of those that are stored is not here.
 pub async fn set(app: &App, actor: &Actor, request: SetSecret) -> Result<SecretInfo> {
     let SetSecret { name, pipeline, value, description, branches, allow_untrusted } = request;
     text::secret_name(&name).map_err(|reason| Error::invalid("name", reason))?;
@@ -62,8 +65,8 @@ pub async fn set(app: &App, actor: &Actor, request: SetSecret) -> Result<SecretI
         let wrong = |reason| Error::invalid(format!("branches[{index}]"), reason);
         text::branch_pattern(pattern).map_err(wrong)?;
     }
-    let pipeline_id = scope(app, pipeline.as_deref()).await?;
-    let ring = make_ring(&app.config.data_dir)?;
+    let pipeline_id = scope(app, actor, pipeline.as_deref()).await?;
+    let ring = ring_to_write(app).await?;
     for _ in 0..CHANGES_MAX {
         let known = store::secrets::find(&app.store, pipeline_id.as_ref(), &name).await?;
         let now = now();
@@ -101,59 +104,83 @@ pub async fn set(app: &App, actor: &Actor, request: SetSecret) -> Result<SecretI
 }
 
 /// Of a pipeline, or the global ones, without their values.
-pub async fn list(app: &App, pipeline: Option<&str>, page: PageRequest) -> Result<Page<SecretInfo>> {
-    let pipeline = scope(app, pipeline).await?;
+pub async fn list(
+    app: &App,
+    actor: &Actor,
+    pipeline: Option<&str>,
+    page: PageRequest,
+) -> Result<Page<SecretInfo>> {
+    let pipeline = scope(app, actor, pipeline).await?;
     store::secrets::list(&app.store, pipeline.as_ref(), page).await
 }
 
 /// `NotFound`.
-pub async fn delete(app: &App, pipeline: Option<&str>, name: &str) -> Result<()> {
-    let pipeline = scope(app, pipeline).await?;
+pub async fn delete(app: &App, actor: &Actor, pipeline: Option<&str>, name: &str) -> Result<()> {
+    let pipeline = scope(app, actor, pipeline).await?;
     match store::secrets::delete(&app.store, pipeline.as_ref(), name).await? {
         true => Ok(()),
         false => Err(Error::not_found("secret", name)),
     }
 }
 
-async fn scope(app: &App, pipeline: Option<&str>) -> Result<Option<PipelineId>> {
-    let Some(pipeline) = pipeline else { return Ok(None) };
-    let found = store::pipelines::find(&app.store, pipeline).await?;
-    found.map(|found| Some(found.id)).ok_or_else(|| Error::not_found("pipeline", pipeline))
+async fn scope(app: &App, actor: &Actor, pipeline: Option<&str>) -> Result<Option<PipelineId>> {
+    match pipeline {
+        Some(pipeline) => Ok(Some(access::pipeline(app, actor, pipeline, Role::Admin).await?.id)),
+        None if actor.may(Role::Admin) => Ok(None),
+        None => Err(Error::Forbidden("global secrets need the role admin: name a pipeline".to_owned())),
+    }
 }
 
 /// A variable of a step, and its value.
 pub type Given = (String, Secret<String>);
 
+/// Why a step is not given its secrets: another try would meet the same.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    #[error("there is no secret {0}, of the pipeline or global: set it")]
+    Missing(String),
+    #[error("the secret {name} is withheld: {reason}")]
+    Withheld { name: String, reason: String },
+    #[error("the secret {name} cannot be read: {reason}")]
+    Unreadable { name: String, reason: String },
+    #[error("the secrets of the step have more than {} KiB in all", STEP_BYTES_MAX / 1024)]
+    TooLarge,
+}
+
 /// The secrets that a step names, or why it is not to begin.
-pub async fn for_step(app: &App, run: &Run, step: &StepDefinition) -> Result<Result<Vec<Given>, String>> {
+pub async fn for_step(app: &App, run: &Run, step: &StepDefinition) -> Result<Result<Vec<Given>, Refused>> {
     let mut given = Vec::new();
+    let mut bytes = 0;
     for wanted in &step.secrets {
-        let name = &wanted.name;
-        if wanted.file {
-            return Ok(Err(format!("the secret {name} cannot be given as a file yet: leave `file` out")));
-        }
-        let found = match store::secrets::find(&app.store, Some(&run.pipeline_id), name).await? {
+        let name = wanted.name.clone();
+        let found = match store::secrets::find(&app.store, Some(&run.pipeline_id), &name).await? {
             Some(own) => Some(own),
-            None => store::secrets::find(&app.store, None, name).await?,
+            None => store::secrets::find(&app.store, None, &name).await?,
         };
-        let Some(found) = found else {
-            return Ok(Err(format!("there is no secret {name}, of the pipeline or global: set it")));
-        };
+        let Some(found) = found else { return Ok(Err(Refused::Missing(name))) };
         if let Some(reason) = withheld(run, &found.info) {
-            return Ok(Err(format!("the secret {name} is withheld: {reason}")));
+            return Ok(Err(Refused::Withheld { name, reason }));
         }
-        let Some(ring) = ring(&app.config.data_dir)? else {
-            return Ok(Err(format!("the secret {name} cannot be read: {KEY_FILE} is not on this machine")));
+        let value = match open(app, &found) {
+            Ok(value) => value,
+            Err(reason) => return Ok(Err(Refused::Unreadable { name, reason })),
         };
-        match ring.open(&bound(&found.info), &found.sealed) {
-            Ok(value) => given.push((wanted.env.clone(), value)),
-            Err(error) => return Ok(Err(format!("the secret {name} cannot be read: {error}"))),
+        bytes += value.reveal().len();
+        if STEP_BYTES_MAX < bytes {
+            return Ok(Err(Refused::TooLarge));
         }
+        given.push((wanted.env.clone(), value));
         if found.info.last_used_at.is_none_or(|at| TOUCH_INTERVAL < now().since(at)) {
             store::secrets::touch(&app.store, &found.info, now()).await?;
         }
     }
     Ok(Ok(given))
+}
+
+fn open(app: &App, stored: &StoredSecret) -> Result<Secret<String>, String> {
+    let ring = ring(&app.config.data_dir).map_err(|error| error.chain())?;
+    let ring = ring.ok_or_else(|| format!("{KEY_FILE} is not in the data directory of this machine"))?;
+    ring.open(&bound(&stored.info), &stored.sealed).map_err(|error| error.to_string())
 }
 
 fn withheld(run: &Run, info: &SecretInfo) -> Option<String> {
@@ -181,6 +208,21 @@ pub fn ring(data_dir: &Path) -> Result<Option<KeyRing>> {
     };
     let ring = KeyRing::parse(text.reveal());
     ring.map(Some).map_err(|error| Error::internal("reading the key of the secrets", error))
+}
+
+/// The keys of this machine, made with the first secret of all. A key that was lost, or that another machine has, is never
+/// made anew: what it has written could not be read by the new one.
+async fn ring_to_write(app: &App) -> Result<KeyRing> {
+    if let Some(ring) = ring(&app.config.data_dir)? {
+        return Ok(ring);
+    }
+    if !store::secrets::key_ids(&app.store).await?.is_empty() {
+        return Err(Error::Conflict(format!(
+            "there are secrets, and {KEY_FILE} is not in the data directory of this server: copy it there from where they \
+             were set, or delete them all"
+        )));
+    }
+    make_ring(&app.config.data_dir)
 }
 
 /// As `ring`, made if there is none. Whole before it has its name, so that two processes agree.

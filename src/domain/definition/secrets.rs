@@ -7,11 +7,11 @@ use crate::domain::definition::tree::{Content, Node};
 use crate::domain::pipeline::StepSecret;
 use crate::domain::text;
 
-/// Of one step: more are better kept together in a file.
+/// Of one step: more are better kept together in one.
 const SECRETS_MAX: usize = 32;
 
-const KEYS: [&str; 3] = ["name", "env", "file"];
-const EXPECTED: &str = "a list of up to 32 names of secrets, or of maps with `name`, `env` and `file`";
+const KEYS: [&str; 2] = ["name", "env"];
+const EXPECTED: &str = "a list of up to 32 names of secrets, or of maps with `name` and `env`";
 const NAME_EXPECTED: &str = "capital letters, digits and _, not a digit first, not SLIPWAY_ first";
 
 /// `env` is the step's own: a variable has one value.
@@ -43,7 +43,7 @@ pub(super) fn read(
 fn secret(problems: &mut Problems, node: &Node<'_>, path: &str) -> Option<StepSecret> {
     if matches!(node.content, Content::Scalar { .. }) {
         let name = name(problems, node, path)?;
-        return Some(StepSecret { env: name.clone(), name, file: false });
+        return Some(StepSecret { env: name.clone(), name });
     }
     let fields = problems.fields(node, path, &KEYS);
     let at = |key: &str| join(path, key);
@@ -55,8 +55,7 @@ fn secret(problems: &mut Problems, node: &Node<'_>, path: &str) -> Option<StepSe
         None => name.clone(),
         Some(node) => variable(problems, node, &at("env"))?,
     };
-    let file = fields.get("file").and_then(|node| problems.boolean(node, &at("file"))).unwrap_or(false);
-    Some(StepSecret { name, env, file })
+    Some(StepSecret { name, env })
 }
 
 fn name(problems: &mut Problems, node: &Node<'_>, path: &str) -> Option<String> {
