@@ -22,6 +22,7 @@ use crate::logs::follow::Followers;
 use crate::metrics::{Metrics, Ports};
 use crate::redis::Redis;
 use crate::redis::wakeups::Wakeups;
+use crate::services::audit::Trail;
 use crate::services::limits::Limiter;
 use crate::services::presence::Presence;
 use crate::services::standing::Standing;
@@ -49,6 +50,7 @@ pub struct Inner {
     pub waiting: Waiting,
     pub metrics: Metrics,
     pub limits: Limiter,
+    pub audit: Trail,
     pub standing: Standing,
     pub sign_ins: Attempts,
     pub admin_token: Secret<String>,
@@ -131,6 +133,7 @@ impl App {
             waiting,
             metrics,
             limits,
+            audit: Trail::default(),
             standing: Standing::default(),
             sign_ins: Attempts::default(),
             admin_token,

@@ -36,6 +36,77 @@ problems?: InputProblem[];
 requestId?: string }
 
 /**
+ * An entry of the audit trail.
+ */
+export type AuditEntry = {
+/**
+ * Later entries have greater ids.
+ */
+id: AuditId;
+/**
+ * When it was done.
+ */
+at: Timestamp;
+/**
+ * Who did it, or said to be so where nobody was signed in; null: nobody said.
+ */
+actor: string | null;
+/**
+ * By which token or session; null: by none, or by the admin token.
+ */
+tokenId: TokenId | null;
+/**
+ * From which address; null: from this machine's own programs, or not known.
+ */
+ip: string | null;
+/**
+ * Of the request, as answers and the server's log have it.
+ */
+requestId: string | null;
+/**
+ * What was done: `runs.cancel`, as procedures are named.
+ */
+action: string;
+/**
+ * A noun, such as `run`; null: it was done to nothing in particular.
+ */
+targetKind: string | null;
+/**
+ * Which one, by id or name.
+ */
+targetId: string | null;
+/**
+ * How it went.
+ */
+outcome: AuditOutcome;
+/**
+ * What else there is to say, such as why it was refused.
+ */
+detail: string | null }
+
+/**
+ * Identifies an entry of the audit trail.
+ */
+export type AuditId = string & { readonly __brand?: "AuditId" }
+
+/**
+ * How it went.
+ */
+export type AuditOutcome =
+/**
+ * As it was asked for.
+ */
+"done" |
+/**
+ * They may not, or what they asked for breaks a rule.
+ */
+"refused" |
+/**
+ * Something of ours failed.
+ */
+"failed"
+
+/**
  * The present password and the next.
  */
 export type ChangePasswordInput = {
@@ -273,6 +344,43 @@ message: string }
  * `<epoch>-<n>`: what a client resumes by. Only `n` counts.
  */
 export type LineId = string & { readonly __brand?: "LineId" }
+
+/**
+ * Which entries, and which part of their list.
+ */
+export type ListAuditInput = {
+/**
+ * Only what was done by somebody of this name.
+ */
+actor?: string | null;
+/**
+ * Only this, such as `runs.cancel`.
+ */
+action?: string | null;
+/**
+ * Only what was done to the thing with this id, or name where it has no other.
+ */
+target?: string | null;
+/**
+ * Only what went so.
+ */
+outcome?: AuditOutcome | null;
+/**
+ * Only from then on.
+ */
+since?: Timestamp | null;
+/**
+ * Only before then.
+ */
+until?: Timestamp | null;
+/**
+ * `nextCursor` of the page before.
+ */
+cursor?: string | null;
+/**
+ * 20 if it is absent.
+ */
+limit?: number | null }
 
 /**
  * Which part of the list.
@@ -1485,6 +1593,14 @@ lastEventId?: string | null }
 
 /** Every procedure. */
 export type Procedures = {
+  audit: {
+    /**
+     * Lists who did what, newest first.
+     *
+     * Role: admin. REST: `GET /api/v1/audit`.
+     */
+    list: { kind: 'query'; input: ListAuditInput; output: Page<AuditEntry>; error: ApiError };
+  };
   auth: {
     /**
      * Makes a ticket that opens one subscription, for a client that can send neither header nor cookie with it:

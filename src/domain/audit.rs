@@ -2,6 +2,10 @@
 
 use std::net::IpAddr;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use specta::Type;
+
 use crate::domain::ids::{AuditId, TokenId};
 use crate::domain::time::Timestamp;
 
@@ -9,8 +13,12 @@ use crate::domain::time::Timestamp;
 const TEXT_CHARS_MAX: usize = 300;
 
 /// How it went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Type, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[specta(rename = "AuditOutcome")]
+#[schemars(rename = "AuditOutcome")]
 pub enum Outcome {
+    /// As it was asked for.
     Done,
     /// They may not, or what they asked for breaks a rule.
     Refused,
@@ -19,6 +27,12 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    pub const ALL: [Self; 3] = [Self::Done, Self::Refused, Self::Failed];
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|outcome| outcome.as_str() == text)
+    }
+
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Done => "done",
@@ -82,6 +96,34 @@ pub struct Entry {
     pub ip: Option<IpAddr>,
     pub request_id: Option<String>,
     pub deed: Deed,
+}
+
+/// An entry of the audit trail.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditEntry {
+    /// Later entries have greater ids.
+    pub id: AuditId,
+    /// When it was done.
+    pub at: Timestamp,
+    /// Who did it, or said to be so where nobody was signed in; null: nobody said.
+    pub actor: Option<String>,
+    /// By which token or session; null: by none, or by the admin token.
+    pub token_id: Option<TokenId>,
+    /// From which address; null: from this machine's own programs, or not known.
+    pub ip: Option<String>,
+    /// Of the request, as answers and the server's log have it.
+    pub request_id: Option<String>,
+    /// What was done: `runs.cancel`, as procedures are named.
+    pub action: String,
+    /// A noun, such as `run`; null: it was done to nothing in particular.
+    pub target_kind: Option<String>,
+    /// Which one, by id or name.
+    pub target_id: Option<String>,
+    /// How it went.
+    pub outcome: Outcome,
+    /// What else there is to say, such as why it was refused.
+    pub detail: Option<String>,
 }
 
 /// Text from outside as the trail holds it: bounded, on one line, without anything that a terminal obeys.

@@ -60,7 +60,7 @@ pub(super) async fn call(State(http): State<Http>, request: Request) -> Response
         let caller = auth::caller(&app, &incoming).await.map_err(|error| rpc::refuse(&error, &request_id))?;
         admit(&app, kinds, quota, caller.actor.as_ref(), &incoming, &request_id).await?;
         *ticket = caller.ticket;
-        Ok(Ctx { app, actor: caller.actor, request_id })
+        Ok(Ctx { app, actor: caller.actor, ip: auth::ip(&incoming.parts), request_id })
     });
     let mut response = Box::pin(handled).await;
     limited.write(response.headers_mut());
@@ -86,7 +86,7 @@ pub(super) async fn call_live(State(http): State<Http>, request: Request) -> Res
     let mut response = wire::handle_live(&http.rpc, request, |incoming| async move {
         let caller = auth::caller(&app, &incoming).await.map_err(|error| rpc::refuse(&error, &request_id))?;
         admit(&app, kinds, quota, caller.actor.as_ref(), &incoming, &request_id).await?;
-        Ok(Ctx { app, actor: caller.actor, request_id })
+        Ok(Ctx { app, actor: caller.actor, ip: auth::ip(&incoming.parts), request_id })
     })
     .await;
     limited.write(response.headers_mut());
@@ -135,7 +135,7 @@ pub(super) async fn call_rest(State(http): State<Http>, request: Request) -> Res
             rest::Asks::Download => Rule::Downloads,
         };
         quota.admit(&app, &[(rule, 1)], actor.as_ref(), auth::ip(&parts)).await.map_err(told)?;
-        Ok(Ctx { app, actor, request_id })
+        Ok(Ctx { app, actor, ip: auth::ip(&parts), request_id })
     })
     .await;
     limited.write(response.headers_mut());

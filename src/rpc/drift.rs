@@ -12,6 +12,7 @@ use schemars::SchemaGenerator;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use crate::domain::audit::{AuditEntry, Outcome};
 use crate::domain::log::{LineId, LogLine, LogStream};
 use crate::domain::person::Person;
 use crate::domain::pipeline::{Pipeline, Problem};
@@ -232,6 +233,28 @@ fn token() -> impl Strategy<Value = Token> {
     )
 }
 
+fn audit_entry() -> impl Strategy<Value = AuditEntry> {
+    let texts = (of(any_text()), of(any_text()), of(any_text()), any_text());
+    let target = (of(any_text()), of(any_text()), of(any_text()));
+    (id(), at(), of(id()), texts, target, proptest::sample::select(Outcome::ALL.to_vec())).prop_map(
+        |(id, at, token_id, (actor, ip, request_id, action), (target_kind, target_id, detail), outcome)| {
+            AuditEntry {
+                id,
+                at,
+                actor,
+                token_id,
+                ip,
+                request_id,
+                action,
+                target_kind,
+                target_id,
+                outcome,
+                detail,
+            }
+        },
+    )
+}
+
 fn health() -> impl Strategy<Value = Health> {
     let status =
         || prop_oneof![Just(HealthStatus::Ok), Just(HealthStatus::Degraded), Just(HealthStatus::Down)];
@@ -341,6 +364,7 @@ fn every_output_is_what_its_published_schema_says() {
     let log = (vec(line(), 0..3), count(), of(count()));
     published.holds("LogPage", log.prop_map(|(items, total, next_from)| LogPage { items, total, next_from }));
     published.holds("TokenPage", page(token()));
+    published.holds("AuditEntryPage", page(audit_entry()));
     published.holds("Health", health());
     published.holds("Validation", validation().prop_map(pipelines::Validation::of));
     published.holds("DeletedPipeline", any::<bool>().prop_map(pipelines::DeletedPipeline::of));

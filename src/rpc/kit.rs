@@ -25,11 +25,10 @@ use crate::domain::audit::Deed;
 use crate::domain::token::{Actor, Role};
 use crate::error::{Error, Result};
 use crate::metrics;
-use crate::rpc::Ctx;
 use crate::rpc::error::{ApiError, bad_input, refusal};
 use crate::rpc::input::{InputCheck, InputProblem};
 use crate::rpc::wire::{self, CallError, Events, Input, Kind, Output, Yields};
-use crate::services::audit;
+use crate::rpc::{Ctx, trail};
 use crate::services::standing::{self, Watched};
 
 pub(super) const SIGN_IN: &str = "sign in, or send an access token";
@@ -219,7 +218,7 @@ impl Api {
         let check = self.declare::<I, O>(spec, Kind::Query);
         let procedure = Procedure::builder::<Refusal>().query(move |ctx: Ctx, input: In<I>| {
             let check = Arc::clone(&check);
-            async move { answer(spec, Kind::Query, &check, handler, ctx, input).await.map(Out) }
+            async move { answer(spec, Kind::Query, &check, (handler, |_, _| None), ctx, input).await.map(Out) }
         });
         self.add(spec.path, procedure);
     }
@@ -231,10 +230,13 @@ impl Api {
         F: Future<Output = Result<O>> + Send + 'static,
     {
         let check = self.declare::<I, O>(spec, Kind::Mutation);
-        let procedure = Procedure::builder::<Refusal>().mutation(move |ctx: Ctx, input: In<I>| {
-            let check = Arc::clone(&check);
-            async move { answer(spec, Kind::Mutation, &check, handler, ctx, input).await.map(Out) }
-        });
+        let procedure =
+            Procedure::builder::<Refusal>().mutation(move |ctx: Ctx, input: In<I>| {
+                let check = Arc::clone(&check);
+                async move {
+                    answer(spec, Kind::Mutation, &check, (handler, trail::made), ctx, input).await.map(Out)
+                }
+            });
         self.add(spec.path, procedure);
     }
 
@@ -250,7 +252,8 @@ impl Api {
             async move {
                 let request_id = ctx.request_id.clone();
                 let watched = ctx.actor.as_ref().and_then(|actor| standing::watch(&ctx.app, actor));
-                let live = answer(spec, Kind::Subscription, &check, handler, ctx, input).await?;
+                let live =
+                    answer(spec, Kind::Subscription, &check, (handler, |_, _| None), ctx, input).await?;
                 let events = while_standing(live.events, watched);
                 let begun = futures::stream::once(async { Ok(Item::<O>::new(Output::begun())) });
                 Ok(begun.chain(events.map(move |events| match events {
@@ -339,13 +342,16 @@ fn while_standing(
     events.boxed()
 }
 
+/// Says what an output is that was made, for the audit trail.
+type Made<O> = fn(Option<&'static str>, &O) -> Option<trail::Thing>;
+
 /// One call: may the caller, is the input right, then the handler. In this order, so that who may not call
 /// learns nothing about the input.
 async fn answer<I, O, F>(
     spec: Spec,
     kind: Kind,
     check: &InputCheck,
-    handler: fn(Ctx, I) -> F,
+    (handler, made): (fn(Ctx, I) -> F, Made<O>),
     ctx: Ctx,
     input: In<I>,
 ) -> Result<O, Refusal>
@@ -354,7 +360,7 @@ where
     F: Future<Output = Result<O>>,
 {
     let (app, begun) = (ctx.app.clone(), Instant::now());
-    let outcome = answer_uncounted(spec, kind, check, handler, ctx, input).await;
+    let outcome = answer_uncounted(spec, kind, check, (handler, made), ctx, input).await;
     let procedure = spec.path;
     let code = outcome.as_ref().map_or_else(|Refusal(error)| error.code.key(), |_| "OK");
     app.metrics.calls.get_or_create(&metrics::Call { procedure, code }).inc();
@@ -367,7 +373,7 @@ async fn answer_uncounted<I, O, F>(
     spec: Spec,
     kind: Kind,
     check: &InputCheck,
-    handler: fn(Ctx, I) -> F,
+    (handler, made): (fn(Ctx, I) -> F, Made<O>),
     ctx: Ctx,
     input: In<I>,
 ) -> Result<O, Refusal>
@@ -377,55 +383,38 @@ where
 {
     let request_id = ctx.request_id.clone();
     let refused = |error: Error| Refusal(refusal(&error, kind, spec.path, &request_id));
-    let caller = match (kind, &ctx.actor) {
-        (Kind::Mutation, Some(actor)) => Some((ctx.app.clone(), actor.clone())),
-        _ => None,
-    };
+    let caller = (kind == Kind::Mutation).then(|| trail::Caller::of(&ctx));
     let mut target = None;
     let (deed, outcome) = match authorize(spec.access, ctx.actor.as_ref()) {
         Err(error) => (Deed::refused(spec.path, error.to_string()), Err(refused(error))),
         Ok(()) => match input.value() {
             Err(error) => (Deed::refused(spec.path, "the input cannot be read"), Err(Refusal(error))),
             Ok(value) => {
-                target = target_of(spec.rest.path, &value);
+                target = trail::target_of(spec.rest.path, &value);
                 match check.read(value) {
                     // What is wrong with it may repeat it.
                     Err(problems) => {
                         (Deed::refused(spec.path, "the input is wrong"), Err(Refusal(bad_input(&problems))))
                     }
                     Ok(input) => match handler(ctx, input).await {
-                        Ok(output) => (Deed::done(spec.path), Ok(output)),
-                        Err(error) => (deed_of(spec.path, &error), Err(refused(error))),
+                        Ok(output) => {
+                            target = made(spec.rest.location, &output).or(target);
+                            (Deed::done(spec.path), Ok(output))
+                        }
+                        Err(error) => (trail::deed_of(spec.path, &error), Err(refused(error))),
                     },
                 }
             }
         },
     };
-    if let Some((app, actor)) = caller {
+    if let Some(caller) = caller {
         let deed = match target {
             Some((noun, id)) => deed.to(noun, id),
             None => deed,
         };
-        audit::record_call(&app, &actor, Some(&request_id), deed).await;
+        trail::record(caller, &request_id, deed).await;
     }
     outcome
-}
-
-/// What the trail says of an error: never the input, which may hold secrets.
-fn deed_of(path: &'static str, error: &Error) -> Deed {
-    match error {
-        Error::Invalid { field, .. } => Deed::refused(path, format!("{field} is wrong")),
-        Error::Unavailable { .. } | Error::Internal { .. } => Deed::failed(path, error.to_string()),
-        _ => Deed::refused(path, error.to_string()),
-    }
-}
-
-/// `run` and its id, of an input for `/runs/{runId}/cancel`.
-fn target_of(path: &'static str, input: &Value) -> Option<(&'static str, String)> {
-    let parameter = parameters(path).next()?;
-    let noun = path.split('/').nth(1)?;
-    let id = input.get(parameter)?.as_str()?;
-    Some((noun.strip_suffix('s').unwrap_or(noun), id.to_owned()))
 }
 
 /// `runId` of `/runs/{runId}/cancel`.

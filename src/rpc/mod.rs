@@ -3,6 +3,7 @@
 //! A procedure is declared once (`procedures!`), a few lines that call a service. Everything else follows from
 //! the declaration: the rspc router, the registry, the input's validation, the TypeScript package.
 
+mod audit;
 mod auth;
 pub mod bindings;
 #[cfg(test)]
@@ -22,7 +23,10 @@ pub mod schema;
 mod secrets;
 mod system;
 mod tokens;
+mod trail;
 pub mod wire;
+
+use std::net::IpAddr;
 
 use crate::app::App;
 use crate::domain::token::Actor;
@@ -38,6 +42,8 @@ pub struct Ctx {
     pub app: App,
     /// Who asks; none if nobody has signed in.
     pub actor: Option<Actor>,
+    /// Where they ask from; none: not known.
+    pub ip: Option<IpAddr>,
     /// Stands in the log and in the answer to an internal error.
     pub request_id: String,
 }
@@ -79,6 +85,7 @@ pub fn require(access: Access, actor: Option<&Actor>) -> Result<()> {
 /// If a declaration contradicts itself; a test makes the router.
 pub fn router() -> Rpc {
     let mut api = kit::Api::default();
+    audit::declare(&mut api);
     auth::declare(&mut api);
     people::declare(&mut api);
     pipelines::declare(&mut api);

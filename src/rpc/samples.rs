@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::domain::audit::{AuditEntry, Outcome};
 use crate::domain::log::LogLine;
 use crate::domain::person::Person;
 use crate::domain::pipeline::Pipeline;
@@ -20,7 +21,7 @@ use crate::domain::secret::SecretInfo;
 use crate::domain::token::{Role, Token, TokenKind};
 use crate::rpc::error::{ApiError, ApiErrorCode, ApiErrorData};
 use crate::rpc::input::{InputCheck, InputProblem};
-use crate::rpc::{auth, bindings, people, pipelines, runs, schema, secrets, tokens};
+use crate::rpc::{audit, auth, bindings, people, pipelines, runs, schema, secrets, tokens};
 use crate::services::logs::LogPage;
 use crate::services::system::Health;
 use crate::store::page::Page;
@@ -29,7 +30,9 @@ const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 const AT: &str = "2026-11-23T23:20:00.123Z";
 
 /// Types that are checked as parts of others only, since a sample of them alone would say nothing more.
-const PARTS: [&str; 24] = [
+const PARTS: [&str; 26] = [
+    "AuditId",
+    "AuditOutcome",
     "Session",
     "PersonId",
     "Grant",
@@ -196,6 +199,11 @@ fn outputs(samples: &mut Samples) {
     for role in Role::ALL {
         samples.parsed::<Token>("Token", token(role, TokenKind::Session));
     }
+    for outcome in Outcome::ALL {
+        let entry = json!({ "id": ID, "at": AT, "actor": "ci", "tokenId": ID, "ip": "127.0.0.1", "requestId": "r",
+            "action": "runs.cancel", "targetKind": "run", "targetId": ID, "outcome": outcome, "detail": null });
+        samples.parsed::<AuditEntry>("AuditEntry", entry);
+    }
     let created = json!({ "token": token(Role::Admin, TokenKind::Api), "value": "secret" });
     samples.parsed::<tokens::CreatedToken>("CreatedToken", created);
     let ticket = json!({ "ticket": "slt_secret", "expiresAt": AT });
@@ -317,6 +325,9 @@ fn inputs(samples: &mut Samples) {
         let ticket = json!({ "path": "pipelines.streamLogs", "input": input });
         samples.input::<auth::StreamTicketInput>("StreamTicketInput", ticket);
     }
+    samples.input::<audit::ListAuditInput>("ListAuditInput", json!({}));
+    let all = json!({ "actor": "ci", "action": "runs.cancel", "target": ID, "outcome": "done", "since": AT, "until": AT });
+    samples.input::<audit::ListAuditInput>("ListAuditInput", all);
     samples.input::<tokens::ListTokensInput>("ListTokensInput", json!({ "cursor": null }));
     samples.input::<tokens::RevokeTokenInput>("RevokeTokenInput", json!({ "token": "ci" }));
 }

@@ -1,14 +1,92 @@
 //! The audit trail's rows. They are added and read, never changed.
 
 use sea_orm::ActiveValue::Set;
-use sea_orm::EntityTrait as _;
+use sea_orm::{
+    ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select,
+};
+use uuid::Uuid;
 
-use crate::domain::audit::Entry;
+use crate::domain::audit::{AuditEntry, Entry, Outcome};
+use crate::domain::ids::AuditId;
+use crate::domain::time::Timestamp;
 use crate::error::Result;
 use crate::store::Store;
-use crate::store::column::millis;
+use crate::store::column::{Reader, millis};
 use crate::store::entities::audit;
 use crate::store::error::DbResult as _;
+use crate::store::page::{Page, PageRequest};
+
+/// Which entries.
+#[derive(Debug, Clone, Default)]
+pub struct AuditFilter {
+    pub actor: Option<String>,
+    pub action: Option<String>,
+    pub target: Option<String>,
+    pub outcome: Option<Outcome>,
+    /// From then on.
+    pub since: Option<Timestamp>,
+    /// Before then.
+    pub until: Option<Timestamp>,
+}
+
+/// Newest first.
+pub async fn list(store: &Store, filter: &AuditFilter, page: PageRequest) -> Result<Page<AuditEntry>> {
+    let query = list_query(filter, page.after_id()?.as_ref(), page.rows());
+    let rows = query.all(&store.reader).await.doing("listing the audit trail")?;
+    let entries = rows.into_iter().map(read).collect::<Result<Vec<_>>>()?;
+    Ok(page.page_of_ids(entries, |entry| entry.id.as_str()))
+}
+
+pub(super) fn list_query(filter: &AuditFilter, before: Option<&AuditId>, rows: u64) -> Select<audit::Entity> {
+    use audit::Column;
+
+    let AuditFilter { actor, action, target, outcome, since, until } = filter;
+    let mut query = audit::Entity::find().order_by_desc(Column::Id).limit(rows);
+    let equal = [
+        (Column::Actor, actor.as_deref()),
+        (Column::Action, action.as_deref()),
+        (Column::TargetId, target.as_deref()),
+        (Column::Outcome, outcome.map(Outcome::as_str)),
+    ];
+    for (column, value) in equal {
+        if let Some(value) = value {
+            query = query.filter(column.eq(value));
+        }
+    }
+    if let Some(since) = since {
+        query = query.filter(Column::Id.gte(first_id(*since)));
+    }
+    if let Some(until) = until {
+        query = query.filter(Column::Id.lt(first_id(*until)));
+    }
+    match before {
+        Some(id) => query.filter(Column::Id.lt(id.as_str())),
+        None => query,
+    }
+}
+
+/// The least id that an entry of that time can have: they begin with it.
+fn first_id(at: Timestamp) -> String {
+    let millis = u64::try_from(at.as_millis()).unwrap_or_default();
+    Uuid::from_u128(u128::from(millis & 0xffff_ffff_ffff) << 80).to_string()
+}
+
+fn read(row: audit::Model) -> Result<AuditEntry> {
+    const READER: Reader = Reader("reading a row of the audit trail");
+    Ok(AuditEntry {
+        id: READER.id("id", &row.id)?,
+        at: Timestamp::from_millis(row.at),
+        actor: row.actor,
+        token_id: row.token_id.map(|id| READER.id("token_id", &id)).transpose()?,
+        ip: row.ip,
+        request_id: row.request_id,
+        action: row.action,
+        target_kind: row.target_kind,
+        target_id: row.target_id,
+        outcome: READER.word("outcome", &row.outcome, Outcome::parse(&row.outcome))?,
+        detail: row.detail,
+    })
+}
 
 /// Adds entries, all or none.
 pub async fn insert(store: &Store, entries: &[Entry]) -> Result<()> {

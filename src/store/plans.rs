@@ -6,13 +6,14 @@ use std::collections::BTreeMap;
 use sea_orm::sqlx::{self, Row as _};
 use sea_orm::{ConnectionTrait as _, DbBackend, EntityTrait, Select, Statement};
 
-use super::{Store, people, pipelines, runs, secrets, steps, tokens, workers};
+use super::{Store, audit, people, pipelines, runs, secrets, steps, tokens, workers};
 use crate::config::DatabaseConfig;
-use crate::domain::ids::{PersonId, PipelineId, RunId, TokenId};
+use crate::domain::ids::{AuditId, PersonId, PipelineId, RunId, TokenId};
 use crate::domain::run::RunStatus;
 use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
 use crate::domain::token::TokenKind;
+use crate::store::audit::AuditFilter;
 use crate::store::runs::{RunFilter, Towards};
 
 #[path = "../tests/support/postgres.rs"]
@@ -44,6 +45,8 @@ fn case<E: EntityTrait>(what: impl Into<String>, index: &'static str, query: Sel
 fn cases() -> Vec<Case> {
     let pipeline_id = PipelineId::generate();
     let run_id = RunId::generate();
+    let of_actor = AuditFilter { actor: Some("a7".to_owned()), ..AuditFilter::default() };
+    let of_target = AuditFilter { target: Some("t7".to_owned()), ..AuditFilter::default() };
     let mut cases = run_lists(&pipeline_id, &run_id);
     cases.extend([
         case("queued runs", "runs_status", runs::queued_query(Towards::Newest, None, 100)),
@@ -82,16 +85,24 @@ fn cases() -> Vec<Case> {
         case("a person by login", "people_login", people::by_login("ann")),
         case("people", "people_login", people::list_query(Some("ann".to_owned()), 21)),
         case("a person's sessions", "tokens_person", tokens::sessions_query(&PersonId::generate())),
+        case("the audit trail", "audit_pkey", audit::list_query(&AuditFilter::default(), None, 21)),
+        case(
+            "audit of an actor",
+            "audit_actor",
+            audit::list_query(&of_actor, Some(&AuditId::generate()), 21),
+        ),
+        case("audit of a target", "audit_target", audit::list_query(&of_target, None, 21)),
         case("a secret", "secrets_pkey", secrets::one_query(Some(&pipeline_id), "N")),
         case("secrets", "secrets_pkey", secrets::list_query(None, None, 21)),
         case("secrets after one", "secrets_pkey", secrets::list_query(None, Some("N".to_owned()), 21)),
         case("keys of secrets", "secrets_key", secrets::key_after_query("k")),
-        case("secrets under a key", "secrets_key", secrets::under_key_query("k1", 100)),
         case("workers", "workers_seen", workers::list_query(100)),
     ]);
     let some = [pipeline_id.clone(), PipelineId::generate()];
     let of_some = RunFilter { pipelines: Some(some.to_vec()), ..RunFilter::default() };
     let bounded = [
+        // As many as one key has, and sorted a slice at a time.
+        case("secrets under a key", "secrets_key", secrets::under_key_query("k1", 100)),
         case("held runs", "runs_held", runs::held_query(None, 100)),
         case("held runs after one", "runs_held", runs::held_query(Some(&run_id), 100)),
         case("which runs there are", "runs_pkey", runs::known_query(&[run_id.clone(), RunId::generate()])),
@@ -147,7 +158,7 @@ async fn sqlite_answers_each_query_from_an_index() {
     let data_dir = tempfile::tempdir().unwrap();
     let store = store(None, data_dir.path()).await;
     // What SQLite calls the indexes of primary keys.
-    let names = ["runs", "secrets", "steps", "pipelines"]
+    let names = ["audit", "runs", "secrets", "steps", "pipelines"]
         .map(|table| (format!("{table}_pkey"), format!("sqlite_autoindex_{table}_1")));
     let names = BTreeMap::from(names);
     for case in cases() {
@@ -225,6 +236,8 @@ const ROWS: &str = "
         created_by, updated_at, updated_by)
     SELECT CASE WHEN n % 10 = 0 THEN '' ELSE 'p' || n END, 'N' || n, '[]', FALSE, 'k' || n % 50, '', '', 1, 0, 'a', 0, 'a'
     FROM generate_series(1, 3000) n;
+    INSERT INTO audit (id, at, actor, action, target_kind, target_id, outcome)
+    SELECT 'e' || n, n, 'a' || n % 50, 'runs.cancel', 'run', 't' || n % 300, 'done' FROM generate_series(1, 3000) n;
     INSERT INTO workers (id, host, name, started_at, seen_at)
     SELECT 'w' || n, 'h', 'n', 0, n FROM generate_series(1, 3000) n;
 ";

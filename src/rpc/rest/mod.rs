@@ -23,7 +23,7 @@ use http::{Method, Response, Version};
 use crate::rpc::error::refusal;
 use crate::rpc::kit::{self, Declared};
 use crate::rpc::wire::{CallError, Input, Kind, SentBody, Service};
-use crate::rpc::{Ctx, rest::endpoint::Endpoint};
+use crate::rpc::{Ctx, rest::endpoint::Endpoint, trail};
 
 pub use answer::{is_known, strong_tag};
 pub use problem::Problem;
@@ -127,8 +127,10 @@ where
     let ctx = context(Arc::clone(parts), asks(endpoint, parts)).await.map_err(told)?;
     let Declared { kind, spec, .. } = endpoint.declared;
     // Who may not call learns nothing about the input, which is not even read then.
-    kit::authorize(spec.access, ctx.actor.as_ref())
-        .map_err(|error| told(refusal(&error, kind, spec.path, request_id)))?;
+    if let Err(error) = kit::authorize(spec.access, ctx.actor.as_ref()) {
+        trail::record_refusal(&ctx, &endpoint.declared, &error).await;
+        return Err(told(refusal(&error, kind, spec.path, request_id)));
+    }
     let Some(form) = accept::choose(&parts.headers, endpoint.forms()) else {
         let offered: Vec<&str> = endpoint.forms().iter().map(|form| form.media_type()).collect();
         return Err(Problem::not_acceptable(&offered.join(", "), request_id));

@@ -2,6 +2,7 @@
 //! asked here must work without.
 
 mod access;
+mod audit;
 mod inputs;
 mod pipelines;
 mod rest;

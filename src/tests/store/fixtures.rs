@@ -6,6 +6,7 @@ pub(crate) const PIPELINE: &str = "01890a5d-ac96-774b-bcce-b302099a8001";
 pub(crate) const RUN: &str = "01890a5d-ac96-774b-bcce-b302099a8002";
 pub(crate) const TOKEN: &str = "01890a5d-ac96-774b-bcce-b302099a8003";
 pub(crate) const WORKER: &str = "01890a5d-ac96-774b-bcce-b302099a8004";
+pub(crate) const AUDIT: &str = "01890a5d-ac96-774b-bcce-b302099a8007";
 pub(crate) const HOST: &str = "01890a5d-ac96-774b-bcce-b302099a8005";
 
 pub(crate) const PERSON: &str = "01890a5d-ac96-774b-bcce-b302099a8006";
@@ -61,6 +62,14 @@ pub(crate) fn all(bytes: fn(&str) -> String) -> Vec<Fixture> {
             "workers",
             vec![format!(
                 "INSERT INTO workers (id, host, name, started_at, seen_at) VALUES ('{WORKER}', '{HOST}', 'w', 1, 2)"
+            )],
+        ),
+        fixture(
+            "m0007_audit",
+            "audit",
+            vec![format!(
+                "INSERT INTO audit (id, at, actor, action, target_kind, target_id, outcome) \
+                 VALUES ('{AUDIT}', 3, 'ci', 'runs.cancel', 'run', '{RUN}', 'done')"
             )],
         ),
         fixture(
