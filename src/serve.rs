@@ -7,6 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -140,8 +141,17 @@ struct Started {
     redis: Option<PrivateServer>,
 }
 
+/// They would hold secrets. What it starts inherits that.
+fn write_no_core_dumps() {
+    let none = Rlimit { current: Some(0), ..getrlimit(Resource::Core) };
+    if let Err(error) = setrlimit(Resource::Core, none) {
+        tracing::warn!(%error, "Core dumps could not be turned off");
+    }
+}
+
 async fn start(mut config: Config) -> Result<Started> {
     executor::become_subreaper();
+    write_no_core_dumps();
     let files_max = executor::raise_files_max();
     config.data_dir = make_data_dir(&config.data_dir)?;
     let admin_token = match &config.auth.admin_token {

@@ -12,6 +12,7 @@ use crate::config::ClientConfig;
 use crate::domain::ids::RunId;
 use crate::domain::pipeline::{Pipeline, Problem};
 use crate::domain::run::{Run, RunDetails};
+use crate::domain::secret::{Secret, SecretInfo};
 use crate::domain::token::{Role, Token};
 use crate::services::logs::LogPage;
 use crate::services::system::Health;
@@ -87,6 +88,17 @@ pub(super) struct PipelineFields {
 pub(super) struct CreatedToken {
     pub(super) token: Token,
     pub(super) value: String,
+}
+
+/// A secret to be stored.
+#[derive(Debug)]
+pub(super) struct NewSecret<'a> {
+    pub(super) name: &'a str,
+    pub(super) pipeline: Option<&'a str>,
+    pub(super) value: &'a Secret<String>,
+    pub(super) description: Option<String>,
+    pub(super) branches: Vec<String>,
+    pub(super) allow_untrusted: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -224,6 +236,35 @@ impl Client {
 
     pub(super) async fn revoke_token(&self, token: &str) -> Result<Value, ClientError> {
         self.mutation("tokens.revoke", &json!({ "token": token })).await
+    }
+
+    pub(super) async fn set_secret(&self, new: NewSecret<'_>) -> Result<SecretInfo, ClientError> {
+        let input = present(json!({
+            "name": new.name,
+            "pipelineId": new.pipeline,
+            "value": new.value.reveal(),
+            "description": new.description,
+            "branches": new.branches,
+            "allowUntrusted": new.allow_untrusted,
+        }));
+        self.mutation("secrets.set", &input).await
+    }
+
+    pub(super) async fn secrets(
+        &self,
+        pipeline: Option<&str>,
+        cursor: Option<&str>,
+    ) -> Result<Page<SecretInfo>, ClientError> {
+        let input = present(json!({ "pipelineId": pipeline, "cursor": cursor, "limit": 100 }));
+        self.query("secrets.list", &input).await
+    }
+
+    pub(super) async fn delete_secret(
+        &self,
+        pipeline: Option<&str>,
+        name: &str,
+    ) -> Result<Value, ClientError> {
+        self.mutation("secrets.delete", &present(json!({ "pipelineId": pipeline, "name": name }))).await
     }
 
     /// The response to a subscription, before its first event.

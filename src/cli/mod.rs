@@ -23,6 +23,7 @@ mod migrate;
 mod output;
 mod pipeline;
 mod run;
+mod secret;
 mod serve;
 mod sse;
 mod steps;
@@ -103,6 +104,9 @@ enum Command {
     /// Make, list and revoke access tokens.
     #[command(subcommand)]
     Token(token::TokenCommand),
+    /// Store, list and delete secrets that steps are given.
+    #[command(subcommand)]
+    Secret(secret::SecretCommand),
 }
 
 /// Reads the arguments, does what they say, and tells how it went.
@@ -162,6 +166,7 @@ async fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Retry(arguments) => run::retry(output, &client()?, arguments).await,
         Command::Exec(arguments) => Box::pin(exec::run(output, &loaded, arguments)).await,
         Command::Token(command) => token::run(output, &client()?, command).await,
+        Command::Secret(command) => secret::run(output, &client()?, command).await,
     }
 }
 

@@ -226,6 +226,21 @@ impl Attempt {
         }
     }
 
+    /// A started step could not begin, for a reason that another try would meet again: neither it nor the run is tried
+    /// again by itself.
+    ///
+    /// # Panics
+    ///
+    /// If the step does not run: a bug in the caller.
+    pub fn refused(&mut self, index: usize) {
+        let node = &mut self.nodes[index];
+        assert_eq!(node.status, StepStatus::Running, "only a step that runs can be refused");
+        node.status = StepStatus::Failed;
+        if matches!(self.phase, Phase::Going | Phase::Lost) {
+            self.phase = Phase::Failed;
+        }
+    }
+
     /// The run is canceled or its time is over. Gives the running steps that are to be ended, and reported
     /// with `ended` once they are; `always` steps that run are left to finish. A cancel outweighs a timeout.
     pub fn stop(&mut self, reason: StopReason) -> Vec<usize> {

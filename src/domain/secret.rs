@@ -27,6 +27,11 @@ impl<T: Zeroize> Secret<T> {
     pub const fn reveal(&self) -> &T {
         &self.0
     }
+
+    /// For what reads it into place.
+    pub const fn reveal_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
 }
 
 impl<T: Zeroize> Drop for Secret<T> {

@@ -25,10 +25,8 @@ use crate::store::secrets::StoredSecret;
 /// In the data directory; made with the first secret.
 pub const KEY_FILE: &str = "secrets.key";
 const BRANCHES_MAX: usize = 50;
-/// Of all secrets of a step: they are looked for in everything that it prints.
-const GIVEN_BYTES_MAX: usize = 256 * 1024;
-const LOST_KEY: &str =
-    "there are secrets, and the key that opens them, secrets.key, is not in the data directory: put it back";
+/// Of all secrets of a step: they share one environment with everything else.
+const STEP_BYTES_MAX: usize = 256 * 1024;
 const CHANGES_MAX: usize = 10;
 const TOUCH_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -49,8 +47,8 @@ pub struct SetSecret {
 /// # Errors
 ///
 /// - `Invalid` if a field breaks a rule; never with the value.
-/// - `NotFound` if there is no such pipeline.
-/// - `Conflict` if others change it all the time.
+/// - `NotFound` if there is no such pipeline, `Forbidden` if the actor is not its admin.
+/// - `Conflict` if others change it all the time, or if the key of those that are stored is not here.
 pub async fn set(app: &App, actor: &Actor, request: SetSecret) -> Result<SecretInfo> {
     let SetSecret { name, pipeline, value, description, branches, allow_untrusted } = request;
     text::secret_name(&name).map_err(|reason| Error::invalid("name", reason))?;
@@ -68,12 +66,7 @@ pub async fn set(app: &App, actor: &Actor, request: SetSecret) -> Result<SecretI
         text::branch_pattern(pattern).map_err(wrong)?;
     }
     let pipeline_id = scope(app, actor, pipeline.as_deref()).await?;
-    let ring = match ring(&app.config.data_dir)? {
-        Some(ring) => ring,
-        None if store::secrets::key_ids(&app.store).await?.is_empty() => make_ring(&app.config.data_dir)?,
-        // A key that is made anew would open nothing of what is there.
-        None => return Err(Error::Conflict(LOST_KEY.to_owned())),
-    };
+    let ring = ring_to_write(app).await?;
     for _ in 0..CHANGES_MAX {
         let known = store::secrets::find(&app.store, pipeline_id.as_ref(), &name).await?;
         let now = now();
@@ -130,54 +123,64 @@ pub async fn delete(app: &App, actor: &Actor, pipeline: Option<&str>, name: &str
     }
 }
 
-/// Whose secrets are asked for, of an actor who may change them.
 async fn scope(app: &App, actor: &Actor, pipeline: Option<&str>) -> Result<Option<PipelineId>> {
     match pipeline {
         Some(pipeline) => Ok(Some(access::pipeline(app, actor, pipeline, Role::Admin).await?.id)),
         None if actor.may(Role::Admin) => Ok(None),
-        None => {
-            Err(Error::Forbidden("global secrets need the role admin: name a pipeline of yours".to_owned()))
-        }
+        None => Err(Error::Forbidden("global secrets need the role admin: name a pipeline".to_owned())),
     }
 }
 
 /// A variable of a step, and its value.
 pub type Given = (String, Secret<String>);
 
+/// Why a step is not given its secrets: another try would meet the same.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    #[error("there is no secret {0}, of the pipeline or global: set it")]
+    Missing(String),
+    #[error("the secret {name} is withheld: {reason}")]
+    Withheld { name: String, reason: String },
+    #[error("the secret {name} cannot be read: {reason}")]
+    Unreadable { name: String, reason: String },
+    #[error("the secrets of the step have more than {} KiB in all", STEP_BYTES_MAX / 1024)]
+    TooLarge,
+}
+
 /// The secrets that a step names, or why it is not to begin.
-pub async fn for_step(app: &App, run: &Run, step: &StepDefinition) -> Result<Result<Vec<Given>, String>> {
+pub async fn for_step(app: &App, run: &Run, step: &StepDefinition) -> Result<Result<Vec<Given>, Refused>> {
     let mut given = Vec::new();
     let mut bytes = 0;
     for wanted in &step.secrets {
-        let name = &wanted.name;
-        let found = match store::secrets::find(&app.store, Some(&run.pipeline_id), name).await? {
+        let name = wanted.name.clone();
+        let found = match store::secrets::find(&app.store, Some(&run.pipeline_id), &name).await? {
             Some(own) => Some(own),
-            None => store::secrets::find(&app.store, None, name).await?,
+            None => store::secrets::find(&app.store, None, &name).await?,
         };
-        let Some(found) = found else {
-            return Ok(Err(format!("there is no secret {name}, of the pipeline or global: set it")));
-        };
+        let Some(found) = found else { return Ok(Err(Refused::Missing(name))) };
         if let Some(reason) = withheld(run, &found.info) {
-            return Ok(Err(format!("the secret {name} is withheld: {reason}")));
+            return Ok(Err(Refused::Withheld { name, reason }));
         }
-        let Some(ring) = ring(&app.config.data_dir)? else {
-            return Ok(Err(format!("the secret {name} cannot be read: {KEY_FILE} is not on this machine")));
+        let value = match open(app, &found) {
+            Ok(value) => value,
+            Err(reason) => return Ok(Err(Refused::Unreadable { name, reason })),
         };
-        match ring.open(&bound(&found.info), &found.sealed) {
-            Ok(value) => {
-                bytes += value.reveal().len();
-                given.push((wanted.env.clone(), value));
-            }
-            Err(error) => return Ok(Err(format!("the secret {name} cannot be read: {error}"))),
+        bytes += value.reveal().len();
+        if STEP_BYTES_MAX < bytes {
+            return Ok(Err(Refused::TooLarge));
         }
-        if GIVEN_BYTES_MAX < bytes {
-            return Ok(Err(format!("its secrets have more than {} KiB together", GIVEN_BYTES_MAX / 1024)));
-        }
+        given.push((wanted.env.clone(), value));
         if found.info.last_used_at.is_none_or(|at| TOUCH_INTERVAL < now().since(at)) {
             store::secrets::touch(&app.store, &found.info, now()).await?;
         }
     }
     Ok(Ok(given))
+}
+
+fn open(app: &App, stored: &StoredSecret) -> Result<Secret<String>, String> {
+    let ring = ring(&app.config.data_dir).map_err(|error| error.chain())?;
+    let ring = ring.ok_or_else(|| format!("{KEY_FILE} is not in the data directory of this machine"))?;
+    ring.open(&bound(&stored.info), &stored.sealed).map_err(|error| error.to_string())
 }
 
 fn withheld(run: &Run, info: &SecretInfo) -> Option<String> {
@@ -205,6 +208,21 @@ pub fn ring(data_dir: &Path) -> Result<Option<KeyRing>> {
     };
     let ring = KeyRing::parse(text.reveal());
     ring.map(Some).map_err(|error| Error::internal("reading the key of the secrets", error))
+}
+
+/// The keys of this machine, made with the first secret of all. A key that was lost, or that another machine has, is never
+/// made anew: what it has written could not be read by the new one.
+async fn ring_to_write(app: &App) -> Result<KeyRing> {
+    if let Some(ring) = ring(&app.config.data_dir)? {
+        return Ok(ring);
+    }
+    if !store::secrets::key_ids(&app.store).await?.is_empty() {
+        return Err(Error::Conflict(format!(
+            "there are secrets, and {KEY_FILE} is not in the data directory of this server: copy it there from where they \
+             were set, or delete them all"
+        )));
+    }
+    make_ring(&app.config.data_dir)
 }
 
 /// As `ring`, made if there is none. Whole before it has its name, so that two processes agree.

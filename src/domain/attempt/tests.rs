@@ -491,3 +491,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_refused_step_is_not_tried_again_and_neither_is_its_run() {
+    let mut definition = definition(&["a", "b < a"]);
+    definition.steps[0].retry = Some(Retry { attempts: 3, delay: Duration::from_secs(1) });
+    let mut driver = Driver::of(definition, Chance::Another, 4);
+    assert_eq!(driver.starts(), ["a"]);
+    driver.attempt.refused(0);
+    assert_eq!(driver.starts(), [""; 0]);
+    assert_eq!(driver.attempt.wake_at(), None);
+    assert_eq!(driver.outcome, Some(Outcome::Failed));
+    assert_eq!(driver.skipped.len(), 1);
+}

@@ -7,7 +7,7 @@ use crate::domain::definition::tree::{Content, Node};
 use crate::domain::pipeline::StepSecret;
 use crate::domain::text;
 
-/// Of one step: more are better kept together in a file.
+/// Of one step: more are better kept together in one.
 const SECRETS_MAX: usize = 32;
 
 const KEYS: [&str; 2] = ["name", "env"];

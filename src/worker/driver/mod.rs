@@ -89,6 +89,8 @@ enum End {
     Lost,
     /// Its output cannot be read, so nothing can be said of it.
     Unreadable(String),
+    /// It did not begin, and would not in another try.
+    Refused(String),
 }
 
 /// What waiting brought.
@@ -208,7 +210,7 @@ impl Driver {
         // Steps that an earlier worker left running.
         for index in 0..self.steps.len() {
             if self.steps[index].step.status == StepStatus::Running {
-                self.start(definition, &mut attempt, index).await;
+                self.start(definition, &mut attempt, index).await?;
             }
         }
         loop {
@@ -226,7 +228,7 @@ impl Driver {
                 return Ok(Left::Fenced);
             }
             for index in starts {
-                self.start(definition, &mut attempt, index).await;
+                self.start(definition, &mut attempt, index).await?;
             }
             let turn = self.turn(attempt.wake_at()).await;
             if let Some(left) = self.take_turn(turn, definition, &mut attempt).await? {
@@ -369,9 +371,9 @@ async fn until(instant: Option<Instant>) {
     }
 }
 
-/// Repeats a change until the database takes it: what a worker has to record cannot be refused. Gives up with
+/// Repeats what needs the database until it is there: what a worker has to record cannot be refused. Gives up with
 /// the process.
-async fn patiently<T, F>(shutdown: &CancellationToken, mut change: impl FnMut() -> F) -> Result<T>
+async fn patiently<F, T>(shutdown: &CancellationToken, mut change: impl FnMut() -> F) -> Result<T>
 where
     F: Future<Output = Result<T>>,
 {

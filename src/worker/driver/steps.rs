@@ -9,7 +9,7 @@ use crate::domain::log::reserved_n;
 use crate::domain::pipeline::Definition;
 use crate::domain::run::{Percent, Step, StepStatus, put_steps};
 use crate::domain::time::{Timestamp, now};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::executor::{self, Attachment, Ending, Output, Presence, StepSpec};
 use crate::services::executions::{self, Facts};
 use crate::services::secrets;
@@ -43,24 +43,25 @@ impl Driver {
     }
 
     /// Starts a step that is recorded as running, or attaches to it where an earlier worker did so.
-    pub(super) async fn start(&mut self, definition: &Definition, attempt: &mut Attempt, index: usize) {
+    pub(super) async fn start(
+        &mut self,
+        definition: &Definition,
+        attempt: &mut Attempt,
+        index: usize,
+    ) -> Result<()> {
         let mut spec = self.step_spec(definition, attempt, index);
         // A step that runs has its secrets already.
         if executor::presence(&spec.dir) == Presence::Absent {
             let (app, run, step) = (&self.app, &self.record.run, &definition.steps[index]);
-            let found = match patiently(&self.shutdown, || secrets::for_step(app, run, step)).await {
-                // The next worker starts it.
-                Err(Error::Unavailable { .. }) => return,
-                found => found,
-            };
-            match found.unwrap_or_else(|error| Err(format!("its secrets cannot be had: {error}"))) {
+            match patiently(&self.shutdown, || secrets::for_step(app, run, step)).await? {
                 Ok(given) => {
                     spec.secrets = given.iter().map(|(_, value)| value.clone()).collect();
                     spec.env.extend(given.iter().map(|(name, value)| (name.clone(), value.reveal().clone())));
                 }
-                Err(reason) => {
-                    let end = End::Unreadable(reason);
-                    return self.take_event(Event { index: Some(index), end, flushed: None }, attempt).await;
+                Err(refused) => {
+                    let end = End::Refused(refused.to_string());
+                    self.take_event(Event { index: Some(index), end, flushed: None }, attempt).await;
+                    return Ok(());
                 }
             }
         }
@@ -74,6 +75,7 @@ impl Driver {
             let end = End::Unreadable(reason);
             self.take_event(Event { index: Some(index), end, flushed: None }, attempt).await;
         }
+        Ok(())
     }
 
     pub(super) fn step_spec(&self, definition: &Definition, attempt: &Attempt, index: usize) -> StepSpec {
@@ -127,6 +129,7 @@ impl Driver {
     /// Records how a step ended.
     pub(super) async fn take_event(&mut self, event: Event, attempt: &mut Attempt) {
         let Some(index) = event.index else { return };
+        let is_refused = matches!(event.end, End::Refused(_));
         let (status, exit_code, reason, at) = self.judge(event.end);
         if status == StepStatus::TimedOut && self.is_late() {
             attempt.stop(StopReason::TimedOut);
@@ -157,7 +160,10 @@ impl Driver {
                 tracing::warn!(run.id = %self.record.run.id, error = error.chain(), "A lost step was not recorded");
             }
         }
-        attempt.ended(index, status, Instant::now());
+        match is_refused {
+            true => attempt.refused(index),
+            false => attempt.ended(index, status, Instant::now()),
+        }
     }
 
     pub(super) fn judge(&self, end: End) -> (StepStatus, Option<i32>, Option<String>, Timestamp) {
@@ -177,7 +183,7 @@ impl Driver {
                 (StepStatus::Failed, exit_code, describe(ending), at)
             }
             End::Lost => (StepStatus::Lost, None, Some("its supervisor is gone".to_owned()), now()),
-            End::Unreadable(reason) => (StepStatus::Failed, None, Some(reason), now()),
+            End::Unreadable(reason) | End::Refused(reason) => (StepStatus::Failed, None, Some(reason), now()),
         }
     }
 

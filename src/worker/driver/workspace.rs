@@ -147,7 +147,9 @@ impl Driver {
                     let reason = describe(ending).unwrap_or_default();
                     return Ok(Some(Prepared::Ending(self.checkout_failed(reason))));
                 }
-                End::Unreadable(reason) => return Ok(Some(Prepared::Ending(self.checkout_failed(reason)))),
+                End::Unreadable(reason) | End::Refused(reason) => {
+                    return Ok(Some(Prepared::Ending(self.checkout_failed(reason))));
+                }
                 End::Lost if CHECKOUTS_MAX <= number => {
                     let reason = "its supervisor was lost each time".to_owned();
                     return Ok(Some(Prepared::Ending(self.checkout_failed(reason))));

@@ -4,6 +4,7 @@ interface Step {
   needs?: string[];
   when?: 'success' | 'failure' | 'always';
   env?: Record<string, string>;
+  secrets?: (string | { name: string; env?: string })[];
   timeout?: string;
   retry?: { attempts: number; delay?: string };
   tty?: boolean;
