@@ -366,7 +366,7 @@ target?: string | null;
  */
 outcome?: AuditOutcome | null;
 /**
- * Only from then on.
+ * Only from then on, such as `2026-11-25T12:00:00Z`.
  */
 since?: Timestamp | null;
 /**
@@ -1253,7 +1253,7 @@ name: string;
  */
 pipelineId?: PipelineId | null;
 /**
- * 6 characters to 64 KiB, without NUL.
+ * 6 to 16,384 characters, without NUL; line ends at its end do not count.
  */
 value: SecretValue;
 /**

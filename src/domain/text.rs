@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::domain::mask::SECRET_CHARS_MIN;
+
 /// What is wrong with a text, as the rest of a sentence about it.
 pub type Verdict = Result<(), String>;
 
@@ -65,6 +67,11 @@ pub const BRANCHES_PATTERN: &str = concat!(
     r"([./][^\u0000-\u0020\u007F-\u009F~\^:?\[\\/.]+)*$",
 );
 
+/// `secret_value` but for the length: six characters that count before the line ends at its end, and no NUL.
+pub const SECRET_VALUE_PATTERN: &str = r"^[^\u0000]{5,}[^\u0000\r\n][\r\n]*$";
+/// In characters, each of which has up to four bytes.
+pub const SECRET_VALUE_CHARS_MAX: usize = 16_384;
+
 /// The rule that a published pattern states, for whoever is to be told in words what is wrong.
 pub fn rule_of(pattern: &str) -> Option<fn(&str) -> Verdict> {
     match pattern {
@@ -73,6 +80,7 @@ pub fn rule_of(pattern: &str) -> Option<fn(&str) -> Verdict> {
         REPOSITORY_PATTERN => Some(repository),
         SECRET_NAME_PATTERN => Some(secret_name),
         BRANCHES_PATTERN => Some(branch_pattern),
+        SECRET_VALUE_PATTERN => Some(secret_value),
         _ => None,
     }
 }
@@ -220,6 +228,19 @@ pub fn secret_name(name: &str) -> Verdict {
         return Err("must be capital letters, digits and _, not beginning with a digit".to_owned());
     }
     Ok(())
+}
+
+/// A secret's value. What is wrong is said without it.
+pub fn secret_value(value: &str) -> Verdict {
+    let counted = value.trim_end_matches(['\n', '\r']).chars().count();
+    match value {
+        _ if value.contains('\0') => Err("must not contain NUL".to_owned()),
+        _ if counted < SECRET_CHARS_MIN => Err(format!("must have {SECRET_CHARS_MIN} characters or more")),
+        _ if SECRET_VALUE_CHARS_MAX < value.chars().count() => {
+            Err(format!("must have at most {SECRET_VALUE_CHARS_MAX} characters"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A pattern of branches, as `domain::branches` reads it.

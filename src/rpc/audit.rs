@@ -9,7 +9,7 @@ use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
 use crate::rpc::Ctx;
 use crate::rpc::kit::{Api, procedures};
-use crate::rpc::schema::{FREE_TEXT, ID};
+use crate::rpc::schema::{FREE_TEXT, ID, TIME};
 use crate::services;
 use crate::services::audit::AuditFilter;
 use crate::store::page::{LIMIT_DEFAULT, Page, PageRequest};
@@ -40,15 +40,15 @@ pub(super) struct ListAuditInput {
     /// Only what went so.
     #[serde(default)]
     outcome: Option<Outcome>,
-    /// Only from then on.
+    /// Only from then on, such as `2026-11-25T12:00:00Z`.
     #[serde(default)]
     #[specta(type = Option<Timestamp>)]
-    #[schemars(length(min = 1, max = 64), regex(pattern = FREE_TEXT))]
+    #[schemars(regex(pattern = TIME))]
     since: Option<String>,
     /// Only before then.
     #[serde(default)]
     #[specta(type = Option<Timestamp>)]
-    #[schemars(length(min = 1, max = 64), regex(pattern = FREE_TEXT))]
+    #[schemars(regex(pattern = TIME))]
     until: Option<String>,
     /// `nextCursor` of the page before.
     #[serde(default)]
@@ -70,5 +70,9 @@ async fn list(ctx: Ctx, input: ListAuditInput) -> Result<Page<AuditEntry>> {
 
 fn time(field: &str, text: Option<String>) -> Result<Option<Timestamp>> {
     let wrong = || Error::invalid(field, "expected a time such as 2026-11-25T12:00:00Z");
-    text.map(|text| Timestamp::parse(&text).ok_or_else(wrong)).transpose()
+    // The day after 28 February, in a year that has no 29th.
+    let parse = |text: &str| {
+        Timestamp::parse(text).or_else(|| Timestamp::parse(&text.replacen("-02-29T", "-03-01T", 1)))
+    };
+    text.map(|text| parse(&text).ok_or_else(wrong)).transpose()
 }

@@ -489,6 +489,10 @@ fn fitting(schema: &Value, definitions: &Map<String, Value>) -> BoxedStrategy<Va
         "object" => btree_map("[A-Za-z_][A-Za-z0-9_]{0,8}", any_text(), 0..3)
             .prop_map(|members: BTreeMap<String, String>| json!(members))
             .boxed(),
+        _ if schema["pattern"] == text::SECRET_NAME_PATTERN => "[A-Z_]{1,20}".prop_map(Value::from).boxed(),
+        _ if schema["pattern"] == text::SECRET_VALUE_PATTERN => {
+            "[a-z0-9]{6,20}".prop_map(Value::from).boxed()
+        }
         _ => prop_oneof!["[a-z0-9-]{1,40}", "[0-9]{1,16}-[0-9]{1,16}", "[0-9]{1,16}"]
             .prop_map(Value::from)
             .boxed(),

@@ -5,6 +5,12 @@ use schemars::transform::RecursiveTransform;
 use schemars::{Schema, SchemaGenerator};
 use serde_json::{Value, json};
 
+/// An instant in UTC, to the days that each month has; February has 29 in any year.
+pub const TIME: &str = concat!(
+    "^[0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)",
+    r"|02-(0[1-9]|[12][0-9]))T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?Z$",
+);
+
 /// The largest whole number that every JSON reader keeps exact: 2^53 - 1.
 pub const INTEGER_MAX: i64 = 9_007_199_254_740_991;
 

@@ -8,6 +8,7 @@ use specta::Type;
 
 use crate::domain::ids::PipelineId;
 use crate::domain::secret::{Secret, SecretInfo};
+use crate::domain::text::{BRANCHES_PATTERN, SECRET_NAME_PATTERN, SECRET_VALUE_PATTERN};
 use crate::error::Result;
 use crate::rpc::Ctx;
 use crate::rpc::kit::{Api, procedures};
@@ -30,7 +31,7 @@ pub(super) fn declare(api: &mut Api) {
 /// A value on its way in: nothing shows it, and its bounds are checked where no complaint repeats it.
 #[derive(Deserialize, Type, JsonSchema)]
 #[serde(transparent)]
-pub(super) struct SecretValue(String);
+pub(super) struct SecretValue(#[schemars(length(max = 16384), regex(pattern = SECRET_VALUE_PATTERN))] String);
 
 impl fmt::Debug for SecretValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -43,14 +44,14 @@ impl fmt::Debug for SecretValue {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct SetSecretInput {
     /// Capital letters, digits and `_`, not beginning with a digit or `SLIPWAY_`.
-    #[schemars(length(min = 1, max = 100), regex(pattern = FREE_TEXT))]
+    #[schemars(length(min = 1, max = 100), regex(pattern = SECRET_NAME_PATTERN))]
     name: String,
     /// Whose it is, by id or name; without it, it is global.
     #[serde(default)]
     #[specta(type = Option<PipelineId>)]
     #[schemars(length(min = 1, max = 200), regex(pattern = FREE_TEXT))]
     pipeline_id: Option<String>,
-    /// 6 characters to 64 KiB, without NUL.
+    /// 6 to 16,384 characters, without NUL; line ends at its end do not count.
     value: SecretValue,
     /// For people: text with line breaks.
     #[serde(default)]
@@ -58,6 +59,7 @@ pub(super) struct SetSecretInput {
     description: Option<String>,
     /// Patterns of the branches whose runs are given it, such as `main` and `release/*`; none: all.
     #[serde(default)]
+    #[schemars(length(max = 50), inner(length(min = 1, max = 250), regex(pattern = BRANCHES_PATTERN)))]
     branches: Option<Vec<String>>,
     /// Whether untrusted runs are given it too.
     #[serde(default)]

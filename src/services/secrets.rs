@@ -9,10 +9,9 @@ use crate::app::App;
 use crate::domain::branches;
 use crate::domain::ids::PipelineId;
 use crate::domain::keyring::{KEY_BYTES, KeyRing, NONCE_BYTES};
-use crate::domain::mask::SECRET_CHARS_MIN;
 use crate::domain::pipeline::StepDefinition;
 use crate::domain::run::Run;
-use crate::domain::secret::{Secret, SecretInfo, VALUE_BYTES_MAX};
+use crate::domain::secret::{Secret, SecretInfo};
 use crate::domain::text;
 use crate::domain::time::now;
 use crate::domain::token::{Actor, Role};
@@ -52,12 +51,7 @@ pub struct SetSecret {
 pub async fn set(app: &App, actor: &Actor, request: SetSecret) -> Result<SecretInfo> {
     let SetSecret { name, pipeline, value, description, branches, allow_untrusted } = request;
     text::secret_name(&name).map_err(|reason| Error::invalid("name", reason))?;
-    let is_short = value.reveal().trim_end_matches(['\n', '\r']).chars().count() < SECRET_CHARS_MIN;
-    if is_short || VALUE_BYTES_MAX < value.reveal().len() || value.reveal().contains('\0') {
-        let reason =
-            format!("must have {SECRET_CHARS_MIN} characters to {VALUE_BYTES_MAX} bytes, and no NUL");
-        return Err(Error::invalid("value", reason));
-    }
+    text::secret_value(value.reveal()).map_err(|reason| Error::invalid("value", reason))?;
     if BRANCHES_MAX < branches.len() {
         return Err(Error::invalid("branches", format!("has more than {BRANCHES_MAX} patterns")));
     }

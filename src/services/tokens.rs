@@ -49,7 +49,7 @@ pub async fn create(app: &App, actor: &Actor, request: CreateToken) -> Result<(T
     text::token_name(&name).map_err(|reason| Error::invalid("name", reason))?;
     people::check_grants(&grants)?;
     if role.is_none() && grants.is_empty() {
-        return Err(Error::invalid("role", "a token needs a role, or grants in pipelines"));
+        return Err(Error::Conflict("a token needs a role, or grants in pipelines".to_owned()));
     }
     if expires_in.is_some_and(|lifetime| LIFETIME_MAX < lifetime) {
         return Err(Error::invalid("expiresInDays", "expected at most ten years"));

@@ -134,6 +134,8 @@ fn text(schema: &Value, name: &str) -> Option<Value> {
     match schema.get("pattern").and_then(Value::as_str) {
         Some(pattern) if pattern.contains("[0-9]{1,16}-") => Some(json!("1-17")),
         Some(crate::rpc::schema::VERSION) => Some(json!("17")),
+        Some(crate::rpc::schema::TIME) => Some(json!("2026-11-23T23:20:00.123Z")),
+        Some(crate::domain::text::SECRET_NAME_PATTERN) => Some(json!("DEPLOY_TOKEN")),
         _ => known.map(Value::from).or_else(|| {
             let is_empty_allowed = schema.get("minLength").and_then(Value::as_u64).unwrap_or(0) == 0;
             let can_be_null = schema.get("type").is_some_and(Value::is_array);

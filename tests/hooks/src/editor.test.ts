@@ -71,7 +71,7 @@ test('the hover of a procedure shows its documentation', () => {
     .filter((line) => line !== '');
   expect(first).not.toBe('');
   expect(documentation).toContain(first);
-  expect(documentation).toContain('Role:');
+  expect(documentation).toContain('Role in the pipeline: operator.');
 });
 
 test('the definition of a procedure is its line in procedures.ts', () => {
