@@ -177,8 +177,10 @@ describe('a step that is not given its secret fails before it begins, and is not
   });
 
   test('they are too large in all', async () => {
-    const names = ['LARGE_A', 'LARGE_B', 'LARGE_C', 'LARGE_D', 'LARGE_E'];
-    for (const name of names) await slipway.client.secrets.set.mutate({ name, value: name.repeat(9000) });
+    const names = Array.from({ length: 17 }, (_, index) => `LARGE_${index + 1}`);
+    for (const name of names) {
+      await slipway.client.secrets.set.mutate({ name, value: name.repeat(3000).slice(0, 16_384) });
+    }
     const text = definition([{ name: 'work', run: 'echo it ran', secrets: names }]);
     const { state } = await runToEnd(slipway.client, text);
     expect(state.steps[0]?.reason).toMatch(/more than 256 KiB/);
