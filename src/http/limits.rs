@@ -115,7 +115,10 @@ pub(super) async fn refuse(app: &App, client: &Client, parts: &Parts) -> Option<
     if is_probe(parts.uri.path()) {
         strike(app, Rule::Probes, client.ip).await;
     }
-    if parts.uri.path().starts_with("/sign-in/") && parts.method != Method::HEAD {
+    let path = parts.uri.path();
+    let is_sign_in = (path == "/sign-in" && parts.method == Method::POST)
+        || (path.starts_with("/sign-in/") && parts.method != Method::HEAD);
+    if is_sign_in {
         let mut quota = Quota::default();
         if let Err(error) = quota.admit(app, &[(Rule::SignIn, 1)], None, client.ip).await {
             let no_store = [(header::CACHE_CONTROL, "no-store")];

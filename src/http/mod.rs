@@ -99,7 +99,11 @@ pub fn routes() -> Vec<Route> {
         Route { path: "/metrics", access: Access::ViewerOfAll, handler: get(measures::page) },
         Route { path: "/healthz", access: Access::Public, handler: get(health::live) },
         Route { path: "/readyz", access: Access::Public, handler: get(health::ready) },
-        Route { path: "/sign-in", access: Access::Public, handler: post(sign_in::by_password) },
+        Route {
+            path: "/sign-in",
+            access: Access::Public,
+            handler: post(sign_in::by_password).get(assets::page),
+        },
         Route {
             path: "/sign-in/{code}",
             access: Access::Public,

@@ -208,3 +208,25 @@ async fn a_body_that_trickles_is_not_waited_for_and_its_sender_is_told() {
         assert!(answer.contains("0.3 seconds, and one more for each 8 KiB"), "{answer}");
     }
 }
+
+/// An attempt with a password counts as one with a link does; to look at the page counts as nothing.
+#[tokio::test]
+async fn attempts_to_sign_in_are_limited_and_their_page_is_not() {
+    let server = Server::start_with(&[], &[("SLIPWAY_LIMIT_SIGN_IN", "3/1h")]);
+    for _ in 0..5 {
+        let page = server.request(Method::GET, "/sign-in").send().await.unwrap();
+        assert_eq!(page.status(), StatusCode::OK);
+    }
+    for attempt in 0..5 {
+        let answer = server
+            .request(Method::POST, "/sign-in")
+            .header("origin", &server.url)
+            .header("content-type", "application/json")
+            .body(r#"{"login":"nobody","password":"not the right one"}"#)
+            .send()
+            .await
+            .unwrap();
+        let is_refused = answer.status() == StatusCode::TOO_MANY_REQUESTS;
+        assert_eq!(is_refused, 3 <= attempt, "attempt {attempt}: {}", answer.status());
+    }
+}
