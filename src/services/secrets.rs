@@ -22,7 +22,7 @@ use crate::store::page::{Page, PageRequest};
 use crate::store::secrets::StoredSecret;
 
 /// In the data directory; made with the first secret.
-pub const KEY_FILE: &str = "secrets.key";
+const KEY_FILE: &str = "secrets.key";
 const BRANCHES_MAX: usize = 50;
 /// Of all secrets of a step: they share one environment with everything else.
 const STEP_BYTES_MAX: usize = 256 * 1024;
@@ -144,6 +144,10 @@ pub enum Refused {
 /// The secrets that a step names, or why it is not to begin.
 pub async fn for_step(app: &App, run: &Run, step: &StepDefinition) -> Result<Result<Vec<Given>, Refused>> {
     let mut given = Vec::new();
+    if step.secrets.is_empty() {
+        return Ok(Ok(given));
+    }
+    let ring = ring(&app.config.data_dir);
     let mut bytes = 0;
     for wanted in &step.secrets {
         let name = wanted.name.clone();
@@ -155,7 +159,7 @@ pub async fn for_step(app: &App, run: &Run, step: &StepDefinition) -> Result<Res
         if let Some(reason) = withheld(run, &found.info) {
             return Ok(Err(Refused::Withheld { name, reason }));
         }
-        let value = match open(app, &found) {
+        let value = match open(&ring, &found) {
             Ok(value) => value,
             Err(reason) => return Ok(Err(Refused::Unreadable { name, reason })),
         };
@@ -171,9 +175,10 @@ pub async fn for_step(app: &App, run: &Run, step: &StepDefinition) -> Result<Res
     Ok(Ok(given))
 }
 
-fn open(app: &App, stored: &StoredSecret) -> Result<Secret<String>, String> {
-    let ring = ring(&app.config.data_dir).map_err(|error| error.chain())?;
-    let ring = ring.ok_or_else(|| format!("{KEY_FILE} is not in the data directory of this machine"))?;
+fn open(ring: &Result<Option<KeyRing>>, stored: &StoredSecret) -> Result<Secret<String>, String> {
+    let ring = ring.as_ref().map_err(Error::chain)?;
+    let ring =
+        ring.as_ref().ok_or_else(|| format!("{KEY_FILE} is not in the data directory of this machine"))?;
     ring.open(&bound(&stored.info), &stored.sealed).map_err(|error| error.to_string())
 }
 
@@ -188,13 +193,13 @@ fn withheld(run: &Run, info: &SecretInfo) -> Option<String> {
 }
 
 /// What a value is encrypted together with: a row that is moved, or put back, does not open.
-pub fn bound(info: &SecretInfo) -> String {
+fn bound(info: &SecretInfo) -> String {
     let scope = info.pipeline_id.as_ref().map(PipelineId::as_str);
     serde_json::json!(["slipway secret", scope, info.name, info.version]).to_string()
 }
 
 /// The keys of this machine; none: no secret was ever set here.
-pub fn ring(data_dir: &Path) -> Result<Option<KeyRing>> {
+fn ring(data_dir: &Path) -> Result<Option<KeyRing>> {
     let text = match std::fs::read_to_string(data_dir.join(KEY_FILE)) {
         Ok(text) => Secret::new(text),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -220,7 +225,7 @@ async fn ring_to_write(app: &App) -> Result<KeyRing> {
 }
 
 /// As `ring`, made if there is none. Whole before it has its name, so that two processes agree.
-pub fn make_ring(data_dir: &Path) -> Result<KeyRing> {
+fn make_ring(data_dir: &Path) -> Result<KeyRing> {
     const DOING: &str = "making the key of the secrets";
     if let Some(ring) = ring(data_dir)? {
         return Ok(ring);
@@ -242,7 +247,7 @@ pub fn make_ring(data_dir: &Path) -> Result<KeyRing> {
     ring(data_dir)?.ok_or_else(|| Error::internal(DOING, "it is gone again"))
 }
 
-pub fn nonce() -> Result<[u8; NONCE_BYTES]> {
+fn nonce() -> Result<[u8; NONCE_BYTES]> {
     let mut nonce = [0; NONCE_BYTES];
     getrandom::fill(&mut nonce).map_err(|error| Error::internal("making a nonce", error))?;
     Ok(nonce)

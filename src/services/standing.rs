@@ -33,10 +33,11 @@ impl Watched {
     pub async fn over(&self) {
         self.over.cancelled().await;
     }
+}
 
-    fn is_as(&self, actor: &Actor) -> bool {
-        self.opened.role == actor.role && self.opened.grants == actor.grants
-    }
+/// Whether one may what the other may.
+fn may_the_same(one: &Actor, other: &Actor) -> bool {
+    one.role == other.role && one.grants == other.grants
 }
 
 /// None for the admin token, which changes with a new start only.
@@ -44,7 +45,9 @@ pub fn watch(app: &App, actor: &Actor) -> Option<Arc<Watched>> {
     let token = actor.token.clone()?;
     let mut all = app.standing.0.lock().unwrap_or_else(PoisonError::into_inner);
     let known = all.get(&token).and_then(Weak::upgrade);
-    if let Some(known) = known.filter(|known| known.is_as(actor) && !known.over.is_cancelled()) {
+    if let Some(known) =
+        known.filter(|known| may_the_same(&known.opened, actor) && !known.over.is_cancelled())
+    {
         return Some(known);
     }
     let (over, stop) = (CancellationToken::new(), CancellationToken::new());
@@ -74,7 +77,7 @@ async fn look(app: &App, token: &TokenId, opened: &Actor, over: &CancellationTok
     let mut notices = app.wakeups.listen(CHANNEL).await;
     loop {
         match tokens::holder(app, token).await {
-            Ok(Some(actor)) if actor.role == opened.role && actor.grants == opened.grants => {}
+            Ok(Some(actor)) if may_the_same(&actor, opened) => {}
             // A database that is away ends nobody's stream.
             Err(error) => tracing::debug!(error = error.chain(), "Somebody's access could not be looked at"),
             Ok(_) => return over.cancel(),

@@ -3,13 +3,14 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use redis::Script;
 use sha2::{Digest as _, Sha256};
 
 use crate::app::App;
+use crate::domain::limit::client_of;
 use crate::error::Result;
 
 const WINDOW: Duration = Duration::from_secs(15 * 60);
@@ -21,9 +22,15 @@ const ADDRESS_MAX: u64 = 50;
 const LOCAL_MAX: usize = 10_000;
 
 /// Counts an attempt, and gives how many there were and for how many milliseconds they still count.
-const COUNT: &str = "local n = redis.call('INCR', KEYS[1]) \
-    if n == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end \
-    return {n, redis.call('PTTL', KEYS[1])}";
+static COUNT: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+        local n = redis.call('INCR', KEYS[1])
+        if n == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
+        return {n, redis.call('PTTL', KEYS[1])}
+        ",
+    )
+});
 
 /// What this server counts for itself. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -81,8 +88,7 @@ pub async fn succeeded(app: &App, login: &str) {
 }
 
 async fn count(app: &App, name: &str) -> Result<(u64, Duration)> {
-    let script = Script::new(COUNT);
-    let mut invocation = script.key(app.redis.key(name));
+    let mut invocation = COUNT.key(app.redis.key(name));
     invocation.arg(u64::try_from(WINDOW.as_millis()).unwrap_or(u64::MAX));
     let (count, millis): (u64, i64) = app.redis.script(&invocation).await?;
     Ok((count, Duration::from_millis(u64::try_from(millis).unwrap_or(0))))
@@ -96,11 +102,7 @@ fn of_account(login: &str) -> String {
 }
 
 fn of_address(ip: IpAddr) -> String {
-    let network = match ip {
-        IpAddr::V4(_) => ip.to_string(),
-        IpAddr::V6(ip) => ip.segments()[..4].iter().map(|part| format!("{part:x}.")).collect(),
-    };
-    format!("sign-in:address:{network}")
+    format!("sign-in:address:{}", client_of(ip))
 }
 
 #[cfg(test)]

@@ -7,15 +7,14 @@ use std::time::Duration;
 
 use futures::{StreamExt, stream};
 
-use super::single::{promote_delayed, retry_from};
+use super::single::{promote_delayed, retry_from, run_if_known};
 use super::{Changed, JobStatus, QueueName, Refusal, run_of};
 use crate::app::App;
 use crate::domain::run::RunStatus;
 use crate::domain::time::now;
-use crate::domain::token::{Actor, Role};
+use crate::domain::token::Actor;
 use crate::error::{Error, Result};
 use crate::jobs::queues::{Brief, Refused, SLICE};
-use crate::services::access;
 use crate::services::runs::{self, Withdrawal};
 
 /// So long an answer is waited for, below the time after which proxies commonly give up.
@@ -237,20 +236,17 @@ impl Doer {
     }
 
     async fn retry(&self, job: &Brief, status: JobStatus) -> Result<Fate> {
-        if let Some(run) = run_of(self.queue, &job.id) {
-            match access::run(&self.app, &self.actor, &run, Role::Operator).await {
-                Ok(record) if record.run.status == RunStatus::Canceled => return Ok(Fate::Skipped),
-                Ok(record) => {
-                    let from = retry_from(record.run.status);
-                    return match runs::retry(&self.app, &self.actor, &run, from).await {
-                        Ok(_) => Ok(Fate::Done),
-                        Err(Error::Conflict(_)) => Ok(Fate::Skipped),
-                        Err(error) => Err(error),
-                    };
-                }
-                Err(Error::NotFound { .. }) => {}
-                Err(error) => return Err(error),
+        if let Some(run) = run_of(self.queue, &job.id)
+            && let Some(status) = run_if_known(&self.app, &self.actor, &run).await?
+        {
+            if status == RunStatus::Canceled {
+                return Ok(Fate::Skipped);
             }
+            return match runs::retry(&self.app, &self.actor, &run, retry_from(status)).await {
+                Ok(_) => Ok(Fate::Done),
+                Err(Error::Conflict(_)) => Ok(Fate::Skipped),
+                Err(error) => Err(error),
+            };
         }
         fate(self.app.queues.retry(self.queue, &job.id, status).await)
     }

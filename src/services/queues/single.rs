@@ -55,7 +55,7 @@ pub(super) async fn change(
     Ok(Changed::Done)
 }
 
-async fn run_if_known(app: &App, actor: &Actor, run: &RunId) -> Result<Option<RunStatus>> {
+pub(super) async fn run_if_known(app: &App, actor: &Actor, run: &RunId) -> Result<Option<RunStatus>> {
     match access::run(app, actor, run, Role::Operator).await {
         Ok(record) => Ok(Some(record.run.status)),
         Err(Error::NotFound { .. }) => Ok(None),
