@@ -195,7 +195,7 @@ export function LogView({ run, hash, onHash, onStep, ref }: Props) {
     <section aria-label={text.log.title} className="flex h-full min-h-0 flex-col" data-live={isRunLive ? 'yes' : 'no'} data-total={total}>
       <div className="flex h-10 shrink-0 items-center gap-1 overflow-x-auto border-b border-border px-2">
         <p className="px-1 text-meta whitespace-nowrap text-text-2 tabular-nums">{text.log.count(total)}</p>
-        <Missing view={view} model={model} isEnded={!isRunLive} lines={run.lines} />
+        <Missing view={view} model={model} left={isRunLive ? 0 : Math.max(0, run.lines - total)} />
         <span className="flex-1" />
         {chosen !== null && <CopyRange range={chosen} runId={runId} />}
         {isGoing ? (
@@ -354,10 +354,9 @@ function useStream(model: LogModel, run: RunDetails): number {
 }
 
 /** That lines are being read, or cannot be. */
-function Missing({ view, model, isEnded, lines }: { view: View | null; model: LogModel; isEnded: boolean; lines: number }) {
+function Missing({ view, model, left }: { view: View | null; model: LogModel; left: number }) {
   const text = useText();
   const missing = view?.missing ?? 0;
-  const left = isEnded ? Math.max(0, lines - model.total) : 0;
   if (missing === 0 && left === 0) return null;
   const hasFailed = model.failure !== null || left > 0;
   return (
