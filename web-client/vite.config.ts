@@ -30,5 +30,6 @@ export default defineConfig({
       '^/sign-in/.+': { target: server, changeOrigin: false },
     },
   },
-  test: { include: ['src/**/*.test.ts'] },
+  // A bound for what hangs; a busy machine is slow.
+  test: { include: ['src/**/*.test.ts'], testTimeout: 60_000 },
 });

@@ -10,7 +10,6 @@ import { queryClient, trpc } from './api/client';
 import { ownPath, pipelinesSearch, runSearch, runsSearch } from './search';
 import { NoPage, Shell } from './shell/Shell';
 import { Broken } from './shell/Broken';
-import { PipelinesPage } from './pages/pipelines/PipelinesPage';
 
 const root = createRootRoute({ component: Shell, notFoundComponent: NoPage });
 
@@ -46,7 +45,7 @@ const pipelines = createRoute({
   getParentRoute: () => root,
   path: '/pipelines',
   validateSearch: pipelinesSearch,
-  component: PipelinesPage,
+  component: lazyRouteComponent(() => import('./pages/pipelines/PipelinesPage'), 'PipelinesPage'),
 });
 
 const pipeline = createRoute({

@@ -12,8 +12,10 @@ import { useSetting, useTheme } from '../settings';
 import { useLanguage, useText } from '../text';
 import { bytes, exactTimeOfDay, relative, sinceStart } from '../text/format';
 import { useNow } from '../time';
-import { Button, buttonLook } from '../ui/Button';
+import { explain } from '../api/errors';
+import { Button } from '../ui/Button';
 import { copyText } from '../ui/copy';
+import { plainTextAddress, save } from './whole';
 import { failureOf, segmentsOf, type StepSegment } from './segments';
 import { LogModel } from './model';
 import { formatRange, parseRange, type Range } from './range';
@@ -39,7 +41,7 @@ interface Props {
   hash: string;
   onHash: (hash: string) => void;
   /** The step whose lines are uppermost. */
-  onStep: (segment: StepSegment | null) => void;
+  onStep: (name: string | null) => void;
   ref?: Ref<LogHandle>;
 }
 
@@ -63,7 +65,11 @@ export function LogView({ run, hash, onHash, onStep, ref }: Props) {
   }, [runId]);
   const isRunLive = isLive(run.status);
   const total = useStream(model, run);
-  const segments = useMemo(() => segmentsOf(run, total), [run, total]);
+  const segments = useMemo(
+    () => segmentsOf(run, total, (step, attempt) => model.span(step, attempt)),
+    // What was seen of a step is more when other lines are seen.
+    [run, total, model, view?.firstSeen],
+  );
   const chosen = parseRange(hash);
   const start = Date.parse(run.startedAt ?? run.createdAt);
 
@@ -105,7 +111,7 @@ export function LogView({ run, hash, onHash, onStep, ref }: Props) {
   const see = useEffectEvent((next: View) => {
     setView(next);
     if (next.isFollowing || next.isAtEnd) setSeenTotal(model.total);
-    onStep(next.segment as StepSegment | null);
+    onStep(next.step);
   });
   const opening = useEffectEvent((made: LogViewer) => {
     const isLong = model.total >= FOLDED_LINES_MIN;
@@ -190,7 +196,6 @@ export function LogView({ run, hash, onHash, onStep, ref }: Props) {
   };
   const fresh = view?.isFollowing === false && isRunLive ? total - seenTotal : 0;
   const nextTimes = { off: 'rel', rel: 'abs', abs: 'off' } as const;
-  const address = `/api/v1/runs/${runId}/logs`;
   return (
     <section aria-label={text.log.title} className="flex h-full min-h-0 flex-col" data-live={isRunLive ? 'yes' : 'no'} data-total={total}>
       <div className="flex h-10 shrink-0 items-center gap-1 overflow-x-auto border-b border-border px-2">
@@ -249,18 +254,7 @@ export function LogView({ run, hash, onHash, onStep, ref }: Props) {
             onClick={() => setFolded(isAllFolded ? new Set() : new Set(segments.map(({ id }) => id)))}
           />
         )}
-        <a className={buttonLook('quiet', true)} href={address} target="_blank" rel="noopener" aria-label={text.log.plain} title={text.log.plain}>
-          <FileText size={15} />
-        </a>
-        <a
-          className={buttonLook('quiet', true)}
-          href={address}
-          download={`${run.pipelineName}-${run.number}.log`}
-          aria-label={text.log.download}
-          title={text.log.download}
-        >
-          <Download size={15} />
-        </a>
+        <WholeLog run={run} />
       </div>
       <div className="relative min-h-0 flex-1">
         <div
@@ -368,6 +362,47 @@ function Missing({ view, model, left }: { view: View | null; model: LogModel; le
         </button>
       )}
     </p>
+  );
+}
+
+/** All of it as it was printed: to look at, and to keep. */
+function WholeLog({ run }: { run: RunDetails }) {
+  const text = useText();
+  const [busy, setBusy] = useState<'look' | 'keep' | null>(null);
+  const [error, setError] = useState<unknown>(null);
+  const get = async (what: 'look' | 'keep') => {
+    setBusy(what);
+    setError(null);
+    try {
+      const address = await plainTextAddress(run.id);
+      if (what === 'look') window.open(address, '_blank', 'noopener');
+      else save(address, `${run.pipelineName.replaceAll('/', '-')}-${run.number}.log`);
+    } catch (caught) {
+      setError(caught);
+    }
+    setBusy(null);
+  };
+  return (
+    <>
+      {error !== null && <span role="alert" className="text-meta text-failed">{explain(error, text).words}</span>}
+      <Button
+        kind="quiet"
+        icon={<FileText size={15} />}
+        isBusy={busy === 'look'}
+        aria-label={text.log.plain}
+        title={text.log.plain}
+        className="hidden! sm:inline-flex!"
+        onClick={() => void get('look')}
+      />
+      <Button
+        kind="quiet"
+        icon={<Download size={15} />}
+        isBusy={busy === 'keep'}
+        aria-label={text.log.download}
+        title={text.log.download}
+        onClick={() => void get('keep')}
+      />
+    </>
   );
 }
 

@@ -23,6 +23,12 @@ export interface Line {
   readonly continued: boolean;
 }
 
+/** The lines of an attempt of a step, as far as they were seen. */
+export interface Span {
+  first: number;
+  last: number;
+}
+
 /** Where lines come from that are not streamed. */
 export type Read = (
   from: number,
@@ -59,6 +65,8 @@ export class LogModel {
   onChange: () => void = () => {};
   onTotal: () => void = () => {};
   private toldTotal = 0;
+  /** By `step/attempt`. */
+  private readonly spans = new Map<string, Span>();
   private readonly pages = new Map<number, Page>();
   private readonly requests = new Map<number, Request>();
   private characters = 0;
@@ -115,6 +123,13 @@ export class LogModel {
       isOpen = line.partial;
     }
     return parts.join('');
+  }
+
+  /** Of an attempt whose lines the server does not tell yet; undefined where it may have begun before what was seen. */
+  span(step: string, attempt: number): Span | undefined {
+    const span = this.spans.get(`${step}/${attempt}`);
+    const isWhole = span !== undefined && (span.first === 1 || this.line(span.first - 1) !== undefined);
+    return isWhole ? span : undefined;
   }
 
   /** How many of these lines are not here. */
@@ -224,9 +239,20 @@ export class LogModel {
       continued: line.continued ?? false,
     };
     page.present += 1;
+    this.widen(line);
     page.characters += line.message.length;
     this.characters += line.message.length;
     if (this.pages.size > PAGES_MAX || this.characters > CHARACTERS_MAX) this.evict(number);
+  }
+
+  private widen({ n, step, attempt }: LogLine): void {
+    if (step === null) return;
+    const span = this.spans.get(`${step}/${attempt}`);
+    if (span === undefined) this.spans.set(`${step}/${attempt}`, { first: n, last: n });
+    else {
+      span.first = Math.min(span.first, n);
+      span.last = Math.max(span.last, n);
+    }
   }
 
   private evict(except: number): void {

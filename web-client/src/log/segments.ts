@@ -4,6 +4,7 @@ import type { Catalogue } from '../text/en';
 import { duration } from '../text/format';
 import type { Status } from '../ui/shapes';
 import type { Segment } from './layout';
+import type { Span } from './model';
 
 export interface StepSegment extends Segment {
   status: Status;
@@ -13,12 +14,22 @@ export interface StepSegment extends Segment {
   took: (text: Catalogue) => string;
 }
 
-/** Each attempt of a step that printed something. What runs alone at present reaches to the end of the log. */
-export function segmentsOf({ steps, earlierSteps }: Pick<RunDetails, 'steps' | 'earlierSteps'>, total: number): StepSegment[] {
+/**
+ * Each attempt of a step that printed something. What runs alone at present reaches to the end of the log.
+ *
+ * @param seen of an attempt whose lines the server does not tell yet
+ */
+export function segmentsOf(
+  { steps, earlierSteps }: Pick<RunDetails, 'steps' | 'earlierSteps'>,
+  total: number,
+  seen: (step: string, attempt: number) => Span | undefined,
+): StepSegment[] {
   const running = steps.filter(({ status }) => status === 'running');
   const of = (step: Step, isEarlier: boolean): StepSegment[] => {
-    if (step.firstLine === null || step.firstLine > total) return [];
-    const last = step.lastLine ?? step.firstLine;
+    const span = step.firstLine === null ? seen(step.name, step.attempt) : undefined;
+    const first = step.firstLine ?? span?.first;
+    if (first === undefined || first > total) return [];
+    const last = step.lastLine ?? span?.last ?? first;
     const isLast = running.length === 1 && running[0] === step;
     const { startedAt, finishedAt } = step;
     return [
@@ -26,7 +37,7 @@ export function segmentsOf({ steps, earlierSteps }: Pick<RunDetails, 'steps' | '
         id: `${step.name}/${step.attempt}`,
         step: step.name,
         attempt: step.attempt,
-        first: step.firstLine,
+        first,
         last: isLast ? Math.max(last, total) : last,
         status: step.status,
         exitCode: step.exitCode,

@@ -36,8 +36,8 @@ export interface View {
   isAtEnd: boolean;
   /** Of what is seen, as many lines are not here yet. */
   missing: number;
-  /** The segment that the uppermost row is part of. */
-  segment: Segment | null;
+  /** That the uppermost row is of. */
+  step: string | null;
   firstSeen: number;
   lastSeen: number;
 }
@@ -515,7 +515,7 @@ export class LogViewer {
       isFollowing: this.isFollowing,
       isAtEnd: this.isAtEnd(),
       missing,
-      segment: this.layout.segmentAt(firstSeen),
+      step: this.stepAt(firstSeen),
       firstSeen: top === undefined ? 0 : top.kind === 'line' ? top.n : top.segment.first,
       lastSeen,
     };
@@ -524,6 +524,15 @@ export class LogViewer {
     if (was !== null && keys.every((key) => was[key] === view[key])) return;
     this.view = view;
     this.options.onView(view);
+  }
+
+  private stepAt(row: number): string | null {
+    const item = this.layout.item(row);
+    if (item?.kind === 'line') {
+      const line = this.model.line(item.n);
+      if (line !== undefined && line.step !== null) return line.step;
+    }
+    return this.layout.segmentAt(row)?.step ?? null;
   }
 
   private clicked(event: MouseEvent): void {

@@ -4,7 +4,6 @@ import { lazy, Suspense, useRef, useState } from 'react';
 
 import { useShortcuts } from '../keys';
 import { LogView, type LogHandle } from '../log/LogView';
-import type { StepSegment } from '../log/segments';
 import type { Panel } from '../search';
 import { useText } from '../text';
 import { copyText } from '../ui/copy';
@@ -28,7 +27,7 @@ export function RunView({ run }: { run: RunDetails }) {
   const hash = useLocation({ select: (location) => location.hash });
   const navigate = useNavigate({ from });
   const log = useRef<LogHandle>(null);
-  const [at, setAt] = useState<StepSegment | null>(null);
+  const [at, setAt] = useState<string | null>(null);
   const [isNarrowLog, setNarrowLog] = useState(search.panel === undefined);
   const actions = useRunActions(run);
   const panel = search.panel ?? 'steps';
@@ -48,7 +47,7 @@ export function RunView({ run }: { run: RunDetails }) {
     requestAnimationFrame(() => log.current?.goToStep(name, attempt));
   };
   const stepBy = (by: 1 | -1) => {
-    const index = run.steps.findIndex(({ name }) => name === (search.step ?? at?.step));
+    const index = run.steps.findIndex(({ name }) => name === (at ?? search.step));
     const next = run.steps[Math.min(Math.max(index + by, 0), run.steps.length - 1)];
     if (next !== undefined) goToStep(next.name);
   };
@@ -64,27 +63,34 @@ export function RunView({ run }: { run: RunDetails }) {
     R: () => !isLive(run.status) && actions.retry('start'),
   });
 
-  const current = at?.step ?? search.step ?? null;
+  const current = at ?? search.step ?? null;
   const tab = (each: Shown) => {
-    const isShown = each === 'log' ? isNarrowLog : panel === each;
+    // On a narrow screen the log stands in place of the panel, on a wide one beside it.
+    const isPanel = each !== 'log' && panel === each;
+    const isShown = each === 'log' ? isNarrowLog : isPanel && !isNarrowLog;
     return (
       <button
         key={each}
         type="button"
-        aria-pressed={isShown && (each === 'log' || !isNarrowLog)}
+        aria-pressed={isShown || isPanel}
         onClick={() => show(each)}
         className={`target h-8 rounded-control px-2.5 whitespace-nowrap ${each === 'log' ? 'lg:hidden' : ''} ${
-          isShown ? `font-medium text-text ${isNarrowLog && each !== 'log' ? 'lg:bg-muted' : 'bg-muted'}` : 'text-text-2 hover:text-text'
-        }`}
+          isShown ? 'bg-muted font-medium text-text' : 'text-text-2 hover:text-text'
+        } ${isPanel ? 'lg:bg-muted lg:font-medium lg:text-text' : ''}`}
       >
         {text.run.panels[each]}
       </button>
     );
   };
+  // A drawing needs more room than a list.
+  const columns =
+    panel === 'graph'
+      ? 'lg:grid-cols-[minmax(0,1fr)_minmax(0,1fr)]'
+      : 'lg:grid-cols-[22rem_minmax(0,1fr)] 2xl:grid-cols-[26rem_minmax(0,1fr)]';
   return (
     <div className="flex h-full min-h-0 flex-col">
       <Header run={run} actions={actions} onFailure={() => { setNarrowLog(true); log.current?.goToFailure(); }} />
-      <div className="grid min-h-0 flex-1 grid-rows-[auto_minmax(0,1fr)] lg:grid-cols-[22rem_minmax(0,1fr)] lg:grid-rows-[minmax(0,1fr)] 2xl:grid-cols-[26rem_minmax(0,1fr)]">
+      <div className={`grid min-h-0 flex-1 grid-rows-[auto_minmax(0,1fr)] lg:grid-rows-[minmax(0,1fr)] ${columns}`}>
         <div className={`flex min-h-0 flex-col border-border lg:border-r ${isNarrowLog ? '' : 'row-span-2 lg:row-span-1'}`}>
           <div role="group" aria-label={text.run.panel} className="flex h-10 shrink-0 items-center gap-1 overflow-x-auto border-b border-border px-2">
             {(['log', 'steps', 'timeline', 'graph', 'details'] as const).map(tab)}

@@ -9,7 +9,7 @@ import { Duration } from '../ui/Time';
 import { isLive } from './status';
 import type { StepsProps } from './Steps';
 
-const TICKS = 4;
+const TICKS = 3;
 
 /** What ran when: a row a step, a bar an attempt. */
 export function Timeline({ run, current, onStep }: StepsProps) {
