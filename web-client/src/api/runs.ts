@@ -6,9 +6,22 @@ import { client, heard, queryClient, trpc } from './client';
 import { isLive } from '../run/status';
 import { connection } from './connection';
 
+/** An answer that was under way while a newer state came must not undo it: nothing newer would follow. */
+function newest(before: unknown, after: unknown): unknown {
+  return isRun(before) && isRun(after) && before.version > after.version ? before : after;
+}
+
+function isRun(data: unknown): data is Pick<Run, 'version'> {
+  return typeof data === 'object' && data !== null && 'version' in data && typeof data.version === 'number';
+}
+
+export function runOptions(runId: RunId) {
+  return trpc.runs.get.queryOptions({ runId }, { structuralSharing: newest });
+}
+
 /** A run and its steps, at every moment as the server has them. */
 export function useRun(runId: RunId) {
-  const query = useQuery(trpc.runs.get.queryOptions({ runId }));
+  const query = useQuery(runOptions(runId));
   const status = query.data?.status;
   useSubscription(
     trpc.pipelines.watchRun.subscriptionOptions(status !== undefined && isLive(status) ? { runId } : skipToken, {

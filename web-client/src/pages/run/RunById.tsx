@@ -1,9 +1,9 @@
 import { useQuery } from '@tanstack/react-query';
 import { Navigate, useLocation, useParams } from '@tanstack/react-router';
 
-import { queryClient, trpc } from '../../api/client';
+import { queryClient } from '../../api/client';
 import { isNotFound } from '../../api/errors';
-import { runIdOptions } from '../../api/runs';
+import { runIdOptions, runOptions } from '../../api/runs';
 import { useText } from '../../text';
 import { Empty } from '../../ui/Empty';
 import { Problem } from '../../ui/Problem';
@@ -13,7 +13,7 @@ export function RunById() {
   const text = useText();
   const { runId } = useParams({ from: '/r/$runId' });
   const hash = useLocation({ select: (location) => location.hash });
-  const run = useQuery(trpc.runs.get.queryOptions({ runId }));
+  const run = useQuery(runOptions(runId));
   if (isNotFound(run.error)) return <Empty>{text.run.notFound}</Empty>;
   if (run.data === undefined) return <Problem error={run.error} onRetry={() => void run.refetch()} />;
   const { id, pipelineName, number } = run.data;
