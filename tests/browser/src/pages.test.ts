@@ -44,6 +44,7 @@ beforeAll(async () => {
   const { client } = slipway;
   await client.pipelines.create.mutate({ name: 'team/site', definition: STEPS, description: 'The site.' });
   await client.pipelines.create.mutate({ name: 'waits', definition: script(`echo begun; ${waitFor(gate)}; echo ended`) });
+  await client.tokens.create.mutate({ name: 'ci', role: 'operator', expiresInDays: 30 });
   failed = await client.pipelines.trigger.mutate({ pipelineId: 'team/site', branch: 'main', inputs: { A: 'b' } });
   await finish(client, failed.id);
   live = await client.pipelines.trigger.mutate({ pipelineId: 'waits' });
@@ -87,7 +88,7 @@ const pages: [string, string, (page: Page) => Promise<void>][] = [
   ['its graph', `${run}?panel=graph`, (page) => page.getByRole('heading', { name: '#1' }).waitFor()],
   ['its details', `${run}?panel=details`, (page) => page.getByRole('heading', { name: '#1' }).waitFor()],
   ['the queues', '/queues', (page) => page.getByText('workers', { exact: true }).waitFor()],
-  ['the tokens', '/settings/tokens', (page) => page.getByRole('row').nth(1).waitFor()],
+  ['the tokens', '/settings/tokens', (page) => page.getByRole('cell', { name: 'ci', exact: true }).waitFor()],
   ['the appearance', '/settings/appearance', (page) => page.getByText('Light').waitFor()],
   ['about', '/settings/about', (page) => page.getByText('Version').waitFor()],
   ['the first run', '/welcome', (page) => page.getByRole('textbox', { name: /Definition/ }).waitFor()],
@@ -116,7 +117,7 @@ describe('a run', () => {
     expect(new URL(page.url()).pathname).toBe(run);
     await expect.poll(() => logOf(page).getByText('broken', { exact: true }).isVisible()).toBe(true);
     const { lines } = await finish(slipway.client, failed.id);
-    const shown = lines.map(({ message }) => message.replace(/\x1b\[[0-9;]*m/g, '').replace(/^.*\r/, ''));
+    const shown = lines.map(({ message }) => message.replace(/\x1b\[[0-9;]*m/g, '').replace(/^[^]*\r/, ''));
     expect(await readThrough(page, lines.length)).toEqual(shown);
   });
 

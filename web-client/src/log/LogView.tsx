@@ -1,7 +1,7 @@
 import './log.css';
 
 import type { RunDetails, RunStatus } from '@slipway/client';
-import { ArrowDownToLine, ChevronsDownUp, ChevronsUpDown, Clock, Download, FileText, WrapText } from 'lucide-react';
+import { ArrowDownToLine, ChevronsDownUp, ChevronsUpDown, Clock, Download, FileText, Hash, WrapText } from 'lucide-react';
 import { useEffect, useEffectEvent, useImperativeHandle, useMemo, useRef, useState, type KeyboardEvent, type Ref } from 'react';
 
 import { client, heard } from '../api/client';
@@ -214,9 +214,14 @@ export function LogView({ run, hash, onHash, onStep, ref }: Props) {
             }}
           />
         ) : (
-          <Button kind="quiet" title={`${text.log.goTo} (:)`} aria-label={text.log.goTo} className="hidden! font-mono sm:inline-flex!" onClick={() => setGoing(true)}>
-            :n
-          </Button>
+          <Button
+            kind="quiet"
+            icon={<Hash size={15} />}
+            title={`${text.log.goTo} (:)`}
+            aria-label={text.log.goTo}
+            className="hidden! sm:inline-flex!"
+            onClick={() => setGoing(true)}
+          />
         )}
         <Button
           kind="quiet"

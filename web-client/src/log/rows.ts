@@ -56,10 +56,10 @@ export class Row {
     this.element.style.transform = `translateY(${y}px)`;
   }
 
-  showLoading(n: number): void {
+  showLoading(n: number, label: string): void {
     this.line = null;
     this.element.className = 'log-row is-loading';
-    this.element.replaceChildren(number(n, ''));
+    this.element.replaceChildren(number(n, label));
   }
 
   showLine(view: LineView): void {
@@ -111,7 +111,7 @@ function number(n: number, label: string): HTMLElement {
   made.dataset['n'] = String(n);
   made.href = `#L${n}`;
   made.tabIndex = -1;
-  if (label !== '') made.setAttribute('aria-label', label);
+  made.setAttribute('aria-label', label);
   return made;
 }
 

@@ -443,7 +443,7 @@ export class LogViewer {
     if (line === undefined) {
       if (row.shown === 'loading') return;
       row.shown = 'loading';
-      row.showLoading(n);
+      row.showLoading(n, words.line(n));
       return;
     }
     // A line that came in parts changes while its parts come.

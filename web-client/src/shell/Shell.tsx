@@ -12,6 +12,8 @@ import { useGlobalKeys } from './global-keys';
 const Palette = lazy(() => import('./Palette').then(({ Palette }) => ({ default: Palette })));
 const KeysHelp = lazy(() => import('./KeysHelp').then(({ KeysHelp }) => ({ default: KeysHelp })));
 
+const paletteKeys = navigator.platform.startsWith('Mac') ? '⌘K' : 'Ctrl K';
+
 type Layer = 'palette' | 'keys' | null;
 
 export function Shell() {
@@ -71,10 +73,10 @@ export function Shell() {
           type="button"
           onClick={() => setLayer('palette')}
           className={`${buttonLook('quiet')} ml-auto`}
-          aria-label={text.palette.title}
         >
-          <Search size={15} />
-          <kbd className="kbd hidden sm:inline-block">{navigator.platform.startsWith('Mac') ? '⌘K' : 'Ctrl K'}</kbd>
+          <Search size={15} aria-hidden />
+          <span className="sr-only">{text.palette.title}</span>
+          <kbd className="kbd hidden sm:inline-block">{paletteKeys}</kbd>
         </button>
         <ConnectionMark />
       </header>

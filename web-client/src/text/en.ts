@@ -283,7 +283,7 @@ export const en = {
   },
   tokens: {
     title: 'Tokens',
-    text: 'For programs: they send it as “Authorization: Bearer …”. Signed-in browsers are listed too.',
+    text: 'For programs: they send it as “Authorization: Bearer …”.',
     create: 'New token',
     name: 'Name',
     role: 'Role',
@@ -293,8 +293,6 @@ export const en = {
     lastUsed: 'Last used',
     notUsed: 'not yet',
     expiresAt: 'Expires',
-    kind: { api: 'program', session: 'browser' },
-    kindLabel: 'For',
     revoke: 'Revoke',
     revokeAsk: (name: string) => `Revoke ${name}? Whoever uses it is cut off at once.`,
     empty: 'There is no token yet.',

@@ -284,7 +284,7 @@ export const zhCN: Catalogue = {
   },
   tokens: {
     title: '令牌',
-    text: '供程序使用：以“Authorization: Bearer …”发送。已登录的浏览器也列在这里。',
+    text: '供程序使用：以“Authorization: Bearer …”发送。',
     create: '新建令牌',
     name: '名称',
     role: '角色',
@@ -294,8 +294,6 @@ export const zhCN: Catalogue = {
     lastUsed: '上次使用',
     notUsed: '尚未',
     expiresAt: '到期',
-    kind: { api: '程序', session: '浏览器' },
-    kindLabel: '用于',
     revoke: '撤销',
     revokeAsk: (name) => `撤销 ${name} 吗？使用它的程序会立即失去访问权限。`,
     empty: '还没有令牌。',

@@ -53,7 +53,6 @@ export function TokensPage() {
               <tr className="border-b border-border *:px-3 *:py-2 *:font-medium *:whitespace-nowrap">
                 <th scope="col">{tokens.name}</th>
                 <th scope="col">{tokens.role}</th>
-                <th scope="col">{tokens.kindLabel}</th>
                 <th scope="col">{tokens.created}</th>
                 <th scope="col">{tokens.lastUsed}</th>
                 <th scope="col">{tokens.expiresAt}</th>
@@ -67,7 +66,6 @@ export function TokensPage() {
                 <tr key={token.id} className="border-b border-border *:px-3 *:py-1.5">
                   <td className="font-medium wrap-anywhere">{token.name}</td>
                   <td>{token.role}</td>
-                  <td className="whitespace-nowrap">{tokens.kind[token.kind]}</td>
                   <td>
                     <Time at={token.createdAt} />
                   </td>
@@ -184,7 +182,7 @@ function Sample({ label, text: shown, hideLabel = false }: { label: string; text
     <div>
       {!hideLabel && <p className="pb-1 font-medium">{label}</p>}
       <div className="flex items-start gap-2 rounded-card bg-subtle p-2">
-        <pre className="min-w-0 flex-1 overflow-x-auto p-1 text-meta">{shown}</pre>
+        <pre className="min-w-0 flex-1 p-1 text-meta wrap-anywhere whitespace-pre-wrap">{shown}</pre>
         <Button kind="quiet" onClick={() => void copyText(shown).then(() => setDone(true))}>
           {isDone ? text.actions.copied : text.actions.copy}
         </Button>

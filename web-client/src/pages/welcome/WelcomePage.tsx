@@ -128,7 +128,7 @@ export function WelcomePage() {
         <section className="border-t border-border pt-5">
           <h2>{welcome.next}</h2>
           <p className="pb-2 text-text-2">{welcome.nextText}</p>
-          <pre className="overflow-auto rounded-card bg-subtle p-3 text-body">
+          <pre className="rounded-card bg-subtle p-3 text-body wrap-anywhere whitespace-pre-wrap">
             {`import { createClient } from '@slipway/client';
 const slipway = createClient({ url: '${window.location.origin}', token });
 const run = await slipway.pipelines.trigger.mutate({ pipelineId: '${name.trim() || sample}' });`}
