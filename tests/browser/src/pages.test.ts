@@ -121,6 +121,29 @@ describe('a run', () => {
     expect(await readThrough(page, lines.length)).toEqual(shown);
   });
 
+  test('whose scrollbar is dragged from end to end shows what lies at each end', async () => {
+    const page = await person.open(`/r/${failed.id}`);
+    const log = logOf(page);
+    await untilShown(page, 'broken');
+    const drag = (from: number, to: number) =>
+      log.evaluate(
+        async (scroller, [start, end]) => {
+          for (let step = 0; step <= 10; step += 1) {
+            const share = start + ((end - start) * step) / 10;
+            scroller.scrollTop = (scroller.scrollHeight - scroller.clientHeight) * share;
+            await new Promise((done) => requestAnimationFrame(done));
+          }
+        },
+        [from, to] as const,
+      );
+    const { lines } = await finish(slipway.client, failed.id);
+    const line = (n: number) => log.getByRole('link', { name: `Line ${n}`, exact: true });
+    await drag(0, 1);
+    await expect.poll(() => line(lines.length).isVisible()).toBe(true);
+    await drag(1, 0);
+    await expect.poll(() => line(1).isVisible()).toBe(true);
+  });
+
   test('is followed to its end, and triggered, opened and read with the keyboard alone', async () => {
     const page = await person.open('/pipelines/waits');
     await page.getByRole('link', { name: /#1, running/ }).waitFor();

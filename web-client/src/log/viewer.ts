@@ -125,6 +125,7 @@ export class LogViewer {
   }
 
   setSegments(segments: readonly Segment[], folded: ReadonlySet<string>, only: string | null): void {
+    this.takeIn();
     const item = this.layout.item(this.anchor.row);
     const n = item?.kind === 'line' ? item.n : item?.segment.first;
     const isHead = item?.kind === 'head';
@@ -133,8 +134,9 @@ export class LogViewer {
     this.only = only;
     this.look += 1;
     this.relayout();
-    // What is read stays where it is, whatever appears above.
-    if (n !== undefined && !this.isFollowing) {
+    // What is read stays where it is, whatever appears above; the top stays the top.
+    const isTop = this.anchor.row === 0 && this.anchor.off === 0;
+    if (n !== undefined && !this.isFollowing && !isTop) {
       const row = this.layout.rowOf(n);
       this.anchor = { row: isHead && this.layout.item(row - 1)?.kind === 'head' ? row - 1 : row, off: this.anchor.off };
     }
@@ -281,8 +283,15 @@ export class LogViewer {
     clearTimeout(this.settling);
     this.settling = setTimeout(() => {
       // A finger on the screen owns the scroller: moving it would end the swing in Safari.
-      if (!this.isTouched) this.rebase();
+      if (this.isTouched) return;
+      this.takeIn();
+      this.rebase();
     }, ms);
+  }
+
+  /** The scroller may have moved and its event be still to come: moving it then would undo that. */
+  private takeIn(): void {
+    if (this.scroller.scrollTop !== this.lastY) this.scrolled();
   }
 
   private walk(delta: number): void {
