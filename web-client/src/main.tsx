@@ -10,13 +10,13 @@ import { queryClient } from './api/client';
 import { connection } from './api/connection';
 import { session } from './api/session';
 import { router } from './router';
-import { applyTheme } from './settings';
+import { applyLook } from './settings';
 import { TextProvider } from './text';
 
 const root = document.getElementById('root');
 if (root === null) throw new Error('the page has no #root');
 
-applyTheme();
+applyLook();
 connection.watch();
 session.onEnd = () => {
   const { pathname, href } = router.state.location;

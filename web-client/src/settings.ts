@@ -10,8 +10,6 @@ interface Settings {
   shortcuts: 'on' | 'off';
   wrap: 'on' | 'off';
   times: 'off' | 'rel' | 'abs';
-  /** Of the steps beside the log, in pixels. */
-  stepsWidth: string;
 }
 
 const standard: Settings = {
@@ -21,17 +19,15 @@ const standard: Settings = {
   shortcuts: 'on',
   wrap: 'off',
   times: 'off',
-  stepsWidth: '340',
 };
 
-const allowed: { [K in keyof Settings]: readonly Settings[K][] | null } = {
+const allowed: { [K in keyof Settings]: readonly Settings[K][] } = {
   theme: ['system', 'light', 'dark'],
   language: ['auto', 'en', 'zh-CN'],
   density: ['comfortable', 'compact'],
   shortcuts: ['on', 'off'],
   wrap: ['on', 'off'],
   times: ['off', 'rel', 'abs'],
-  stepsWidth: null,
 };
 
 const listeners = new Set<() => void>();
@@ -46,9 +42,7 @@ export function setting<K extends keyof Settings>(name: K): Settings[K] {
   } catch {
     // Storage is forbidden.
   }
-  const choices: readonly string[] | null = allowed[name];
-  const isKnown = typeof kept === 'string' && (choices === null || choices.includes(kept));
-  return isKnown ? (kept as Settings[K]) : standard[name];
+  return allowed[name].find((choice) => choice === kept) ?? standard[name];
 }
 
 export function setSetting<K extends keyof Settings>(name: K, value: Settings[K]): void {
@@ -58,7 +52,7 @@ export function setSetting<K extends keyof Settings>(name: K, value: Settings[K]
   } catch {
     unkept.set(name, value);
   }
-  if (name === 'theme') applyTheme();
+  applyLook();
   for (const listener of listeners) listener();
 }
 
@@ -74,21 +68,23 @@ function subscribe(listener: () => void): () => void {
 
 const systemTheme = matchMedia('(prefers-color-scheme: dark)');
 
-export function applyTheme(): void {
+/** What the style sheets ask for. */
+export function applyLook(): void {
   const chosen = setting('theme');
   const isDark = chosen === 'dark' || (chosen === 'system' && systemTheme.matches);
   document.documentElement.dataset['theme'] = isDark ? 'dark' : 'light';
+  document.documentElement.dataset['density'] = setting('density');
   document.querySelector('meta[name=theme-color]')?.setAttribute('content', isDark ? '#0d0f14' : '#ffffff');
 }
 
 systemTheme.addEventListener('change', () => {
-  applyTheme();
+  applyLook();
   for (const listener of listeners) listener();
 });
 // Another tab of the same browser.
 addEventListener('storage', ({ key }) => {
   if (key?.startsWith('slipway.') !== true) return;
-  applyTheme();
+  applyLook();
   for (const listener of listeners) listener();
 });
 

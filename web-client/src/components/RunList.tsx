@@ -31,7 +31,7 @@ function RunRow({ run: listed, hasPipeline }: { run: Run; hasPipeline: boolean }
   const why = run.error ?? run.reason;
   const name = text.run.title(run.pipelineName, run.number);
   return (
-    <li className="relative grid min-h-(--row) grid-cols-[auto_minmax(0,1fr)_auto] items-center gap-x-3 px-3 py-1.5 hover:bg-subtle has-focus-visible:bg-subtle md:grid-cols-[auto_minmax(0,1.2fr)_minmax(0,1fr)_minmax(0,1fr)_6rem_7rem]">
+    <li className="relative grid min-h-(--row) grid-cols-[auto_minmax(0,1fr)_auto] items-center gap-x-3 px-3 py-1 hover:bg-subtle has-focus-visible:bg-subtle md:grid-cols-[auto_minmax(0,1.2fr)_minmax(0,1fr)_minmax(0,1fr)_6rem_7rem]">
       <StatusIcon status={run.status} />
       <div className="flex min-w-0 items-baseline gap-2">
         <Link

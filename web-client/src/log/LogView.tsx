@@ -1,7 +1,7 @@
 import './log.css';
 
 import type { RunDetails, RunStatus } from '@slipway/client';
-import { ArrowDownToLine, ChevronsDownUp, ChevronsUpDown, Clock, Download, FileText, Hash, WrapText } from 'lucide-react';
+import { ArrowDownToLine, ChevronsDownUp, ChevronsUpDown, Clock, Download, FileText, Hash, ListFilter, WrapText } from 'lucide-react';
 import { useEffect, useEffectEvent, useImperativeHandle, useMemo, useRef, useState, type KeyboardEvent, type Ref } from 'react';
 
 import { client, heard } from '../api/client';
@@ -16,7 +16,7 @@ import { explain } from '../api/errors';
 import { Button } from '../ui/Button';
 import { copyText } from '../ui/copy';
 import { plainTextAddress, save } from './whole';
-import { failureOf, segmentsOf, type StepSegment } from './segments';
+import { failureOf, isAlone, segmentsOf, type StepSegment } from './segments';
 import { LogModel } from './model';
 import { formatRange, parseRange, type Range } from './range';
 import { LogViewer, type View, type Words } from './viewer';
@@ -56,6 +56,7 @@ export function LogView({ run, hash, onHash, onStep, ref }: Props) {
   const [view, setView] = useState<View | null>(null);
   const [folded, setFolded] = useState<ReadonlySet<string>>(() => new Set());
   const [seenTotal, setSeenTotal] = useState(0);
+  const [only, setOnly] = useState<string | null>(null);
   const [isGoing, setGoing] = useState(false);
   const runId = run.id;
 
@@ -145,7 +146,7 @@ export function LogView({ run, hash, onHash, onStep, ref }: Props) {
   }, [model]);
   useEffect(() => viewer.current?.setWords(first().words), [text, times, start]);
   useEffect(() => viewer.current?.setLook({ wrap: wrap === 'on', times, theme }), [wrap, times, theme]);
-  useEffect(() => viewer.current?.setSegments(segments, folded, null), [segments, folded]);
+  useEffect(() => viewer.current?.setSegments(segments, folded, only), [segments, folded, only]);
   const [from, to] = [chosen?.from ?? 0, chosen?.to ?? 0];
   useEffect(() => viewer.current?.setChosen(from === 0 ? null : { from, to }), [from, to]);
   useEffect(() => {
@@ -161,13 +162,17 @@ export function LogView({ run, hash, onHash, onStep, ref }: Props) {
     const failure = failureOf(segments);
     if (failure === null) return;
     setFolded((all) => new Set([...all].filter((id) => id !== failure.id)));
+    setOnly(null);
     requestAnimationFrame(() => viewer.current?.goTo(failure.last, 'end'));
   };
   useImperativeHandle(ref, () => ({
     goToStep: (name, attempt) => {
       const own = segments.filter(({ step }) => step === name);
       const segment = own.find((each) => each.attempt === attempt) ?? own.at(-1);
-      if (segment !== undefined) viewer.current?.goToHead(segment);
+      if (segment === undefined) return;
+      // Where one step alone is shown, it is now this one.
+      setOnly((shown) => (shown === null ? null : segment.id));
+      viewer.current?.goToHead(segment);
     },
     goToFailure,
   }));
@@ -177,6 +182,7 @@ export function LogView({ run, hash, onHash, onStep, ref }: Props) {
     else viewer.current?.goToEnd('end');
   };
   const foldable = segments.length > 0;
+  const seen = segments.filter((each) => each.step === view?.step && each.first <= view.lastSeen && isAlone(each, segments)).at(-1);
   const isAllFolded = foldable && segments.every(({ id }) => folded.has(id));
   useShortcuts({
     f: follow,
@@ -188,8 +194,12 @@ export function LogView({ run, hash, onHash, onStep, ref }: Props) {
     },
   });
   const press = (event: KeyboardEvent) => {
-    if (event.target !== scroller.current || event.altKey || event.ctrlKey || event.metaKey) return;
-    if (event.key === 'Home') viewer.current?.goToEnd('start');
+    if (event.target !== scroller.current || event.altKey) return;
+    const isCommand = event.ctrlKey || event.metaKey;
+    // The browser would take what is drawn for all there is.
+    if (isCommand && event.key === 'a' && total > 0) onHash(formatRange({ from: 1, to: total }));
+    else if (isCommand) return;
+    else if (event.key === 'Home') viewer.current?.goToEnd('start');
     else if (event.key === 'End') viewer.current?.goToEnd('end');
     else return;
     event.preventDefault();
@@ -250,6 +260,18 @@ export function LogView({ run, hash, onHash, onStep, ref }: Props) {
           className={times === 'off' ? '' : 'bg-muted! text-text!'}
           onClick={() => setTimes(nextTimes[times])}
         />
+        {segments.length > 1 && (
+          <Button
+            kind="quiet"
+            icon={<ListFilter size={15} />}
+            aria-pressed={only !== null}
+            disabled={only === null && seen === undefined}
+            aria-label={only === null ? text.log.onlyStep : text.log.allSteps}
+            title={only === null ? text.log.onlyStep : text.log.allSteps}
+            className={`hidden! sm:inline-flex! ${only === null ? '' : 'bg-muted! text-text!'}`}
+            onClick={() => setOnly(only === null ? (seen?.id ?? null) : null)}
+          />
+        )}
         {foldable && (
           <Button
             kind="quiet"

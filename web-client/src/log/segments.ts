@@ -56,3 +56,8 @@ export function failureOf(segments: readonly StepSegment[]): StepSegment | null 
   const failed = segments.filter(({ status, isEarlier }) => bad.includes(status) && !isEarlier);
   return failed.sort((a, b) => a.first - b.first)[0] ?? null;
 }
+
+/** Whether no other step printed between its first line and its last. */
+export function isAlone(segment: Segment, segments: readonly Segment[]): boolean {
+  return segments.every(({ id, first, last }) => id === segment.id || last < segment.first || segment.last < first);
+}

@@ -124,7 +124,7 @@ function Places({ hasLabels = false }: { hasLabels?: boolean }) {
       <Link to="/queues" title={nav.queues} {...look}>
         {place(Layers, nav.queues)}
       </Link>
-      <Link to="/settings/appearance" title={nav.settings} {...look} className={`${look.className} ${hasLabels ? '' : 'mt-auto mb-2'}`}>
+      <Link to="/settings" title={nav.settings} {...look} className={`${look.className} ${hasLabels ? '' : 'mt-auto mb-2'}`}>
         {place(Settings, nav.settings)}
       </Link>
     </>
