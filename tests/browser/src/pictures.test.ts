@@ -2,9 +2,10 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 
-import type { Browser } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, test } from 'vitest';
 
+import type { Run } from '../../e2e/src/harness/client.js';
 import { Installation } from '../../e2e/src/harness/installation.js';
 import { finish } from '../../e2e/src/harness/runs.js';
 import { launch, Person } from './browser.js';
@@ -52,6 +53,7 @@ const OTHERS: Record<string, string> = {
 describe.runIf(process.env['SLIPWAY_PICTURES'])('pictures', () => {
   let slipway: Installation;
   let browser: Browser;
+  let live: Run | undefined;
 
   beforeAll(async () => {
     mkdirSync(FOLDER, { recursive: true });
@@ -68,26 +70,31 @@ describe.runIf(process.env['SLIPWAY_PICTURES'])('pictures', () => {
       await run('billing', n % 4 === 3, 'main');
       if (n % 3 === 0) await run('docs', false, 'main');
     }
-    await client.pipelines.trigger.mutate({ pipelineId: 'nightly', branch: 'main' });
+    live = await client.pipelines.trigger.mutate({ pipelineId: 'nightly', branch: 'main' });
   });
   afterAll(async () => {
     await browser?.close();
+    if (live !== undefined) {
+      await slipway.client.runs.cancel.mutate({ runId: live.id });
+      await finish(slipway.client, live.id);
+    }
     await slipway?.stop();
   });
 
-  const pictures: [string, string, string][] = [
-    ['pipelines', '/pipelines', 'web-api'],
-    ['pipeline', '/pipelines/web-api', '#12'],
-    ['run', '/pipelines/web-api/runs/12', 'error'],
-    ['graph', '/pipelines/web-api/runs/12?panel=graph', 'error'],
-    ['definition', '/pipelines/web-api/definition', 'No problems'],
+  const atError = (page: Page) => untilShown(page, 'error');
+  const pictures: [string, string, (page: Page) => Promise<void>][] = [
+    ['pipelines', '/pipelines', (page) => page.getByRole('img', { name: /12 runs/ }).first().waitFor()],
+    ['pipeline', '/pipelines/web-api', (page) => page.getByRole('link', { name: /#12/ }).waitFor()],
+    ['run', '/pipelines/web-api/runs/12', atError],
+    ['graph', '/pipelines/web-api/runs/12?panel=graph', atError],
+    ['definition', '/pipelines/web-api/definition', (page) => page.getByText('No problems').waitFor()],
   ];
   test('of each page, light and dark, wide and narrow', async () => {
     const response = await fetch(slipway.signInLink, { redirect: 'manual' });
     const cookie = /slipway_session=([^;]+)/.exec(response.headers.get('set-cookie') ?? '')?.[1] ?? '';
     const person = await Person.of(browser, slipway.url);
     await person.context.addCookies([{ name: 'slipway_session', value: cookie, url: slipway.url }]);
-    for (const [name, path, words] of pictures) {
+    for (const [name, path, isThere] of pictures) {
       const page = await person.open(path);
       await page.emulateMedia({ reducedMotion: 'reduce' });
       for (const [size, width, height] of [
@@ -97,8 +104,7 @@ describe.runIf(process.env['SLIPWAY_PICTURES'])('pictures', () => {
         await page.setViewportSize({ width, height });
         for (const colorScheme of ['light', 'dark'] as const) {
           await page.emulateMedia({ colorScheme });
-          if (words === 'error') await untilShown(page, 'error');
-          else await page.getByText(words).first().waitFor();
+          await isThere(page);
           await page.evaluate(() => document.fonts.ready.then(() => undefined));
           await page.screenshot({ path: join(FOLDER, `${name}-${size}-${colorScheme}.png`), caret: 'hide' });
         }
