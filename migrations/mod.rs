@@ -9,6 +9,9 @@ mod m0003_tokens;
 mod m0004_workers;
 mod m0005_worker_places;
 mod m0006_taken_from;
+mod m0007_audit;
+mod m0008_people;
+mod m0009_secrets;
 
 #[derive(Debug)]
 pub(super) struct Migrator;
@@ -22,6 +25,9 @@ impl MigratorTrait for Migrator {
             Box::new(m0004_workers::STEP),
             Box::new(m0005_worker_places::STEP),
             Box::new(m0006_taken_from::STEP),
+            Box::new(m0007_audit::STEP),
+            Box::new(m0008_people::STEP),
+            Box::new(m0009_secrets::STEP),
         ]
     }
 }

@@ -100,6 +100,7 @@ fi
 part 'rust: format' cargo fmt --check || true
 part 'rust: clippy' cargo clippy --locked --all-targets -- -D warnings || true
 part 'dependencies: licences, sources' dependencies || true
+part 'secrets: none in the files' scripts/secrets.py || true
 part 'typescript: types' typescript || true
 part 'rust: build' cargo build --locked || finish
 part 'bindings: up to date' "$SLIPWAY_TEST_BIN" bindings --check || true

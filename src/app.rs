@@ -1,8 +1,8 @@
 //! What every request and job is given: the configuration and the ports.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, OnceLock};
 
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
@@ -14,13 +14,19 @@ use crate::domain::ids::RunId;
 use crate::domain::secret::Secret;
 use crate::domain::time::{Timestamp, now};
 use crate::error::{Error, Result};
+use crate::executor::fence::Report;
 use crate::jobs::Jobs;
+use crate::jobs::queues::Queues;
 use crate::logs::Logs;
 use crate::logs::follow::Followers;
+use crate::metrics::{Metrics, Ports};
 use crate::redis::Redis;
 use crate::redis::wakeups::Wakeups;
+use crate::services::limits::Limiter;
 use crate::services::presence::Presence;
+use crate::services::standing::Standing;
 use crate::services::states::States;
+use crate::services::throttle::Attempts;
 use crate::services::waiting::Waiting;
 use crate::store::Store;
 
@@ -35,13 +41,20 @@ pub struct Inner {
     pub redis: Redis,
     pub wakeups: Wakeups,
     pub jobs: Jobs,
+    pub queues: Queues,
     pub logs: Logs,
     pub followers: Followers,
     pub states: States,
     pub presence: Presence,
     pub waiting: Waiting,
+    pub metrics: Metrics,
+    pub limits: Limiter,
+    pub standing: Standing,
+    pub sign_ins: Attempts,
     pub admin_token: Secret<String>,
     pub started_at: Timestamp,
+    /// What of the fence around steps works here, once it is known.
+    pub fence: OnceLock<Report>,
     /// How many subscriptions are open in this process.
     pub streams_open: Arc<AtomicUsize>,
     /// What runs beside requests and jobs; waited for at the end.
@@ -74,6 +87,7 @@ impl App {
         let logs = Logs::new(redis.clone(), object_store(&config)?);
         let followers = Followers::new(logs.clone(), wakeups.clone(), tasks.clone());
         let jobs = Jobs::new(redis.clone(), config.redis.call_timeout);
+        let queues = Queues::new(redis.clone(), config.redis.call_timeout);
         let host_silence = config.worker.host_silence;
         let presence = Presence::default();
         let (waiting, looking) = Waiting::new(
@@ -87,6 +101,21 @@ impl App {
         tasks.spawn(looking);
         let states =
             States::new(store.clone(), logs.clone(), wakeups.clone(), waiting.clone(), tasks.clone());
+        let metrics = Metrics::new(&Ports {
+            database: store.round_trips.clone(),
+            redis: redis.round_trips.clone(),
+            lines_in: logs.lines_written.clone(),
+            lines_out: logs.lines_sent.clone(),
+        });
+        let proxies = config.http.trusted_proxies.clone();
+        let (limits, sharing) = Limiter::new(
+            config.limits.clone(),
+            proxies,
+            redis.clone(),
+            metrics.refused.clone(),
+            shutdown.clone(),
+        );
+        tasks.spawn(sharing);
         Ok(Self(Arc::new(Inner {
             started_at: now(),
             config,
@@ -94,12 +123,18 @@ impl App {
             redis,
             wakeups,
             jobs,
+            queues,
             logs,
             followers,
             states,
             presence,
             waiting,
+            metrics,
+            limits,
+            standing: Standing::default(),
+            sign_ins: Attempts::default(),
             admin_token,
+            fence: OnceLock::new(),
             streams_open: Arc::default(),
             tasks,
             shutdown,

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::domain::limit::Limits;
 use crate::domain::secret::Secret;
 
 mod client;
 mod environment;
+mod executor;
 mod layers;
 mod load;
 mod settings;
@@ -17,6 +19,7 @@ mod values;
 
 pub use client::{ClientConfig, ClientFlags};
 pub use environment::{Environment, Terminal};
+pub use executor::{ExecutorConfig, StepUser};
 pub use layers::{ConfigError, Origin, Problem};
 pub use load::{EffectiveSetting, Flags, Loaded};
 pub use values::size_text;
@@ -31,7 +34,10 @@ pub struct Config {
     pub redis: RedisConfig,
     pub objects: ObjectsConfig,
     pub worker: WorkerConfig,
+    pub executor: ExecutorConfig,
     pub logs: LogsConfig,
+    pub metrics: MetricsConfig,
+    pub limits: Limits,
     pub trace: TraceConfig,
 }
 
@@ -75,6 +81,10 @@ pub struct HttpConfig {
 pub struct AuthConfig {
     /// None: read from `admin-token` in the data directory, made at the first start.
     pub admin_token: Option<Secret<String>>,
+    /// How long a browser stays signed in at the longest.
+    pub session_lifetime: Duration,
+    /// How long it stays signed in without being used.
+    pub session_idle: Duration,
 }
 
 #[derive(Debug, Clone)]
@@ -136,6 +146,8 @@ pub struct WorkerConfig {
     pub path: String,
     /// Names of the server's environment variables that steps see too.
     pub pass_env: Vec<String>,
+    /// Where repositories may be fetched from; empty: as `domain::repository` says.
+    pub repository_hosts: Vec<String>,
     /// Those of `pass_env` that are set, with their values.
     pub passed_env: Vec<(String, String)>,
     /// HOME of the server.
@@ -159,6 +171,12 @@ pub struct LogsConfig {
     pub backlog_bytes_max: u64,
     /// How long the lines of an ended run stay in Redis beside the archive.
     pub stream_keep: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub struct MetricsConfig {
+    /// None: metrics are served at the main listener alone, to viewers.
+    pub listen: Option<SocketAddr>,
 }
 
 #[derive(Debug, Clone)]

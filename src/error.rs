@@ -4,6 +4,7 @@
 //! some caller would branch on it. Nothing here knows HTTP, tRPC, SQL or Redis.
 
 use std::fmt;
+use std::time::Duration;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -31,6 +32,10 @@ pub enum Error {
     /// The caller is known and may not do this.
     #[error("{0}")]
     Forbidden(String),
+
+    /// The caller has asked for too much in too short a time; the same request succeeds later.
+    #[error("too many {what}, try again in {} s", .retry_after.as_secs() + 1)]
+    TooMany { what: &'static str, retry_after: Duration },
 
     /// A dependency is down or too slow; the same request may succeed later.
     #[error("{dependency} is unavailable")]

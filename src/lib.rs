@@ -10,6 +10,7 @@ pub mod executor;
 pub mod http;
 pub mod jobs;
 pub mod logs;
+pub mod metrics;
 pub mod redis;
 pub mod rpc;
 pub mod serve;

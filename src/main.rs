@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use slipway::executor::supervisor;
+use slipway::executor::{fence, supervisor};
 use slipway::jobs::server;
 
 fn main() -> ExitCode {
@@ -10,6 +10,9 @@ fn main() -> ExitCode {
     let first = std::env::args_os().nth(1);
     if first.as_deref().is_some_and(|argument| argument == supervisor::SUPERVISE_ARGUMENT) {
         return supervisor::supervise();
+    }
+    if first.as_deref().is_some_and(|argument| argument == fence::LAUNCH_ARGUMENT) {
+        return fence::launch();
     }
     if first.as_deref().is_some_and(|argument| argument == server::HELPER_ARGUMENT) {
         return server::run_private();

@@ -19,7 +19,7 @@ use crate::executor;
 use crate::http::listener::Predecessor;
 use crate::http::sign_in::SignIn;
 use crate::http::tls::Tls;
-use crate::http::{Http, listener, server};
+use crate::http::{Http, listener, measures, server};
 use crate::jobs::server::PrivateServer;
 use crate::services::tokens;
 use crate::store;
@@ -160,6 +160,9 @@ async fn start(mut config: Config) -> Result<Started> {
             policy,
             "Redis may throw jobs away when its memory is full: set its maxmemory-policy to noeviction"
         );
+    }
+    if let Some(address) = app.config.metrics.listen {
+        app.tasks.spawn(measures::listen(app.clone(), address, files_max));
     }
     Ok(Started { app, files_max, redis })
 }

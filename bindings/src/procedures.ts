@@ -36,6 +36,19 @@ problems?: InputProblem[];
 requestId?: string }
 
 /**
+ * The present password and the next.
+ */
+export type ChangePasswordInput = {
+/**
+ * The present one.
+ */
+present: string;
+/**
+ * The new one.
+ */
+new: string }
+
+/**
  * How a part of the installation is.
  */
 export type ComponentHealth = {
@@ -51,6 +64,35 @@ kind: string;
  * What is wrong, if it does not answer.
  */
 error: string | null }
+
+/**
+ * A person to be given an account.
+ */
+export type CreatePersonInput = {
+/**
+ * What they sign in with, in whichever case: letters, digits, spaces and `. _ - /`.
+ */
+login: string;
+/**
+ * As people call them; the login if it is absent.
+ */
+name?: string | null;
+/**
+ * Where they are written to.
+ */
+email?: string | null;
+/**
+ * Without it, they cannot sign in with one.
+ */
+password?: string | null;
+/**
+ * What they may do to everything; null or absent: nothing but what `grants` say.
+ */
+role?: Role | null;
+/**
+ * What they may do to single pipelines beyond that.
+ */
+grants?: Grant[] | null }
 
 /**
  * A pipeline to be made.
@@ -86,9 +128,13 @@ export type CreateTokenInput = {
  */
 name: string;
 /**
- * What its bearer may do.
+ * What its bearer may do to everything; null or absent: nothing but what `grants` say.
  */
-role: Role;
+role?: Role | null;
+/**
+ * What its bearer may do to single pipelines beyond that.
+ */
+grants?: Grant[] | null;
 /**
  * Without it, the token does not expire.
  */
@@ -108,6 +154,19 @@ token: Token;
 value: string }
 
 /**
+ * Which secret.
+ */
+export type DeleteSecretInput = {
+/**
+ * Its name.
+ */
+name: string;
+/**
+ * Whose it is, by id or name; without it, the global one.
+ */
+pipelineId?: PipelineId | null }
+
+/**
  * That a pipeline is no more.
  */
 export type DeletedPipeline = {
@@ -115,6 +174,37 @@ export type DeletedPipeline = {
  * Always true.
  */
 deleted: boolean }
+
+/**
+ * That a secret is no more.
+ */
+export type DeletedSecret = {
+/**
+ * Always true.
+ */
+deleted: boolean }
+
+/**
+ * That something was done.
+ */
+export type Done = {
+/**
+ * Always true.
+ */
+done: boolean }
+
+/**
+ * A role in one pipeline.
+ */
+export type Grant = {
+/**
+ * In which.
+ */
+pipelineId: PipelineId;
+/**
+ * What may be done there.
+ */
+role: Role }
 
 /**
  * How the installation is.
@@ -185,6 +275,19 @@ message: string }
 export type LineId = string & { readonly __brand?: "LineId" }
 
 /**
+ * Which part of the list.
+ */
+export type ListPeopleInput = {
+/**
+ * `nextCursor` of the page before.
+ */
+cursor?: string | null;
+/**
+ * 20 if it is absent.
+ */
+limit?: number | null }
+
+/**
  * Which pipelines, and which part of their list.
  */
 export type ListPipelinesInput = {
@@ -217,6 +320,23 @@ status?: RunStatus | null;
  * Only of this branch.
  */
 branch?: string | null;
+/**
+ * `nextCursor` of the page before.
+ */
+cursor?: string | null;
+/**
+ * 20 if it is absent.
+ */
+limit?: number | null }
+
+/**
+ * Which part of which list.
+ */
+export type ListSecretsInput = {
+/**
+ * Whose, by id or name; without it, the global ones.
+ */
+pipelineId?: PipelineId | null;
 /**
  * `nextCursor` of the page before.
  */
@@ -307,6 +427,27 @@ export type LogStream = "stdout" | "stderr" |
 "system"
 
 /**
+ * Who asks.
+ */
+export type Me = {
+/**
+ * Stands as the author of what they do.
+ */
+name: string;
+/**
+ * What they may do to everything; null: nothing but what `grants` say.
+ */
+role: Role | null;
+/**
+ * What they may do to single pipelines beyond that.
+ */
+grants: Grant[];
+/**
+ * Their account; null: none is behind this access.
+ */
+personId: PersonId | null }
+
+/**
  * Part of a list.
  */
 export type Page<T> = {
@@ -323,6 +464,65 @@ nextCursor: string | null }
  * A share of the work, in whole percent: 0 to 100.
  */
 export type Percent = number
+
+/**
+ * Somebody who has an account.
+ */
+export type Person = {
+/**
+ * Identifies them, since logins can be used again.
+ */
+id: PersonId;
+/**
+ * What they sign in with; stands as the author of what they do. In lower case.
+ */
+login: string;
+/**
+ * As people call them.
+ */
+name: string;
+/**
+ * Where they are written to; nothing is decided by it.
+ */
+email: string | null;
+/**
+ * What they may do to everything; null: nothing but what `grants` say.
+ */
+role: Role | null;
+/**
+ * What they may do to single pipelines beyond that.
+ */
+grants: Grant[];
+/**
+ * Who is disabled cannot sign in, and neither their sessions nor their tokens open anything.
+ */
+disabled: boolean;
+/**
+ * Whether they can sign in with a password.
+ */
+hasPassword: boolean;
+/**
+ * When the account was made.
+ */
+createdAt: Timestamp;
+/**
+ * When they last signed in.
+ */
+signedInAt: Timestamp | null }
+
+/**
+ * Identifies a person who has an account.
+ */
+export type PersonId = string & { readonly __brand?: "PersonId" }
+
+/**
+ * Which person.
+ */
+export type PersonInput = {
+/**
+ * Their id or login.
+ */
+person: string }
 
 /**
  * A pipeline, as everywhere it is given.
@@ -450,6 +650,15 @@ runId: RunId;
  * `failed` if it is absent.
  */
 from?: RetryFrom | null }
+
+/**
+ * Which session.
+ */
+export type RevokeSessionInput = {
+/**
+ * Its id.
+ */
+session: string }
 
 /**
  * Which access token.
@@ -808,7 +1017,149 @@ kind: TriggerKind;
 /**
  * Who asked for it: the name of a token, or what stands in for a person.
  */
-by: string }
+by: string;
+/**
+ * Nobody here vouches for the code, such as that of a fork: secrets are withheld unless they allow it.
+ */
+untrusted?: boolean }
+
+/**
+ * A stored secret, without its value: that is never given out.
+ */
+export type SecretInfo = {
+/**
+ * Unique in its pipeline, or among the global ones.
+ */
+name: string;
+/**
+ * Whose it is; null: every pipeline's that has none of this name.
+ */
+pipelineId: PipelineId | null;
+/**
+ * For people.
+ */
+description: string | null;
+/**
+ * Patterns of the branches whose runs are given it, such as `main` and `release/*`; none: all.
+ */
+branches: string[];
+/**
+ * Whether runs of code that nobody here has vouched for are given it too.
+ */
+allowUntrusted: boolean;
+/**
+ * Rises with each change. Below 2^53.
+ */
+version: number;
+/**
+ * When it was made.
+ */
+createdAt: Timestamp;
+/**
+ * By whom.
+ */
+createdBy: string;
+/**
+ * When it was changed last.
+ */
+updatedAt: Timestamp;
+/**
+ * By whom.
+ */
+updatedBy: string;
+/**
+ * When a step was given it last, to within a minute.
+ */
+lastUsedAt: Timestamp | null }
+
+/**
+ * A value on its way in: nothing shows it, and its bounds are checked where no complaint repeats it.
+ */
+export type SecretValue = string
+
+/**
+ * A signed-in browser.
+ */
+export type Session = {
+/**
+ * Identifies it.
+ */
+id: TokenId;
+/**
+ * What the browser says that it is, shortened.
+ */
+device: string | null;
+/**
+ * From where it signed in.
+ */
+ip: string | null;
+/**
+ * When it signed in.
+ */
+createdAt: Timestamp;
+/**
+ * When it must sign in anew at the latest.
+ */
+expiresAt: Timestamp | null;
+/**
+ * When it was used last, to within a few minutes.
+ */
+lastUsedAt: Timestamp | null;
+/**
+ * Whether it is the one that asks.
+ */
+current: boolean }
+
+/**
+ * The browsers in which somebody is signed in.
+ */
+export type Sessions = {
+/**
+ * Newest first.
+ */
+items: Session[] }
+
+/**
+ * Whose password, and which.
+ */
+export type SetPasswordInput = {
+/**
+ * Their id or login.
+ */
+person: string;
+/**
+ * The new one.
+ */
+password: string }
+
+/**
+ * A secret to be stored.
+ */
+export type SetSecretInput = {
+/**
+ * Capital letters, digits and `_`, not beginning with a digit or `SLIPWAY_`.
+ */
+name: string;
+/**
+ * Whose it is, by id or name; without it, it is global.
+ */
+pipelineId?: PipelineId | null;
+/**
+ * 6 characters to 64 KiB, without NUL.
+ */
+value: SecretValue;
+/**
+ * For people: text with line breaks.
+ */
+description?: string | null;
+/**
+ * Patterns of the branches whose runs are given it, such as `main` and `release/*`; none: all.
+ */
+branches?: string[] | null;
+/**
+ * Whether untrusted runs are given it too.
+ */
+allowUntrusted?: boolean | null }
 
 /**
  * A step of a run: its latest attempt.
@@ -960,9 +1311,22 @@ name: string;
  */
 kind: TokenKind;
 /**
- * What its bearer may do.
+ * What its bearer may do to everything; null: nothing but what `grants` say. Of a person's token never more than
+ * they may themselves; a session is good for what its person may.
  */
-role: Role;
+role: Role | null;
+/**
+ * What its bearer may do to single pipelines beyond that.
+ */
+grants: Grant[];
+/**
+ * Whose it is, and with whose account it ends; null: nobody's.
+ */
+personId: PersonId | null;
+/**
+ * By whom it was made; null: not known.
+ */
+createdBy: string | null;
 /**
  * When it was made.
  */
@@ -1028,6 +1392,35 @@ export type TriggerKind =
  * A job that another program put into the queue.
  */
 "queue"
+
+/**
+ * What changes: an absent field is left as it is.
+ */
+export type UpdatePersonInput = {
+/**
+ * Their id or login.
+ */
+person: string;
+/**
+ * As people call them. Cannot be cleared: null leaves it as it is.
+ */
+name?: string | null;
+/**
+ * Null clears it.
+ */
+email?: string | null;
+/**
+ * Null takes their role in everything away.
+ */
+role?: Role | null;
+/**
+ * All that they are granted from now on. Null leaves it as it is.
+ */
+grants?: Grant[] | null;
+/**
+ * Null leaves it as it is.
+ */
+disabled?: boolean | null }
 
 /**
  * What changes: an absent field is left as it is, null clears it.
@@ -1098,9 +1491,84 @@ export type Procedures = {
      * as `{ ticket }` in tRPC's `connectionParams`. It must be used within a minute; then it serves that
      * subscription, and its reconnects, until a minute after its last close.
      *
-     * Role: viewer. REST: `POST /api/v1/auth/stream-tickets`.
+     * Role in the pipeline: viewer. REST: `POST /api/v1/auth/stream-tickets`.
      */
     streamTicket: { kind: 'mutation'; input: StreamTicketInput; output: StreamTicket; error: ApiError };
+    /**
+     * Tells who asks, and what they may do.
+     *
+     * Whoever has signed in. REST: `GET /api/v1/auth/me`.
+     */
+    me: { kind: 'query'; input: null; output: Me; error: ApiError };
+    /**
+     * Ends the session, or the token, that asks.
+     *
+     * Whoever has signed in. REST: `POST /api/v1/auth/sign-out`.
+     */
+    signOut: { kind: 'mutation'; input: null; output: Done; error: ApiError };
+    /**
+     * Gives the caller a new password, and ends their other sessions.
+     *
+     * Whoever has signed in. REST: `PUT /api/v1/auth/password`.
+     */
+    changePassword: { kind: 'mutation'; input: ChangePasswordInput; output: Done; error: ApiError };
+    /**
+     * Lists the caller's signed-in browsers, newest first; a hundred at most.
+     *
+     * Whoever has signed in. REST: `GET /api/v1/auth/sessions`.
+     */
+    sessions: { kind: 'query'; input: null; output: Sessions; error: ApiError };
+    /**
+     * Ends one of the caller's sessions.
+     *
+     * Whoever has signed in. REST: `DELETE /api/v1/auth/sessions/{session}`.
+     */
+    revokeSession: { kind: 'mutation'; input: RevokeSessionInput; output: Done; error: ApiError };
+    /**
+     * Ends all sessions of the caller but the one that asks.
+     *
+     * Whoever has signed in. REST: `DELETE /api/v1/auth/sessions`.
+     */
+    revokeOtherSessions: { kind: 'mutation'; input: null; output: Done; error: ApiError };
+  };
+  people: {
+    /**
+     * Gives somebody an account.
+     *
+     * Role: admin. REST: `POST /api/v1/people`.
+     */
+    create: { kind: 'mutation'; input: CreatePersonInput; output: Person; error: ApiError };
+    /**
+     * Returns a person.
+     *
+     * Role: admin. REST: `GET /api/v1/people/{person}`.
+     */
+    get: { kind: 'query'; input: PersonInput; output: Person; error: ApiError };
+    /**
+     * Lists people by login.
+     *
+     * Role: admin. REST: `GET /api/v1/people`.
+     */
+    list: { kind: 'query'; input: ListPeopleInput; output: Page<Person>; error: ApiError };
+    /**
+     * Changes a person: it holds at once, also for their tokens. An absent field is left as it is. Who is disabled
+     * is signed out everywhere.
+     *
+     * Role: admin. REST: `PATCH /api/v1/people/{person}`.
+     */
+    update: { kind: 'mutation'; input: UpdatePersonInput; output: Person; error: ApiError };
+    /**
+     * Deletes an account with its sessions and tokens.
+     *
+     * Role: admin. REST: `DELETE /api/v1/people/{person}`.
+     */
+    delete: { kind: 'mutation'; input: PersonInput; output: Done; error: ApiError };
+    /**
+     * Gives somebody a new password, and signs them out everywhere.
+     *
+     * Role: admin. REST: `PUT /api/v1/people/{person}/password`.
+     */
+    setPassword: { kind: 'mutation'; input: SetPasswordInput; output: Done; error: ApiError };
   };
   pipelines: {
     /**
@@ -1112,50 +1580,50 @@ export type Procedures = {
     /**
      * Changes a pipeline. An absent field is left as it is, null clears it.
      *
-     * Role: admin. REST: `PATCH /api/v1/pipelines/{pipelineId}`.
+     * Role in the pipeline: admin. REST: `PATCH /api/v1/pipelines/{pipelineId}`.
      */
     update: { kind: 'mutation'; input: UpdatePipelineInput; output: Pipeline; error: ApiError };
     /**
      * Returns a pipeline.
      *
-     * Role: viewer. REST: `GET /api/v1/pipelines/{pipelineId}`.
+     * Role in the pipeline: viewer. REST: `GET /api/v1/pipelines/{pipelineId}`.
      */
     get: { kind: 'query'; input: PipelineInput; output: Pipeline; error: ApiError };
     /**
      * Lists pipelines by name.
      *
-     * Role: viewer. REST: `GET /api/v1/pipelines`.
+     * Role in the pipeline: viewer. REST: `GET /api/v1/pipelines`.
      */
     list: { kind: 'query'; input: ListPipelinesInput; output: Page<Pipeline>; error: ApiError };
     /**
      * Deletes a pipeline that has no live runs. Its past runs stay.
      *
-     * Role: admin. REST: `DELETE /api/v1/pipelines/{pipelineId}`.
+     * Role in the pipeline: admin. REST: `DELETE /api/v1/pipelines/{pipelineId}`.
      */
     delete: { kind: 'mutation'; input: PipelineInput; output: DeletedPipeline; error: ApiError };
     /**
      * Says all that is wrong with a definition, without storing it.
      *
-     * Role: viewer. REST: `POST /api/v1/pipelines/validate`.
+     * Role in the pipeline: viewer. REST: `POST /api/v1/pipelines/validate`.
      */
     validate: { kind: 'query'; input: ValidateInput; output: Validation; error: ApiError };
     /**
      * Triggers a run. With an `idempotencyKey` that the pipeline has seen, returns the run that it made.
      *
-     * Role: operator. REST: `POST /api/v1/pipelines/{pipelineId}/runs`.
+     * Role in the pipeline: operator. REST: `POST /api/v1/pipelines/{pipelineId}/runs`.
      */
     trigger: { kind: 'mutation'; input: TriggerInput; output: Run; error: ApiError };
     /**
      * Streams a run's log: the lines that are there, then each new one, until the run has ended. Takes up
      * where it was cut off, without losing or repeating a line.
      *
-     * Role: viewer. REST: `GET /api/v1/runs/{runId}/logs/stream`.
+     * Role in the pipeline: viewer. REST: `GET /api/v1/runs/{runId}/logs/stream`.
      */
     streamLogs: { kind: 'subscription'; input: StreamLogsInput; output: LogLine; error: ApiError };
     /**
      * Streams a run's state: the present one, then each change, until the run has ended.
      *
-     * Role: viewer. REST: `GET /api/v1/runs/{runId}/watch`.
+     * Role in the pipeline: viewer. REST: `GET /api/v1/runs/{runId}/watch`.
      */
     watchRun: { kind: 'subscription'; input: WatchRunInput; output: RunState; error: ApiError };
   };
@@ -1163,34 +1631,54 @@ export type Procedures = {
     /**
      * Returns a run with its steps.
      *
-     * Role: viewer. REST: `GET /api/v1/runs/{runId}`.
+     * Role in the pipeline: viewer. REST: `GET /api/v1/runs/{runId}`.
      */
     get: { kind: 'query'; input: RunInput; output: RunDetails; error: ApiError };
     /**
      * Lists runs, newest first.
      *
-     * Role: viewer. REST: `GET /api/v1/runs`.
+     * Role in the pipeline: viewer. REST: `GET /api/v1/runs`.
      */
     list: { kind: 'query'; input: ListRunsInput; output: Page<Run>; error: ApiError };
     /**
      * Ends a run: at once where it is queued, otherwise as soon as its processes are gone. A run that has
      * ended is left as it is.
      *
-     * Role: operator. REST: `POST /api/v1/runs/{runId}/cancel`.
+     * Role in the pipeline: operator. REST: `POST /api/v1/runs/{runId}/cancel`.
      */
     cancel: { kind: 'mutation'; input: RunInput; output: Run; error: ApiError };
     /**
      * Tries a run that has ended once more, as a new attempt of the same run.
      *
-     * Role: operator. REST: `POST /api/v1/runs/{runId}/retry`.
+     * Role in the pipeline: operator. REST: `POST /api/v1/runs/{runId}/retry`.
      */
     retry: { kind: 'mutation'; input: RetryRunInput; output: Run; error: ApiError };
     /**
      * Reads a run's log by line number, forwards or from its end.
      *
-     * Role: viewer. REST: `GET /api/v1/runs/{runId}/logs`.
+     * Role in the pipeline: viewer. REST: `GET /api/v1/runs/{runId}/logs`.
      */
     logs: { kind: 'query'; input: RunLogsInput; output: LogPage; error: ApiError };
+  };
+  secrets: {
+    /**
+     * Stores a secret, in place of any of its name. Its value is never given out again.
+     *
+     * Role: admin. REST: `POST /api/v1/secrets`.
+     */
+    set: { kind: 'mutation'; input: SetSecretInput; output: SecretInfo; error: ApiError };
+    /**
+     * Lists the secrets of a pipeline, or the global ones, without their values.
+     *
+     * Role: admin. REST: `GET /api/v1/secrets`.
+     */
+    list: { kind: 'query'; input: ListSecretsInput; output: Page<SecretInfo>; error: ApiError };
+    /**
+     * Deletes a secret. Steps that name it fail from then on.
+     *
+     * Role: admin. REST: `DELETE /api/v1/secrets/{name}`.
+     */
+    delete: { kind: 'mutation'; input: DeleteSecretInput; output: DeletedSecret; error: ApiError };
   };
   system: {
     /**

@@ -108,7 +108,7 @@ fn new_run(arguments: &ExecArguments, attempts_max: u32) -> Run {
         branch: arguments.branch.clone(),
         commit: None,
         inputs: arguments.inputs.iter().cloned().collect(),
-        trigger: RunTrigger { kind: TriggerKind::Api, by: "slipway exec".to_owned() },
+        trigger: RunTrigger { kind: TriggerKind::Api, by: "slipway exec".to_owned(), untrusted: false },
         reason: None,
         error: None,
         version: 1,
@@ -275,7 +275,7 @@ impl Execution<'_> {
     fn spec(&self, index: usize, attempt: u32, is_stopped: bool) -> StepSpec {
         let (worker, logs) = (&self.config.worker, &self.config.logs);
         let step = &self.definition.steps[index];
-        let base = environment::base(worker, &self.dir.join("tmp"));
+        let base = environment::base(worker, &self.dir.join("tmp"), None);
         // What clears up after a cancel must not go on for ever.
         let bound = is_stopped.then_some(worker.always_timeout);
         StepSpec {
@@ -290,6 +290,7 @@ impl Execution<'_> {
             line_bytes_max: logs.line_bytes_max,
             backlog_bytes_max: logs.backlog_bytes_max,
             tty: step.tty,
+            fence: None,
         }
     }
 

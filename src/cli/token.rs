@@ -89,7 +89,13 @@ async fn list(output: Output, client: &Client) -> Result<(), Failure> {
     let time = |at: Option<Timestamp>| at.map_or_else(|| "never".to_owned(), |at| at.to_string());
     let row = |token: Token| {
         let (expires, used) = (time(token.expires_at), time(token.last_used_at));
-        [token.name, token.role.as_str().to_owned(), token.created_at.to_string(), expires, used]
+        [
+            token.name,
+            token.role.map_or("grants only", Role::as_str).to_owned(),
+            token.created_at.to_string(),
+            expires,
+            used,
+        ]
     };
     let rows: Vec<_> = tokens.into_iter().map(row).collect();
     Ok(output.table(["NAME", "ROLE", "CREATED", "EXPIRES", "LAST USED"], &rows)?)

@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 
 use crate::config::client::{ClientConfig, ClientFlags};
 use crate::config::environment::Environment;
+use crate::config::executor;
 use crate::config::layers::{ConfigError, Layers, Origin, Raw};
 use crate::config::settings::{SETTINGS, Shown};
 use crate::config::{
-    AuthConfig, Config, DatabaseConfig, HttpConfig, LogsConfig, ObjectsConfig, RedisConfig, TraceConfig,
-    WorkerConfig, values,
+    AuthConfig, Config, DatabaseConfig, HttpConfig, LogsConfig, MetricsConfig, ObjectsConfig, RedisConfig,
+    TraceConfig, WorkerConfig, values,
 };
+use crate::domain::limit::{Limits, Rule};
 
 const DEFAULTS: &str = include_str!("../config.default.toml");
 /// In the data directory.
@@ -60,14 +62,15 @@ impl Loaded {
         lay_above_file(&mut above, flags, &environment);
         let data_dir = above.required("data_dir", values::path);
 
-        add_file(&mut layers, flags, &environment, &data_dir);
+        let file = add_file(&mut layers, flags, &environment, &data_dir);
         lay_above_file(&mut layers, flags, &environment);
         if layers.get("worker.path").is_none() {
             let path = environment.get("PATH").unwrap_or(FALLBACK_PATH).to_owned();
             layers.set("worker.path", Raw::Text(path), Origin::Variable("PATH".to_owned()));
         }
 
-        let config = read(&mut layers, &environment);
+        let mut config = read(&mut layers, &environment);
+        config.executor.hidden.push(std::path::absolute(&file).unwrap_or(file));
         if layers.problems.is_empty() {
             for reason in config.check() {
                 layers.problem(None, reason);
@@ -103,7 +106,8 @@ fn lay_above_file(layers: &mut Layers, flags: &Flags, environment: &Environment)
     }
 }
 
-fn add_file(layers: &mut Layers, flags: &Flags, environment: &Environment, data_dir: &Path) {
+/// Gives where the file is, or would be.
+fn add_file(layers: &mut Layers, flags: &Flags, environment: &Environment, data_dir: &Path) -> PathBuf {
     let (path, named_by) = match (&flags.file, environment.get("SLIPWAY_CONFIG")) {
         (Some(path), _) => (path.clone(), Some(Origin::Flag("--config".to_owned()))),
         (None, Some(path)) => (PathBuf::from(path), Some(Origin::Variable("SLIPWAY_CONFIG".to_owned()))),
@@ -111,7 +115,7 @@ fn add_file(layers: &mut Layers, flags: &Flags, environment: &Environment, data_
     };
     match read_file(&path) {
         Ok(text) => layers.add_file(&path, &text),
-        Err(error) if is_missing(&error) && named_by.is_none() => return,
+        Err(error) if is_missing(&error) && named_by.is_none() => return path,
         Err(error) => {
             let origin = named_by.clone().unwrap_or(Origin::File { path: path.clone(), line: 1 });
             layers.problem(Some(origin), format!("cannot read {}: {error}", path.display()));
@@ -121,6 +125,7 @@ fn add_file(layers: &mut Layers, flags: &Flags, environment: &Environment, data_
     if let (None, Some(origin @ Origin::File { .. })) = (named_by, moves) {
         layers.problem(Some(origin), "data_dir: a file in the data directory cannot say where that is");
     }
+    path
 }
 
 /// Also where the data directory is none, which is not for the settings to report.
@@ -167,7 +172,11 @@ fn read(layers: &mut Layers, environment: &Environment) -> Config {
             stream_duration_max: layers.required("http.stream_duration_max", values::some_time),
             drain: layers.required("http.drain", values::duration),
         },
-        auth: AuthConfig { admin_token: layers.optional("auth.admin_token", values::admin_token) },
+        auth: AuthConfig {
+            admin_token: layers.optional("auth.admin_token", values::admin_token),
+            session_lifetime: layers.required("auth.session_lifetime", values::some_time),
+            session_idle: layers.required("auth.session_idle", values::some_time),
+        },
         database: DatabaseConfig {
             url: layers.optional("database.url", values::database_url),
             connections_max: layers
@@ -182,12 +191,20 @@ fn read(layers: &mut Layers, environment: &Environment) -> Config {
         },
         objects: ObjectsConfig { store: layers.optional("objects.store", values::object_store) },
         worker: read_worker(layers, environment),
+        executor: executor::read(layers),
         logs: LogsConfig {
             run_bytes_max: layers.required("logs.run_bytes_max", bytes(64 << 10, 1 << 40)),
             line_bytes_max: layers.required("logs.line_bytes_max", memory(256, 64 << 10)),
             segment_bytes: layers.required("logs.segment_bytes", bytes(64 << 10, 1 << 30)),
             backlog_bytes_max: layers.required("logs.backlog_bytes_max", bytes(64 << 10, 1 << 40)),
             stream_keep: layers.required("logs.stream_keep", values::some_time),
+        },
+        metrics: MetricsConfig { listen: layers.optional("metrics.listen", values::address) },
+        limits: Limits {
+            rules: Rule::ALL
+                .map(|rule| (rule, layers.required(&format!("limits.{}", rule.as_str()), values::limit)))
+                .into(),
+            shut_out_for: layers.required("limits.shut_out_for", values::some_time),
         },
         trace: TraceConfig {
             filter: layers.required("trace.filter", values::trace_filter),
@@ -213,6 +230,7 @@ fn read_worker(layers: &mut Layers, environment: &Environment) -> WorkerConfig {
         workspace_keep: layers.required("worker.workspace_keep", values::duration),
         path: layers.optional("worker.path", values::text).unwrap_or_else(|| FALLBACK_PATH.to_owned()),
         pass_env,
+        repository_hosts: layers.list("worker.repository_hosts", values::repository_hosts),
         passed_env,
         home: variable("HOME"),
         user: variable("USER"),

@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use url::Url;
 
 use crate::config::OnShutdown;
+use crate::domain::limit::{Limit, Mode};
 use crate::domain::secret::Secret;
 
 /// What was expected in place of a value.
@@ -68,6 +69,23 @@ pub fn size_text(bytes: u64) -> String {
         }
     }
     format!("{bytes}B")
+}
+
+/// `600/1m`, `600/1m dry_run`, `off`.
+pub(super) fn limit(text: &str) -> Expected<Option<Limit>> {
+    if text == "off" {
+        return Ok(None);
+    }
+    let expected =
+        || "a number and a duration such as 600/1m, perhaps with dry_run after it, or off".to_owned();
+    let (rate, mode) = match text.strip_suffix(" dry_run") {
+        Some(rate) => (rate, Mode::DryRun),
+        None => (text, Mode::Enforce),
+    };
+    let (count, period) = rate.split_once('/').ok_or_else(expected)?;
+    let count = number(count, 1, 1_000_000_000).map_err(|_| expected())?;
+    let period = some_time(period).map_err(|_| expected())?;
+    Ok(Some(Limit { count, period, mode }))
 }
 
 fn number_and_unit(text: &str) -> Option<(u64, &str)> {
@@ -237,6 +255,17 @@ pub(super) fn variable_names(names: &[String]) -> Expected<Vec<String>> {
     Ok(names.to_vec())
 }
 
+/// Hosts as `domain::repository` compares them.
+pub(super) fn repository_hosts(names: &[String]) -> Expected<Vec<String>> {
+    for name in names {
+        let host = name.strip_prefix("*.").unwrap_or(name);
+        if host.is_empty() || host.contains(['*', '/', '@', ' ']) || host != host.to_ascii_lowercase() {
+            return Err("hosts in small letters such as git.example.com, *.example.com, or local".to_owned());
+        }
+    }
+    Ok(names.to_vec())
+}
+
 /// An address with its password, if it has one, hidden.
 pub(super) fn without_password(text: &str) -> String {
     let Ok(mut url) = Url::parse(text) else { return "***".to_owned() };
@@ -270,6 +299,17 @@ mod tests {
             assert!(duration(text).unwrap_err().contains("10s"), "{text}");
         }
         assert!(some_time("0ms").is_err());
+    }
+
+    #[test]
+    fn a_limit_is_a_number_in_a_time_or_off() {
+        let minute = Duration::from_secs(60);
+        assert_eq!(limit("6/1m"), Ok(Some(Limit { count: 6, period: minute, mode: Mode::Enforce })));
+        assert_eq!(limit("6/1m dry_run"), Ok(Some(Limit { count: 6, period: minute, mode: Mode::DryRun })));
+        assert_eq!(limit("off"), Ok(None));
+        for text in ["", "6", "0/1m", "6/0s", "6/m", "-6/1m", "6/1m log", "6/1m dry_run dry_run", "dry_run"] {
+            assert!(limit(text).unwrap_err().contains("600/1m"), "{text}");
+        }
     }
 
     #[test]

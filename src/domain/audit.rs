@@ -1,5 +1,13 @@
 //! What the audit trail says: who did what, from where, to which thing, with what outcome.
 
+use std::net::IpAddr;
+
+use crate::domain::ids::{AuditId, TokenId};
+use crate::domain::time::Timestamp;
+
+/// Longer texts are cut.
+const TEXT_CHARS_MAX: usize = 300;
+
 /// How it went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
@@ -8,6 +16,16 @@ pub enum Outcome {
     Refused,
     /// Something of ours failed.
     Failed,
+}
+
+impl Outcome {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 /// What it was done to.
@@ -51,5 +69,33 @@ impl Deed {
     pub fn saying(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
         self
+    }
+}
+
+/// A deed as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub id: AuditId,
+    pub at: Timestamp,
+    pub actor: Option<String>,
+    pub token: Option<TokenId>,
+    pub ip: Option<IpAddr>,
+    pub request_id: Option<String>,
+    pub deed: Deed,
+}
+
+/// Text from outside as the trail holds it: bounded, on one line, without anything that a terminal obeys.
+pub fn clean(text: &str) -> String {
+    text.chars().take(TEXT_CHARS_MAX).map(|char| if char.is_control() { '\u{fffd}' } else { char }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_from_outside_is_bounded_and_moves_no_cursor() {
+        assert_eq!(clean("a\u{1b}[2J\nb\0"), "a\u{fffd}[2J\u{fffd}b\u{fffd}");
+        assert_eq!(clean(&"é".repeat(1_000)).chars().count(), TEXT_CHARS_MAX);
     }
 }

@@ -75,10 +75,18 @@ id!(
     TokenId = "TokenId"
 );
 id!(
+    /// Identifies a person who has an account.
+    PersonId = "PersonId"
+);
+id!(
     /// Identifies a machine, by its data directory: workers that share the directory share the host.
     HostId = "HostId"
 );
 id!(
     /// Identifies a worker process, anew at each start.
     WorkerId = "WorkerId"
+);
+id!(
+    /// Identifies an entry of the audit trail.
+    AuditId = "AuditId"
 );

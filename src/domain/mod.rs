@@ -3,13 +3,19 @@
 
 pub mod attempt;
 pub mod audit;
+pub mod branches;
 pub mod brand;
 pub mod definition;
 pub mod duration;
 pub mod ids;
+pub mod keyring;
+pub mod limit;
+pub mod limits;
 pub mod log;
 pub mod mask;
+pub mod person;
 pub mod pipeline;
+pub mod repository;
 pub mod run;
 pub mod secret;
 pub mod text;

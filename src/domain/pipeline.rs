@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use specta::Type;
 
 use crate::domain::ids::PipelineId;
+use crate::domain::limits::Limits;
 use crate::domain::time::Timestamp;
 
 pub use crate::domain::definition::{BYTES_MAX as DEFINITION_BYTES_MAX, PROBLEMS_MAX};
@@ -53,11 +54,26 @@ pub struct StepDefinition {
     pub needs: Vec<String>,
     pub when: When,
     pub env: BTreeMap<String, String>,
+    /// What it is given of the secrets that are stored; nothing else.
+    pub secrets: Vec<StepSecret>,
     pub timeout: Option<Duration>,
     /// Inside one attempt of the run; none: the step is tried once in each.
     pub retry: Option<Retry>,
+    /// Beside those of the server: the lesser counts.
+    pub limits: Limits,
     /// Give it a terminal.
     pub tty: bool,
+}
+
+/// A secret that a step asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepSecret {
+    /// As it is stored: of the pipeline, or global.
+    pub name: String,
+    /// The variable that the step sees.
+    pub env: String,
+    /// The variable holds the path of a file with the value, instead of the value.
+    pub file: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

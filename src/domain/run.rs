@@ -188,6 +188,9 @@ pub struct RunTrigger {
     pub kind: TriggerKind,
     /// Who asked for it: the name of a token, or what stands in for a person.
     pub by: String,
+    /// Nobody here vouches for the code, such as that of a fork: secrets are withheld unless they allow it.
+    #[serde(default)]
+    pub untrusted: bool,
 }
 
 /// By which way a run was triggered.

@@ -55,12 +55,24 @@ pub const REPOSITORY_PATTERN: &str = concat!(
     r"[^\u0000-\u0020\u007F-\u009F:\-][^\u0000-\u0020\u007F-\u009F]*)$",
 );
 
+/// `secret_name` but for the length.
+pub const SECRET_NAME_PATTERN: &str = "^(?!SLIPWAY_)[A-Z_][A-Z0-9_]*$";
+
+/// `branch_pattern` but for the length: `branch` with stars.
+pub const BRANCHES_PATTERN: &str = concat!(
+    r"^[^\u0000-\u0020\u007F-\u009F~\^:?\[\\/.\-]",
+    r"[^\u0000-\u0020\u007F-\u009F~\^:?\[\\/.]*",
+    r"([./][^\u0000-\u0020\u007F-\u009F~\^:?\[\\/.]+)*$",
+);
+
 /// The rule that a published pattern states, for whoever is to be told in words what is wrong.
 pub fn rule_of(pattern: &str) -> Option<fn(&str) -> Verdict> {
     match pattern {
         NAME_PATTERN => Some(plain_name),
         BRANCH_PATTERN => Some(branch),
         REPOSITORY_PATTERN => Some(repository),
+        SECRET_NAME_PATTERN => Some(secret_name),
+        BRANCHES_PATTERN => Some(branch_pattern),
         _ => None,
     }
 }
@@ -199,6 +211,21 @@ pub fn env_name(name: &str) -> Verdict {
         return Err(format!("begins with {ENV_RESERVED_PREFIX}, which Slipway keeps for itself"));
     }
     Ok(())
+}
+
+/// The name of a secret: what a variable can be called, in capitals.
+pub fn secret_name(name: &str) -> Verdict {
+    env_name(name)?;
+    if name.chars().any(|character| character.is_ascii_lowercase()) {
+        return Err("must be capital letters, digits and _, not beginning with a digit".to_owned());
+    }
+    Ok(())
+}
+
+/// A pattern of branches, as `domain::branches` reads it.
+pub fn branch_pattern(pattern: &str) -> Verdict {
+    length(pattern.chars().count(), BRANCH_CHARS_MAX, "characters")?;
+    branch(&pattern.replace('*', "x"))
 }
 
 /// An input's name: steps see it as `SLIPWAY_INPUT_` and the name in upper case.

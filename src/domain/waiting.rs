@@ -261,7 +261,7 @@ mod tests {
             branch: None,
             commit: None,
             inputs: BTreeMap::new(),
-            trigger: RunTrigger { kind: TriggerKind::Api, by: "admin".to_owned() },
+            trigger: RunTrigger { kind: TriggerKind::Api, by: "admin".to_owned(), untrusted: false },
             reason: None,
             error: None,
             version: 1,

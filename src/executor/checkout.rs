@@ -72,7 +72,7 @@ pub fn script() -> &'static str {
 /// What the script needs beside the `PATH` and `HOME` of every step; git finds credentials by the latter.
 pub fn env(spec: &CheckoutSpec) -> Vec<(String, String)> {
     let path = |path: &Path| path.to_string_lossy().into_owned();
-    let mirror = spec.mirror_dir.join(mirror_name(&spec.repository));
+    let mirror = mirror(&spec.mirror_dir, &spec.repository);
     let mut env: Vec<(String, String)> = [
         ("SLIPWAY_CHECKOUT_REPOSITORY", spec.repository.clone()),
         ("SLIPWAY_CHECKOUT_BRANCH", spec.branch.clone().unwrap_or_default()),
@@ -123,6 +123,8 @@ pub fn read_result(result_file: &Path) -> Result<Checkout, ResultError> {
 }
 
 /// The mirror's directory: any address as a name that every file system takes.
-fn mirror_name(repository: &str) -> String {
-    Sha256::digest(repository.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+pub fn mirror(mirror_dir: &Path, repository: &str) -> PathBuf {
+    let name: String =
+        Sha256::digest(repository.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    mirror_dir.join(name)
 }

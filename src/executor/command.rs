@@ -13,6 +13,7 @@ use rustix::pty::OpenptFlags;
 use rustix::termios::Winsize;
 
 use super::Source;
+use super::fence::{self, Group, LaunchSpec};
 use super::stream::READ_BYTES;
 use super::supervisor::WireSpec;
 
@@ -51,26 +52,16 @@ impl Outputs {
 
     /// Starts the command as the leader of a process group of its own, and returns its pid, what to read,
     /// and the terminal's other end: while it is open, the command may close its own and print again later.
-    pub(super) fn spawn(self, spec: &WireSpec) -> io::Result<Spawned> {
-        let mut command = Command::new(SHELL);
-        command
-            .arg("-e")
-            .arg(&spec.script)
-            .current_dir(&spec.workspace)
-            .env_clear()
-            .envs(spec.env.iter().map(|(name, value)| (name, value)))
-            .env("SLIPWAY_STEP_ID", &spec.step_id)
-            .process_group(0);
+    pub(super) fn spawn(self, spec: &WireSpec, group: Option<&Group>) -> io::Result<Spawned> {
         match self {
             Self::Pipes { stdout, stderr } => {
-                command.stdin(Stdio::null()).stdout(stdout.1).stderr(stderr.1);
-                let main = spawn(&mut command)?;
+                let main = spawn(spec, group, None, stdout.1, stderr.1)?;
                 let outputs = vec![(Source::Stdout, stdout.0), (Source::Stderr, stderr.0)];
                 Ok(Spawned { main, outputs, terminal: None })
             }
             Self::Terminal(own, others) => {
-                command.stdin(others.try_clone()?).stdout(others.try_clone()?).stderr(others.try_clone()?);
-                let main = spawn(&mut command)?;
+                let main =
+                    spawn(spec, group, Some(others.try_clone()?), others.try_clone()?, others.try_clone()?)?;
                 to_foreground(&others, main);
                 Ok(Spawned { main, outputs: vec![(Source::Stdout, own)], terminal: Some(others) })
             }
@@ -85,9 +76,40 @@ pub(super) struct Spawned {
     pub(super) terminal: Option<OwnedFd>,
 }
 
-fn spawn(command: &mut Command) -> io::Result<i32> {
+fn spawn(
+    spec: &WireSpec,
+    group: Option<&Group>,
+    terminal: Option<OwnedFd>,
+    stdout: OwnedFd,
+    stderr: OwnedFd,
+) -> io::Result<i32> {
+    let env = spec.env.iter().cloned().chain([("SLIPWAY_STEP_ID".to_owned(), spec.step_id.clone())]);
     // Reaped with all others by `tree::reap`, so the handle is of no use.
-    let child = command.spawn()?;
+    let child = match &spec.fence {
+        Some(fence) => {
+            let launch = LaunchSpec::Step {
+                fence: fence.clone(),
+                groups: group.map(|group| group.dirs().to_vec()).unwrap_or_default(),
+                shell: SHELL.into(),
+                script: spec.script.clone(),
+                workspace: spec.workspace.clone(),
+                env: env.collect(),
+                tty: spec.tty,
+            };
+            fence::start(Command::new("/proc/self/exe").stdout(stdout).stderr(stderr), &launch)?
+        }
+        None => Command::new(SHELL)
+            .arg("-e")
+            .arg(&spec.script)
+            .current_dir(&spec.workspace)
+            .env_clear()
+            .envs(env)
+            .process_group(0)
+            .stdin(terminal.map_or_else(Stdio::null, Stdio::from))
+            .stdout(stdout)
+            .stderr(stderr)
+            .spawn()?,
+    };
     i32::try_from(child.id()).map_err(io::Error::other)
 }
 

@@ -11,10 +11,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
+use fence::Fence;
 
 mod attachment;
 pub mod checkout;
 mod command;
+pub mod fence;
 mod lines;
 mod orphans;
 mod process;
@@ -56,6 +58,8 @@ pub struct StepSpec {
     pub backlog_bytes_max: u64,
     /// Give it a terminal instead of pipes.
     pub tty: bool,
+    /// What it is kept from; none: it is its user's own, as whatever they start in a shell.
+    pub fence: Option<Fence>,
 }
 
 /// Which stream of the command a block comes from.

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, waitid};
 
+use super::fence::Group;
 use super::processes::{self, Identity, Stat};
 use super::spool::Start;
 use super::{process, supervisor};
@@ -35,12 +36,15 @@ pub(super) fn end(start: &Start, workspace: &Path) -> bool {
         return false;
     };
     let workspace = fs::canonicalize(workspace).ok();
+    let group = Group::of(start.groups.clone());
     let give_up_at = Instant::now() + TIME_MAX;
     let mut empty_scans = 0;
     while empty_scans < EMPTY_SCANS {
         if give_up_at <= Instant::now() {
             return false;
         }
+        // Who is in it is the step's, whatever else it has done to itself.
+        group.kill();
         let all = processes::all();
         let orphans = if start.reaper == Some(own) {
             own_orphans(start, &all, own)
@@ -64,6 +68,7 @@ pub(super) fn end(start: &Start, workspace: &Path) -> bool {
             std::thread::sleep(SCAN_INTERVAL);
         }
     }
+    group.remove();
     true
 }
 
@@ -226,6 +231,7 @@ mod tests {
             step_id: "none".to_owned(),
             pipes: Vec::new(),
             reaper: Some(Identity::own().unwrap()),
+            groups: Vec::new(),
         };
         lost.kill().unwrap();
         lost.wait().unwrap();
@@ -251,6 +257,7 @@ mod tests {
             step_id: "none".to_owned(),
             pipes: Vec::new(),
             reaper: None,
+            groups: Vec::new(),
         };
         assert!(end(&start, Path::new("/")));
         assert!(bystander.try_wait().unwrap().is_none());

@@ -208,7 +208,7 @@ fn spawn(spec: &StepSpec) -> Result<Child, ExecutorError> {
     let wire = sealed(&wire).map_err(ExecutorError::io("passing on the step of", &dir))?;
     let errors = append_to(&dir.join("supervisor.err"))?;
 
-    let program = PROGRAM.get().map_or(OsStr::new("/proc/self/exe"), |program| program.as_os_str());
+    let program = program();
     let mut command = std::process::Command::new(program);
     command
         .arg0("slipway")
@@ -228,6 +228,11 @@ fn spawn(spec: &StepSpec) -> Result<Child, ExecutorError> {
         supervisors.get_or_insert_default().insert(pid);
     }
     Ok(child)
+}
+
+/// What is executed as a supervisor.
+pub(super) fn program() -> &'static OsStr {
+    PROGRAM.get().map_or(OsStr::new("/proc/self/exe"), |program| program.as_os_str())
 }
 
 fn append_to(path: &Path) -> Result<File, ExecutorError> {
@@ -254,6 +259,7 @@ fn wire_spec(spec: &StepSpec, dir: &Path, script: &Path) -> Result<WireSpec, Exe
         line_bytes_max: spec.line_bytes_max,
         backlog_bytes_max: spec.backlog_bytes_max,
         tty: spec.tty,
+        fence: spec.fence.clone(),
         step_id: uuid::Uuid::new_v4().simple().to_string(),
         reaper,
         files_max: FILES_MAX_BEFORE.get().copied().flatten(),

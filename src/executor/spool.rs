@@ -218,6 +218,9 @@ pub(super) struct Start {
     pub(super) pipes: Vec<String>,
     /// The process that started the supervisor, if the supervisor's children fall to it.
     pub(super) reaper: Option<Identity>,
+    /// The step's control groups.
+    #[serde(default)]
+    pub(super) groups: Vec<PathBuf>,
 }
 
 /// The payload of the last record.

@@ -18,11 +18,13 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit, WaitStatus};
 use serde::{Deserialize, Serialize};
 
 use super::command::{self, Outputs, Spawned};
+use super::fence::{self, Fence, Group};
 use super::processes::{self, Identity};
 use super::stream::{READ_BYTES, Stream};
 use super::tree::{self, Terminator};
 use super::writer::SpoolWriter;
 use super::{Ending, spool};
+use crate::domain::limits::Limits;
 use crate::domain::mask::Masker;
 use crate::domain::secret::Secret;
 
@@ -55,6 +57,7 @@ pub(super) struct WireSpec {
     pub(super) line_bytes_max: usize,
     pub(super) backlog_bytes_max: u64,
     pub(super) tty: bool,
+    pub(super) fence: Option<Fence>,
     pub(super) step_id: String,
     pub(super) reaper: Option<Identity>,
     /// How many files a process of the step may have open; none: as many as its server.
@@ -143,6 +146,8 @@ struct Supervisor {
     streams: Vec<Stream>,
     buffer: Vec<u8>,
     grace: Duration,
+    group: Option<Group>,
+    limits: Option<Limits>,
     phase: Phase,
     main: i32,
     main_status: Option<WaitStatus>,
@@ -154,6 +159,8 @@ impl Supervisor {
     fn run(prepared: Prepared) -> io::Result<()> {
         let Prepared { spec, mut writer } = prepared;
         let outputs = Outputs::open(spec.tty)?;
+        let group = spec.fence.as_ref().map(|fence| Group::make(&fence.groups, &spec.step_id, &fence.limits));
+        let group = group.transpose()?;
         writer.start(&spool::Start {
             supervisor: Identity::own()?,
             boot: boot()?,
@@ -161,15 +168,18 @@ impl Supervisor {
             step_id: spec.step_id.clone(),
             pipes: outputs.pipe_names()?,
             reaper: spec.reaper,
+            groups: group.as_ref().map(|group| group.dirs().to_vec()).unwrap_or_default(),
         })?;
         wait_until_written(&mut writer);
         if spool::cancel_path(&spec.dir).exists() {
+            group.iter().for_each(Group::remove);
             return end(writer, Ending::Killed);
         }
-        let Spawned { main, outputs, terminal } = match outputs.spawn(&spec) {
+        let Spawned { main, outputs, terminal } = match outputs.spawn(&spec, group.as_ref()) {
             Ok(spawned) => spawned,
             Err(error) => {
                 writer.note(&command::why_not_started(&spec, &error));
+                group.iter().for_each(Group::remove);
                 return end(writer, Ending::NotStarted);
             }
         };
@@ -187,7 +197,7 @@ impl Supervisor {
                 writer.note(&format!("the step was ended: {error}"));
                 let streams = Vec::new();
                 let phase = Phase::Killing { cause: Cause::Cancelled, next: started_at, turn: 0 };
-                return Self::new(writer, signals, streams, &spec, phase, main).until_gone(terminal);
+                return Self::new(writer, signals, streams, &spec, group, phase, main).until_gone(terminal);
             }
         };
         let streams = outputs
@@ -196,7 +206,7 @@ impl Supervisor {
             .collect();
         let phase =
             Phase::Running { timeout_at: spec.timeout.and_then(|timeout| started_at.checked_add(timeout)) };
-        let mut supervisor = Self::new(writer, signals, streams, &spec, phase, main);
+        let mut supervisor = Self::new(writer, signals, streams, &spec, group, phase, main);
         if is_cancelled {
             supervisor.terminate(Cause::Cancelled);
         }
@@ -208,6 +218,7 @@ impl Supervisor {
         signals: SignalFd,
         streams: Vec<Stream>,
         spec: &WireSpec,
+        group: Option<Group>,
         phase: Phase,
         main: i32,
     ) -> Self {
@@ -217,6 +228,8 @@ impl Supervisor {
             streams,
             buffer: vec![0; READ_BYTES],
             grace: spec.grace,
+            group,
+            limits: spec.fence.as_ref().map(|fence| fence.limits),
             phase,
             main,
             main_status: None,
@@ -239,6 +252,13 @@ impl Supervisor {
             stream.finish(&mut self.buffer, &mut self.writer);
         }
         let ending = self.ending();
+        if let Some(limits) = &self.limits {
+            let by_group = self.group.as_ref().and_then(|group| group.why_ended(limits));
+            if let Some(why) = by_group.or_else(|| fence::why_ended(limits, ending)) {
+                self.writer.note(&why);
+            }
+        }
+        self.group.iter().for_each(Group::remove);
         end(self.writer, ending)
     }
 

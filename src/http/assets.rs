@@ -16,7 +16,7 @@ struct WebClient;
 
 const PAGE: &str = "index.html";
 /// Files below this have a hash of their content in their name, so they never change.
-const HASHED: &str = "assets/";
+const HASHED: [&str; 3] = ["assets/", "board/static/js/", "board/static/css/"];
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     img-src 'self' data:; font-src 'self'; connect-src 'self'; worker-src 'self'; base-uri 'none'; \
     frame-ancestors 'none'; form-action 'self'";
@@ -48,16 +48,24 @@ pub(super) fn serve(path: &str, headers: &HeaderMap) -> Option<Response> {
     let tag: String = file.metadata.sha256_hash().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
     // A weak one: the same file may be sent compressed or not.
     let tag = format!("W/\"{tag}\"");
-    let caching = if path.starts_with(HASHED) { "public, max-age=31536000, immutable" } else { "no-cache" };
-    let common = [(header::ETAG, tag.clone()), (header::CACHE_CONTROL, caching.to_owned())];
+    let is_hashed = HASHED.iter().any(|prefix| path.starts_with(prefix));
+    let caching = if is_hashed { "public, max-age=31536000, immutable" } else { "no-cache" };
+    // Of an answer that says "as before" too, since its headers take the place of those from before.
+    let common = [
+        (header::ETAG, tag.clone()),
+        (header::CACHE_CONTROL, caching.to_owned()),
+        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY.to_owned()),
+    ];
     if headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes()) {
         return Some((StatusCode::NOT_MODIFIED, common).into_response());
     }
-    let kind = [
-        (header::CONTENT_TYPE, content_type(path)),
-        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
-    ];
+    let kind = [(header::CONTENT_TYPE, content_type(path))];
     Some((common, kind, Body::from(file.data.into_owned())).into_response())
+}
+
+/// A file of text that is not served as it is.
+pub(super) fn text(path: &str) -> Option<String> {
+    String::from_utf8(WebClient::get(path)?.data.into_owned()).ok()
 }
 
 fn content_type(path: &str) -> &'static str {

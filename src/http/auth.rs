@@ -1,12 +1,16 @@
 //! Who is asking: a bearer token, or the cookie of a browser that has signed in.
 
+use std::net::IpAddr;
+
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, Method, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
 use crate::app::App;
+use crate::domain::limit::Rule;
 use crate::domain::token::Actor;
 use crate::error::{Error, Result};
 use crate::http::forwarded::Client;
+use crate::http::limits;
 use crate::rpc::wire::Incoming;
 use crate::services::tickets::{self, OpenTicket};
 use crate::services::tokens;
@@ -53,12 +57,20 @@ pub async fn caller(app: &App, incoming: &Incoming) -> Result<Caller> {
 /// `Forbidden` for a browser that was sent here by another site's page.
 pub async fn actor(app: &App, parts: &Parts) -> Result<Option<Actor>> {
     if let Some(header) = parts.headers.get(header::AUTHORIZATION) {
-        let token = header.to_str().ok().and_then(|text| {
-            let (scheme, token) = text.split_once(' ')?;
-            scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-        });
-        let token = token.ok_or(Error::Unauthenticated("expected Authorization: Bearer and a token"))?;
-        return tokens::authenticate(app, token).await.map(|actor| Some(from_here(actor, parts)));
+        let token =
+            bearer(header).ok_or(Error::Unauthenticated("expected Authorization: Bearer and a token"))?;
+        return match tokens::authenticate(app, token).await {
+            Ok(actor) => {
+                app.limits.remember(token);
+                Ok(Some(from_here(actor, parts)))
+            }
+            Err(error) => {
+                if matches!(error, Error::Unauthenticated(_)) {
+                    limits::strike(app, Rule::Guesses, ip(parts)).await;
+                }
+                Err(error)
+            }
+        };
     }
     let Some(session) = cookie(&parts.headers, COOKIE) else { return Ok(None) };
     if is_from(&app.config.http.cors_origins, parts) {
@@ -67,7 +79,10 @@ pub async fn actor(app: &App, parts: &Parts) -> Result<Option<Actor>> {
     }
     check_origin(app.config.http.public_url.as_deref(), parts)?;
     match tokens::authenticate(app, session).await {
-        Ok(actor) => Ok(Some(from_here(actor, parts))),
+        Ok(actor) => {
+            app.limits.remember(session);
+            Ok(Some(from_here(actor, parts)))
+        }
         // A session that is over is as none: the page asks to sign in.
         Err(Error::Unauthenticated(_)) => Ok(None),
         Err(error) => Err(error),
@@ -76,7 +91,24 @@ pub async fn actor(app: &App, parts: &Parts) -> Result<Option<Actor>> {
 
 /// Notes where the request comes from.
 fn from_here(actor: Actor, parts: &Parts) -> Actor {
-    Actor { ip: parts.extensions.get::<Client>().and_then(|client| client.ip), ..actor }
+    Actor { ip: ip(parts), ..actor }
+}
+
+pub(super) fn ip(parts: &Parts) -> Option<IpAddr> {
+    parts.extensions.get::<Client>().and_then(|client| client.ip)
+}
+
+/// The token or session that a request shows, whatever it is worth.
+pub(super) fn credential(headers: &HeaderMap) -> Option<&str> {
+    match headers.get(header::AUTHORIZATION) {
+        Some(header) => bearer(header),
+        None => cookie(headers, COOKIE),
+    }
+}
+
+fn bearer(header: &HeaderValue) -> Option<&str> {
+    let (scheme, token) = header.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 fn is_from(origins: &[String], parts: &Parts) -> bool {
@@ -84,14 +116,12 @@ fn is_from(origins: &[String], parts: &Parts) -> bool {
 }
 
 /// A browser sends its cookie with whatever page asks it to, so a change must come from our own pages.
-fn check_origin(public_url: Option<&str>, parts: &Parts) -> Result<()> {
+pub(super) fn check_origin(public_url: Option<&str>, parts: &Parts) -> Result<()> {
     if matches!(parts.method, Method::GET | Method::HEAD) {
         return Ok(());
     }
     const FOREIGN: &str = "this call changes something and does not come from Slipway's own pages";
-    let text = |name: HeaderName| {
-        parts.headers.get(name).and_then(|value: &axum::http::HeaderValue| value.to_str().ok())
-    };
+    let text = |name: HeaderName| parts.headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     // Browsers say it themselves, and no page can: a page of another port of this machine is `same-site`.
     if text(SEC_FETCH_SITE).is_some_and(|site| site != "same-origin") {
         return Err(Error::Forbidden(FOREIGN.to_owned()));
@@ -110,7 +140,7 @@ fn check_origin(public_url: Option<&str>, parts: &Parts) -> Result<()> {
     if is_own { Ok(()) } else { Err(Error::Forbidden(FOREIGN.to_owned())) }
 }
 
-fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+pub(super) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok()).find_map(|value| {
         value.split(';').find_map(|pair| {
             let (found, value) = pair.trim().split_once('=')?;

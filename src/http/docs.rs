@@ -82,5 +82,6 @@ fn sign_in(error: &CallError) -> Response {
 
 async fn viewer(http: &Http, parts: &Parts, request_id: &str) -> Result<(), CallError> {
     let actor = auth::actor(&http.app, parts).await.map_err(|error| rpc::refuse(&error, request_id))?;
-    rpc::require(Role::Viewer, actor.as_ref()).map_err(|error| rpc::refuse(&error, request_id))
+    rpc::require(rpc::Access::InPipeline(Role::Viewer), actor.as_ref())
+        .map_err(|error| rpc::refuse(&error, request_id))
 }

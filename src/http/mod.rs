@@ -1,12 +1,15 @@
 //! The HTTP edge: which path goes where, who may call it, and what every answer carries.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, any, get};
+use axum::routing::{MethodRouter, any, get, post};
 use http_body::Body as _;
 use uuid::Uuid;
 
@@ -14,17 +17,23 @@ use crate::app::App;
 use crate::error::{Error, Result};
 use crate::http::forwarded::Client;
 use crate::http::sign_in::SignIn;
+use crate::metrics;
 use crate::rpc::rest::Rest;
 use crate::rpc::{self, Ctx, wire};
+use crate::services::measures::Measures;
 
 pub mod assets;
 pub mod auth;
+mod board;
 mod cors;
 mod docs;
 mod encoding;
 pub mod forwarded;
+mod headers;
 pub mod health;
+mod limits;
 pub mod listener;
+pub mod measures;
 mod places;
 mod procedures;
 mod sending;
@@ -39,8 +48,10 @@ pub enum Access {
     Public,
     /// Whoever each procedure below it admits, as its declaration says.
     Procedures,
-    /// Whoever has signed in, in whatever role.
+    /// Whoever is a viewer, of everything or of some pipeline.
     Viewer,
+    /// Whoever is a viewer of everything.
+    ViewerOfAll,
 }
 
 /// A path, who may call it, and what answers.
@@ -57,6 +68,9 @@ pub struct Http {
     pub sign_in: SignIn,
     rpc: wire::Service<Ctx>,
     rest: Rest,
+    measures: Measures,
+    /// What counts as what, for the limits.
+    kinds: Arc<HashMap<&'static str, wire::Kind>>,
 }
 
 /// The identity of a request, in the log and in the answer.
@@ -79,8 +93,13 @@ pub fn routes() -> Vec<Route> {
         Route { path: "/openapi.json", access: Access::Viewer, handler: get(docs::document) },
         Route { path: "/docs", access: Access::Viewer, handler: get(docs::page) },
         Route { path: "/docs/{file}", access: Access::Viewer, handler: get(docs::file) },
+        Route { path: board::BASE, access: Access::ViewerOfAll, handler: any(board::serve) },
+        Route { path: "/admin/queues/", access: Access::ViewerOfAll, handler: any(board::serve) },
+        Route { path: "/admin/queues/{*path}", access: Access::ViewerOfAll, handler: any(board::serve) },
+        Route { path: "/metrics", access: Access::ViewerOfAll, handler: get(measures::page) },
         Route { path: "/healthz", access: Access::Public, handler: get(health::live) },
         Route { path: "/readyz", access: Access::Public, handler: get(health::ready) },
+        Route { path: "/sign-in", access: Access::Public, handler: post(sign_in::by_password) },
         Route {
             path: "/sign-in/{code}",
             access: Access::Public,
@@ -98,7 +117,9 @@ impl Http {
         let service = wire::Service::new(rpc.router, procedures::options(&app), app.shutdown.clone())
             .map_err(|error| Error::internal("setting up the procedures", error))?;
         let rest = Rest::new(&rpc.registry, service.clone(), app.config.http.stream_ping);
-        Ok(Self { app, sign_in, rpc: service, rest })
+        let measures = Measures::new(app.clone());
+        let kinds = rpc.registry.iter().map(|declared| (declared.spec.path, declared.kind)).collect();
+        Ok(Self { app, sign_in, rpc: service, rest, measures, kinds: Arc::new(kinds) })
     }
 
     pub fn router(&self) -> Router {
@@ -130,20 +151,31 @@ async fn identify(State(http): State<Http>, mut request: Request, next: Next) ->
     let id = client.request_id.take().unwrap_or_else(|| Uuid::now_v7().to_string());
     let asked = tracing::enabled!(tracing::Level::DEBUG).then(|| Asked::of(&request, &client));
     request.extensions_mut().insert(RequestId(id.clone()));
-    request.extensions_mut().insert(client);
+    request.extensions_mut().insert(client.clone());
     let is_head = request.method() == Method::HEAD;
-    let mut response = next.run(request).await;
+    let (parts, body) = request.into_parts();
+    let mut response = match limits::refuse(&http.app, &client, &parts).await {
+        Some(refusal) => refusal,
+        None => next.run(Request::from_parts(parts, body)).await,
+    };
     if let Some(Asked { ip, method, path }) = asked {
         let status = response.status().as_u16();
         tracing::debug!(request.id = id, client.ip = ip, %method, path, status, "Answered");
     }
-    let headers = response.headers_mut();
+    let status = match response.status().as_u16() {
+        ..200 => "1xx",
+        200..300 => "2xx",
+        300..400 => "3xx",
+        400..500 => "4xx",
+        500.. => "5xx",
+    };
+    http.app.metrics.responses.get_or_create(&metrics::Response { status }).inc();
     if let Ok(id) = HeaderValue::from_str(&id) {
-        headers.insert(forwarded::X_REQUEST_ID, id);
+        response.headers_mut().insert(forwarded::X_REQUEST_ID, id);
     }
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    let public_url = http.app.config.http.public_url.as_deref();
+    let is_secure = client.is_secure || public_url.is_some_and(|url| url.starts_with("https://"));
+    headers::harden(response.headers_mut(), is_secure);
     if is_head {
         *response.body_mut() = Body::empty();
     }
@@ -195,6 +227,6 @@ mod tests {
     fn these_paths_and_no_others_are_open_to_everybody() {
         let public: Vec<&str> =
             routes().iter().filter(|route| route.access == Access::Public).map(|route| route.path).collect();
-        assert_eq!(public, ["/healthz", "/readyz", "/sign-in/{code}", "/", "/{*path}"]);
+        assert_eq!(public, ["/healthz", "/readyz", "/sign-in", "/sign-in/{code}", "/", "/{*path}"]);
     }
 }

@@ -1,12 +1,13 @@
 //! How many connections there may be, in all and from one client.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ipnet::IpNet;
 
 use crate::config::HttpConfig;
+use crate::domain::limit::client_of;
 
 /// Descriptors that are left to everything else: the database, Redis, spools, files.
 const OTHER_FILES: usize = 512;
@@ -91,14 +92,6 @@ impl Drop for Place {
                 taken.of_clients.remove(&client);
             }
         }
-    }
-}
-
-/// Whoever has one IPv6 address has the 2^64 beside it.
-fn client_of(peer: IpAddr) -> IpAddr {
-    match peer {
-        IpAddr::V4(_) => peer,
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
     }
 }
 

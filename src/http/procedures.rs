@@ -1,6 +1,7 @@
 //! The procedures over HTTP, in the three ways that there are: tRPC's protocol, several subscriptions over one response,
 //! and plain HTTP. What differs is the translation; who asks is found out in one way.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,9 @@ use axum::response::Response;
 use http_body_util::BodyExt as _;
 
 use crate::app::App;
+use crate::domain::limit::Rule;
+use crate::domain::token::Actor;
+use crate::http::limits::Quota;
 use crate::http::{Http, RequestId, auth};
 use crate::rpc::{self, Ctx, rest, wire};
 
@@ -49,14 +53,17 @@ pub(super) fn options(app: &App) -> wire::Options {
 pub(super) async fn call(State(http): State<Http>, request: Request) -> Response {
     let request_id = request_id(&request);
     let app = http.app.clone();
-    let mut shown = None;
-    let ticket = &mut shown;
-    let response = wire::handle(&http.rpc, request, |incoming| async move {
+    let kinds = &http.kinds;
+    let (mut shown, mut limited) = (None, Quota::default());
+    let (ticket, quota) = (&mut shown, &mut limited);
+    let mut response = wire::handle(&http.rpc, request, |incoming| async move {
         let caller = auth::caller(&app, &incoming).await.map_err(|error| rpc::refuse(&error, &request_id))?;
+        admit(&app, kinds, quota, caller.actor.as_ref(), &incoming, &request_id).await?;
         *ticket = caller.ticket;
         Ok(Ctx { app, actor: caller.actor, request_id })
     })
     .await;
+    limited.write(response.headers_mut());
     match shown {
         None => response,
         // The ticket is good as long as its stream is open, however that ends.
@@ -73,11 +80,41 @@ pub(super) async fn call(State(http): State<Http>, request: Request) -> Response
 pub(super) async fn call_live(State(http): State<Http>, request: Request) -> Response {
     let request_id = request_id(&request);
     let app = http.app.clone();
-    wire::handle_live(&http.rpc, request, |incoming| async move {
+    let kinds = &http.kinds;
+    let mut limited = Quota::default();
+    let quota = &mut limited;
+    let mut response = wire::handle_live(&http.rpc, request, |incoming| async move {
         let caller = auth::caller(&app, &incoming).await.map_err(|error| rpc::refuse(&error, &request_id))?;
+        admit(&app, kinds, quota, caller.actor.as_ref(), &incoming, &request_id).await?;
         Ok(Ctx { app, actor: caller.actor, request_id })
     })
-    .await
+    .await;
+    limited.write(response.headers_mut());
+    response
+}
+
+/// Counts the calls of a request, each by its kind.
+async fn admit(
+    app: &App,
+    kinds: &HashMap<&'static str, wire::Kind>,
+    quota: &mut Quota,
+    actor: Option<&Actor>,
+    incoming: &wire::Incoming,
+    request_id: &str,
+) -> Result<(), wire::CallError> {
+    let count = |wanted: wire::Kind| {
+        let calls = incoming.paths.iter().filter(|path| kinds.get(path.as_str()) == Some(&wanted)).count();
+        u32::try_from(calls).unwrap_or(u32::MAX)
+    };
+    let streams = count(wire::Kind::Subscription);
+    let asked = [
+        (Rule::Queries, count(wire::Kind::Query)),
+        (Rule::Mutations, count(wire::Kind::Mutation)),
+        (Rule::Streams, streams),
+    ];
+    let kind = if 0 < streams { wire::Kind::Subscription } else { wire::Kind::Query };
+    let admitted = quota.admit(app, &asked, actor, auth::ip(&incoming.parts)).await;
+    admitted.map_err(|error| rpc::refuse_as(&error, kind, request_id))
 }
 
 /// Calls over plain HTTP.
@@ -85,12 +122,24 @@ pub(super) async fn call_rest(State(http): State<Http>, request: Request) -> Res
     let request_id = request_id(&request);
     let app = http.app.clone();
     let for_context = request_id.clone();
-    rest::handle(&http.rest, request, &request_id, |parts| async move {
+    let mut limited = Quota::default();
+    let quota = &mut limited;
+    let mut response = rest::handle(&http.rest, request, &request_id, |parts, asks| async move {
         let request_id = for_context;
-        let actor = auth::actor(&app, &parts).await.map_err(|error| rpc::refuse(&error, &request_id))?;
+        let told = |error| rpc::refuse(&error, &request_id);
+        let actor = auth::actor(&app, &parts).await.map_err(told)?;
+        let rule = match asks {
+            rest::Asks::Query => Rule::Queries,
+            rest::Asks::Mutation => Rule::Mutations,
+            rest::Asks::Stream => Rule::Streams,
+            rest::Asks::Download => Rule::Downloads,
+        };
+        quota.admit(&app, &[(rule, 1)], actor.as_ref(), auth::ip(&parts)).await.map_err(told)?;
         Ok(Ctx { app, actor, request_id })
     })
-    .await
+    .await;
+    limited.write(response.headers_mut());
+    response
 }
 
 /// What to look for in the log.

@@ -1,19 +1,28 @@
-//! The one-time link: whoever can read the server's output signs a browser in with it, once.
+//! How browsers sign in: by name and password, or by the one-time link of whoever can read the server's output.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use axum::extract::{Extension, Path, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::extract::{Extension, Path, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+use serde_json::json;
 
+use crate::domain::audit::Deed;
+use crate::domain::secret::Secret;
 use crate::error::Result;
-use crate::http::auth::COOKIE;
+use crate::http::auth::{COOKIE, check_origin, cookie};
 use crate::http::forwarded::Client;
 use crate::http::{Http, plain};
-use crate::services::tokens;
+use crate::services::tokens::{self, Browser};
+use crate::services::{audit, people};
 
+/// A name and a password are shorter.
+const BODY_BYTES_MAX: usize = 4 * 1024;
+const DEVICE_CHARS_MAX: usize = 120;
+const FORM: &str = "application/x-www-form-urlencoded";
 const LIFETIME: Duration = Duration::from_secs(60 * 60);
 /// Codes that wait to be used.
 const CODES_MAX: usize = 100;
@@ -55,6 +64,7 @@ pub(super) async fn preview() -> Response {
 pub(super) async fn enter(
     State(http): State<Http>,
     Extension(client): Extension<Client>,
+    headers: HeaderMap,
     Path(code): Path<String>,
 ) -> Response {
     if !http.sign_in.redeem(&code) {
@@ -63,7 +73,8 @@ pub(super) async fn enter(
             "This link was used or has expired. Start the server again, or sign in with a token: slipway token create\n",
         );
     }
-    let session = match tokens::sign_in(&http.app).await {
+    let browser = browser(&client, &headers);
+    let session = match tokens::sign_in(&http.app, browser).await {
         Ok(session) => session,
         Err(error) => {
             tracing::error!(error = error.chain(), "A browser could not be signed in");
@@ -73,15 +84,100 @@ pub(super) async fn enter(
             );
         }
     };
+    let deed = Deed::done("auth.signIn").saying("by the one-time link");
+    audit::record_stranger(&http.app, Some("admin"), client.ip, deed).await;
+    signed_in(&http, &client, &session, Redirect::to("/").into_response())
+}
+
+/// What a sign-in takes, as a form or as JSON.
+#[derive(Deserialize)]
+struct Credentials {
+    name: String,
+    password: String,
+}
+
+/// Signs in by name and password. Only our own pages may have it done: otherwise another site could sign a browser in
+/// as somebody else.
+pub(super) async fn by_password(
+    State(http): State<Http>,
+    Extension(client): Extension<Client>,
+    request: Request,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let is_form = parts.headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == FORM);
+    if check_origin(http.app.config.http.public_url.as_deref(), &parts).is_err() {
+        return refused(StatusCode::FORBIDDEN, "a sign-in must come from Slipway's own pages");
+    }
+    let read = axum::body::to_bytes(body, BODY_BYTES_MAX);
+    let Ok(Ok(body)) = tokio::time::timeout(http.app.config.http.body_timeout, read).await else {
+        return refused(StatusCode::BAD_REQUEST, "the body is too large or does not come");
+    };
+    let Some(Credentials { name, password }) = credentials(&body, is_form) else {
+        return refused(StatusCode::BAD_REQUEST, "expected name and password, as a form or as JSON");
+    };
+    let browser = browser(&client, &parts.headers);
+    match people::sign_in(&http.app, &name, Secret::new(password), browser).await {
+        Ok(people::SignIn::Done(session)) => {
+            if let Some(old) = cookie(&parts.headers, COOKIE)
+                && let Err(error) = tokens::end_session(&http.app, old).await
+            {
+                tracing::warn!(error = error.chain(), "The session before a sign-in was not ended");
+            }
+            let response = match is_form {
+                true => Redirect::to("/").into_response(),
+                false => StatusCode::NO_CONTENT.into_response(),
+            };
+            signed_in(&http, &client, &session, response)
+        }
+        Ok(people::SignIn::Wrong) => refused(StatusCode::UNAUTHORIZED, "wrong name or password"),
+        Ok(people::SignIn::Throttled(wait)) => {
+            let mut response =
+                refused(StatusCode::TOO_MANY_REQUESTS, "too many attempts: try again in some minutes");
+            let seconds = HeaderValue::from(wait.as_secs() + 1);
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+            response
+        }
+        Err(error) => {
+            tracing::error!(error = error.chain(), "A sign-in could not be looked at");
+            refused(StatusCode::SERVICE_UNAVAILABLE, "sign-in is not possible at the moment: try again")
+        }
+    }
+}
+
+fn credentials(body: &[u8], is_form: bool) -> Option<Credentials> {
+    if !is_form {
+        return serde_json::from_slice(body).ok();
+    }
+    let field = |wanted: &str| {
+        let mut fields = form_urlencoded::parse(body);
+        fields.find_map(|(name, value)| (name == wanted).then(|| value.into_owned()))
+    };
+    Some(Credentials { name: field("name")?, password: field("password")? })
+}
+
+fn refused(status: StatusCode, message: &str) -> Response {
+    let body = json!({ "message": message }).to_string();
+    let headers = [(header::CACHE_CONTROL, "no-store"), (header::CONTENT_TYPE, "application/json")];
+    (status, headers, body).into_response()
+}
+
+/// What is kept of the browser that signs in.
+fn browser(client: &Client, headers: &HeaderMap) -> Browser {
+    let device = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
+    let device = device.map(|agent| agent.chars().take(DEVICE_CHARS_MAX).collect());
+    Browser { device, ip: client.ip }
+}
+
+/// The response with the cookie of a new session.
+fn signed_in(http: &Http, client: &Client, session: &Secret<String>, mut response: Response) -> Response {
     let public_url = http.app.config.http.public_url.as_deref();
     let is_secure = client.is_secure || public_url.is_some_and(|url| url.starts_with("https://"));
     let secure = if is_secure { "; Secure" } else { "" };
     let cookie = format!(
         "{COOKIE}={}; Path=/; HttpOnly; SameSite=Lax; Max-Age={}{secure}",
         session.reveal(),
-        tokens::SESSION_LIFETIME.as_secs()
+        http.app.config.auth.session_lifetime.as_secs()
     );
-    let mut response = Redirect::to("/").into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     match HeaderValue::from_str(&cookie) {
         Ok(mut cookie) => {

@@ -6,7 +6,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bullmq::worker::WorkerEvent;
 use bullmq::{Job, JobProgress, Worker, WorkerOptions};
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::run::Percent;
 use crate::domain::time::{Timestamp, now};
 use crate::error::{Error, Result};
-use crate::jobs::{QUEUE, connection_options};
+use crate::jobs::{COMPLETED_KEPT, FAILED_KEPT, QUEUE, connection_options, keep};
 use crate::redis::Redis;
 
 /// How long a job stays locked after its worker's last sign of life.
@@ -30,6 +30,8 @@ const RETRY_DELAY: Duration = Duration::from_millis(500);
 const DRAIN_DELAY: Duration = Duration::from_secs(1);
 /// How long closing an idle worker may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(100);
+/// Between two notes of a job's progress.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 /// Stack traces kept of a job, each within this bound.
 const STACKTRACES_MAX: usize = 10;
 const STACKTRACE_BYTES_MAX: usize = 4_096;
@@ -57,6 +59,8 @@ pub struct Delivery {
 pub enum Outcome {
     /// Finished.
     Done,
+    /// Finished, with a result for whoever added the job.
+    Answered(serde_json::Value),
     /// Failed; the queue delivers it again after its back-off.
     Retry(String),
     /// Failed for good.
@@ -92,13 +96,18 @@ impl Delivery {
         self.job.id()
     }
 
+    /// When the job was added, by the clock of whoever did.
+    pub fn added_at_ms(&self) -> u64 {
+        self.job.timestamp()
+    }
+
     pub fn data(&self) -> &serde_json::Value {
         self.job.data()
     }
 
     /// A handle that reports progress while the job is being worked on.
     pub fn reporter(&self) -> Reporter {
-        Reporter { job: self.job.clone() }
+        Reporter { job: self.job.clone(), noted: None, noted_at: None }
     }
 }
 
@@ -106,11 +115,19 @@ impl Delivery {
 #[derive(Debug, Clone)]
 pub struct Reporter {
     job: Job,
+    noted: Option<Percent>,
+    noted_at: Option<Instant>,
 }
 
 impl Reporter {
-    /// For those who look at the queue; a failure is of no consequence.
+    /// For those who look at the queue, where it has changed, and at most once a second: to be told again and again. A
+    /// failure is of no consequence.
     pub async fn progress(&mut self, progress: Percent) {
+        let is_early = self.noted_at.is_some_and(|at| at.elapsed() < PROGRESS_INTERVAL);
+        if is_early || self.noted == Some(progress) {
+            return;
+        }
+        (self.noted, self.noted_at) = (Some(progress), Some(Instant::now()));
         let update = self.job.update_progress(JobProgress::Number(f64::from(progress.get())));
         if let Ok(Err(error)) = tokio::time::timeout(RETRY_DELAY, update).await {
             tracing::debug!(%error, "The job's progress was not noted");
@@ -187,6 +204,9 @@ fn options(redis: &Redis, name: &str, concurrency: usize) -> WorkerOptions {
         .max_stalled_count(STALLED_COUNT_MAX)
         .run_retry_delay(RETRY_DELAY)
         .drain_delay(DRAIN_DELAY)
+        // For jobs that others add and say nothing of it.
+        .remove_on_complete(keep(COMPLETED_KEPT))
+        .remove_on_fail(keep(FAILED_KEPT))
         .skip_version_check()
 }
 
@@ -207,6 +227,7 @@ fn processor(
             let outcome = AssertUnwindSafe(handler.handle(delivery)).catch_unwind().await;
             match outcome {
                 Ok(Outcome::Done) => Ok(serde_json::Value::Null),
+                Ok(Outcome::Answered(result)) => Ok(result),
                 Ok(Outcome::Retry(reason)) => {
                     note_failure(&redis, job.id(), &reason).await;
                     Err(bullmq::Error::ProcessingError(reason))

@@ -21,7 +21,9 @@ use crate::error::{Error, Result};
 use crate::redis::Redis;
 
 pub mod consumer;
+pub mod foreign;
 pub mod kinds;
+pub mod queues;
 pub mod server;
 
 /// The queue of runs.
@@ -235,6 +237,20 @@ impl Jobs {
             command.arg(key).arg(-NEXT_MAX).arg(-1);
             let ids: Vec<String> = self.redis.command(&command).await?;
             Ok(ids.into_iter().rev().filter_map(|id| id.parse().ok()).collect())
+        })
+        .await
+    }
+
+    /// When the job that is taken next was added, in milliseconds, by the clock of whoever did; none: none waits.
+    pub async fn next_added_at_ms(&self) -> Result<Option<u64>> {
+        self.bounded(async {
+            let keys = self.queue().await?.keys();
+            let mut command = redis::cmd("LINDEX");
+            let Some(id) = self.redis.command::<Option<String>>(command.arg(keys.wait()).arg(-1)).await?
+            else {
+                return Ok(None);
+            };
+            self.redis.command(redis::cmd("HGET").arg(keys.job_key(&id)).arg("timestamp")).await
         })
         .await
     }

@@ -97,6 +97,7 @@ impl Followers {
                 }
                 let found = tail.as_mut().map(|(tail, head)| { head.mark_unchanged(); tail.after(cursor) });
                 if let Some(Found::Events(events, last_n)) = found {
+                    followers.logs.lines_sent.inc_by(last_n.saturating_sub(cursor));
                     cursor = last_n;
                     missing_looks = 0;
                     yield events;
@@ -109,6 +110,7 @@ impl Followers {
                     entries = if bytes < CHUNK_BYTES { ENTRIES_MAX.min(entries * 2) } else { BEHIND_ENTRIES };
                     let is_any = !blocks.is_empty();
                     for block in blocks {
+                        followers.logs.lines_sent.inc_by(block.last_n.saturating_sub(cursor));
                         cursor = block.last_n;
                         let events = Frames::of(&block).after(0);
                         drop(block);

@@ -14,6 +14,7 @@ use object_store::{ObjectStore, ObjectStoreExt as _};
 use crate::domain::ids::RunId;
 use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
+use crate::metrics::Counter;
 use crate::redis::Redis;
 
 pub mod archive;
@@ -28,6 +29,8 @@ pub mod writer;
 pub struct Logs {
     redis: Redis,
     objects: Arc<dyn ObjectStore>,
+    pub lines_written: Counter,
+    pub lines_sent: Counter,
 }
 
 /// How far a run's log has come, as Redis knows it.
@@ -44,7 +47,7 @@ pub struct Head {
 
 impl Logs {
     pub fn new(redis: Redis, objects: Arc<dyn ObjectStore>) -> Self {
-        Self { redis, objects }
+        Self { redis, objects, lines_written: Counter::default(), lines_sent: Counter::default() }
     }
 
     /// None: Redis knows nothing of this log, because it has not begun or has gone to the archive.

@@ -144,7 +144,10 @@ impl Logs {
         }
         let n: i64 = self.redis.script(&call).await?;
         Ok(match u64::try_from(n) {
-            Ok(n) if last_n <= n => Published::Done,
+            Ok(n) if last_n <= n => {
+                self.lines_written.inc_by(last_n - after_n.min(last_n));
+                Published::Done
+            }
             Ok(n) => Published::Behind(n),
             Err(_) if n == -1 => Published::Fenced,
             Err(_) => Published::Forgotten,

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, FromRedisValue, Pipeline, RedisError, ScriptInvocation};
@@ -12,6 +12,7 @@ use redis::{Client, FromRedisValue, Pipeline, RedisError, ScriptInvocation};
 use crate::domain::secret::Secret;
 use crate::domain::waiting::Trouble;
 use crate::error::{Error, Result};
+use crate::metrics::{self, Durations, Family, Kind};
 
 pub mod wakeups;
 
@@ -30,6 +31,7 @@ pub struct Redis {
     url: Secret<String>,
     /// The last probe found nobody there: nothing else is tried until one does.
     is_away: Arc<AtomicBool>,
+    pub round_trips: Family<Kind, Durations, fn() -> Durations>,
 }
 
 impl std::fmt::Debug for Redis {
@@ -51,7 +53,8 @@ impl Redis {
         let manager =
             client.get_connection_manager_lazy(config).map_err(|error| Error::unavailable("redis", error))?;
         let is_away = Arc::default();
-        Ok(Self { manager, client, prefix: prefix.to_owned(), url: url.clone(), is_away })
+        let round_trips = metrics::round_trips();
+        Ok(Self { manager, client, prefix: prefix.to_owned(), url: url.clone(), is_away, round_trips })
     }
 
     /// `<prefix>:<name>`: everything of ours lies under the prefix.
@@ -70,17 +73,28 @@ impl Redis {
 
     pub async fn command<T: FromRedisValue>(&self, command: &redis::Cmd) -> Result<T> {
         self.must_be_there()?;
-        command.query_async(&mut self.manager.clone()).await.map_err(unavailable)
+        self.timed("command", command.query_async(&mut self.manager.clone())).await
     }
 
     pub async fn pipeline<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T> {
         self.must_be_there()?;
-        pipeline.query_async(&mut self.manager.clone()).await.map_err(unavailable)
+        self.timed("pipeline", pipeline.query_async(&mut self.manager.clone())).await
     }
 
     pub async fn script<T: FromRedisValue>(&self, invocation: &ScriptInvocation<'_>) -> Result<T> {
         self.must_be_there()?;
-        invocation.invoke_async(&mut self.manager.clone()).await.map_err(unavailable)
+        self.timed("script", invocation.invoke_async(&mut self.manager.clone())).await
+    }
+
+    async fn timed<T>(
+        &self,
+        kind: &'static str,
+        round_trip: impl Future<Output = Result<T, RedisError>>,
+    ) -> Result<T> {
+        let begun = Instant::now();
+        let outcome = round_trip.await;
+        self.round_trips.get_or_create(&Kind { kind }).observe(begun.elapsed());
+        outcome.map_err(unavailable)
     }
 
     /// Whether Redis is known to be away. Whoever asks it for anything is then refused at once, rather than after the

@@ -6,10 +6,16 @@ use serde_json::Value;
 use specta::datatype::DataType;
 use specta::{Generics, Type, TypeCollection};
 
+use crate::domain::ids::PersonId;
+use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
+use crate::domain::token::{Grant, Role, Session};
 use crate::error::Result;
 use crate::rpc::Ctx;
 use crate::rpc::kit::{Api, procedures};
+use crate::rpc::people::Done;
+use crate::rpc::schema::FREE_TEXT;
+use crate::rpc::system::NoInput;
 use crate::services;
 
 pub(super) fn declare(api: &mut Api) {
@@ -17,7 +23,19 @@ pub(super) fn declare(api: &mut Api) {
         /// Makes a ticket that opens one subscription, for a client that can send neither header nor cookie with it:
         /// as `{ ticket }` in tRPC's `connectionParams`. It must be used within a minute; then it serves that
         /// subscription, and its reconnects, until a minute after its last close.
-        mutation auth.streamTicket = POST "/auth/stream-tickets" -> 201, Viewer, stream_ticket;
+        mutation auth.streamTicket = POST "/auth/stream-tickets" -> 201, Viewer in pipeline, stream_ticket;
+        /// Tells who asks, and what they may do.
+        query auth.me = GET "/auth/me", SignedIn, me;
+        /// Ends the session, or the token, that asks.
+        mutation auth.signOut = POST "/auth/sign-out", SignedIn, sign_out;
+        /// Gives the caller a new password, and ends their other sessions.
+        mutation auth.changePassword = PUT "/auth/password", SignedIn, change_password;
+        /// Lists the caller's signed-in browsers, newest first; a hundred at most.
+        query auth.sessions = GET "/auth/sessions", SignedIn, sessions;
+        /// Ends one of the caller's sessions.
+        mutation auth.revokeSession = DELETE "/auth/sessions/{session}", SignedIn, revoke_session;
+        /// Ends all sessions of the caller but the one that asks.
+        mutation auth.revokeOtherSessions = DELETE "/auth/sessions", SignedIn, revoke_other_sessions;
     }
 }
 
@@ -59,6 +77,80 @@ pub(super) struct StreamTicket {
     ticket: String,
     /// Until when it must first be used.
     expires_at: Timestamp,
+}
+
+/// Who asks.
+#[derive(Debug, Serialize, Deserialize, Type, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Me {
+    /// Stands as the author of what they do.
+    pub(super) name: String,
+    /// What they may do to everything; null: nothing but what `grants` say.
+    pub(super) role: Option<Role>,
+    /// What they may do to single pipelines beyond that.
+    pub(super) grants: Vec<Grant>,
+    /// Their account; null: none is behind this access.
+    pub(super) person_id: Option<PersonId>,
+}
+
+async fn me(ctx: Ctx, _: NoInput) -> Result<Me> {
+    let actor = ctx.actor()?.clone();
+    let grant = |(pipeline_id, role)| Grant { pipeline_id, role };
+    let grants = actor.grants.into_iter().map(grant).collect();
+    Ok(Me { name: actor.name, role: actor.role, grants, person_id: actor.person })
+}
+
+async fn sign_out(ctx: Ctx, _: NoInput) -> Result<Done> {
+    services::tokens::sign_out(&ctx.app, ctx.actor()?).await?;
+    Ok(Done { done: true })
+}
+
+/// The present password and the next.
+#[derive(Deserialize, Type, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct ChangePasswordInput {
+    /// The present one.
+    #[schemars(length(min = 1, max = 200), regex(pattern = FREE_TEXT))]
+    present: String,
+    /// The new one.
+    #[schemars(length(min = 10, max = 200), regex(pattern = FREE_TEXT))]
+    new: String,
+}
+
+async fn change_password(ctx: Ctx, input: ChangePasswordInput) -> Result<Done> {
+    let (present, new) = (Secret::new(input.present), Secret::new(input.new));
+    services::people::change_password(&ctx.app, ctx.actor()?, present, new).await?;
+    Ok(Done { done: true })
+}
+
+/// The browsers in which somebody is signed in.
+#[derive(Debug, Serialize, Deserialize, Type, JsonSchema)]
+pub(super) struct Sessions {
+    /// Newest first.
+    pub(super) items: Vec<Session>,
+}
+
+async fn sessions(ctx: Ctx, _: NoInput) -> Result<Sessions> {
+    Ok(Sessions { items: services::people::sessions(&ctx.app, ctx.actor()?).await? })
+}
+
+/// Which session.
+#[derive(Debug, Deserialize, Type, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct RevokeSessionInput {
+    /// Its id.
+    #[schemars(length(min = 1, max = 200), regex(pattern = FREE_TEXT))]
+    session: String,
+}
+
+async fn revoke_session(ctx: Ctx, input: RevokeSessionInput) -> Result<Done> {
+    services::people::end_sessions(&ctx.app, ctx.actor()?, Some(&input.session)).await?;
+    Ok(Done { done: true })
+}
+
+async fn revoke_other_sessions(ctx: Ctx, _: NoInput) -> Result<Done> {
+    services::people::end_sessions(&ctx.app, ctx.actor()?, None).await?;
+    Ok(Done { done: true })
 }
 
 /// Any JSON. specta's own description of it would refuse the brands of our ids.

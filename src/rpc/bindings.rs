@@ -105,7 +105,9 @@ fn document(declared: &Declared, into: &mut String) {
     let mut lines: Vec<String> = spec.docs.iter().map(|line| line.trim_start().to_owned()).collect();
     let access = match spec.access {
         Access::Public => "Public.".to_owned(),
+        Access::SignedIn => "Whoever has signed in.".to_owned(),
         Access::Role(role) => format!("Role: {}.", role.as_str()),
+        Access::InPipeline(role) => format!("Role in the pipeline: {}.", role.as_str()),
     };
     lines.push(String::new());
     lines.push(format!("{access} REST: `{} /api/v1{}`.", spec.rest.method, spec.rest.path));

@@ -13,16 +13,18 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::domain::log::{LineId, LogLine, LogStream};
+use crate::domain::person::Person;
 use crate::domain::pipeline::{Pipeline, Problem};
 use crate::domain::run::{
     Percent, Run, RunDetails, RunState, RunStatus, RunTrigger, Step, StepStatus, TriggerKind,
 };
+use crate::domain::secret::SecretInfo;
 use crate::domain::text;
 use crate::domain::time::Timestamp;
-use crate::domain::token::{Role, Token, TokenKind};
+use crate::domain::token::{Grant, Role, Session, Token, TokenKind};
 use crate::rpc::rest::Problem as ProblemDetails;
 use crate::rpc::wire::{CallError, ErrorCode};
-use crate::rpc::{auth, openapi, pipelines, schema, tokens};
+use crate::rpc::{auth, openapi, people, pipelines, schema, secrets, tokens};
 use crate::services::logs::LogPage;
 use crate::services::system::{ComponentHealth, Health, HealthStatus, QueueHealth, StreamsHealth};
 use crate::store::page::Page;
@@ -84,7 +86,7 @@ fn percent() -> impl Strategy<Value = Percent> {
 
 fn run() -> impl Strategy<Value = Run> {
     let kind = prop_oneof![Just(TriggerKind::Api), Just(TriggerKind::Queue)];
-    let trigger = (kind, any_text()).prop_map(|(kind, by)| RunTrigger { kind, by });
+    let trigger = (kind, any_text()).prop_map(|(kind, by)| RunTrigger { kind, by, untrusted: false });
     let named = (id(), any::<u32>(), id(), any_text(), status(), percent(), any::<u32>(), any::<u32>());
     let inputs = btree_map(any_text(), any_text(), 0..3);
     let said =
@@ -176,18 +178,56 @@ fn line() -> impl Strategy<Value = LogLine> {
     )
 }
 
-fn token() -> impl Strategy<Value = Token> {
-    let kind = prop_oneof![Just(TokenKind::Api), Just(TokenKind::Session)];
-    let role = proptest::sample::select(Role::ALL.to_vec());
-    (id(), any_text(), kind, role, at(), of(at()), of(at())).prop_map(
-        |(id, name, kind, role, created_at, expires_at, last_used_at)| Token {
+fn role() -> impl Strategy<Value = Role> {
+    proptest::sample::select(Role::ALL.to_vec())
+}
+
+fn grant() -> impl Strategy<Value = Grant> {
+    (id(), role()).prop_map(|(pipeline_id, role)| Grant { pipeline_id, role })
+}
+
+fn person() -> impl Strategy<Value = Person> {
+    let named = (id(), any_text(), any_text(), of(any_text()));
+    let may = (of(role()), vec(grant(), 0..3), any::<bool>(), any::<bool>());
+    (named, may, at(), of(at())).prop_map(
+        |((id, login, name, email), (role, grants, disabled, has_password), created_at, signed_in_at)| {
+            Person { id, login, name, email, role, grants, disabled, has_password, created_at, signed_in_at }
+        },
+    )
+}
+
+fn session() -> impl Strategy<Value = Session> {
+    let seen = (of(any_text()), of(any_text()));
+    (id(), seen, at(), of(at()), of(at()), any::<bool>()).prop_map(
+        |(id, (device, ip), created_at, expires_at, last_used_at, current)| Session {
             id,
-            name,
-            kind,
-            role,
+            device,
+            ip,
             created_at,
             expires_at,
             last_used_at,
+            current,
+        },
+    )
+}
+
+fn token() -> impl Strategy<Value = Token> {
+    let kind = prop_oneof![Just(TokenKind::Api), Just(TokenKind::Session)];
+    let made = (of(id()), of(any_text()), vec(grant(), 0..3));
+    (id(), any_text(), kind, of(role()), made, at(), of(at()), of(at())).prop_map(
+        |(id, name, kind, role, (person_id, created_by, grants), created_at, expires_at, last_used_at)| {
+            Token {
+                id,
+                name,
+                kind,
+                role,
+                grants,
+                person_id,
+                created_by,
+                created_at,
+                expires_at,
+                last_used_at,
+            }
         },
     )
 }
@@ -223,6 +263,28 @@ fn health() -> impl Strategy<Value = Health> {
             queue,
             streams,
             last_fetch_at,
+        },
+    )
+}
+
+fn secret() -> impl Strategy<Value = SecretInfo> {
+    let named = (any_text(), of(id()), of(any_text()), vec(any_text(), 0..3), any::<bool>(), count());
+    (named, at(), any_text(), at(), any_text(), of(at())).prop_map(
+        |(named, created_at, created_by, updated_at, updated_by, last_used_at)| {
+            let (name, pipeline_id, description, branches, allow_untrusted, version) = named;
+            SecretInfo {
+                name,
+                pipeline_id,
+                description,
+                branches,
+                allow_untrusted,
+                version,
+                created_at,
+                created_by,
+                updated_at,
+                updated_by,
+                last_used_at,
+            }
         },
     )
 }
@@ -288,7 +350,17 @@ fn every_output_is_what_its_published_schema_says() {
     );
     let ticket = (any_text(), at()).prop_map(|(ticket, at)| auth::StreamTicket::of(ticket, at));
     published.holds("StreamTicket", ticket);
+    published.holds("Person", person());
+    published.holds("PersonPage", page(person()));
+    published.holds("Done", any::<bool>().prop_map(|done| people::Done { done }));
+    published.holds("Sessions", vec(session(), 0..3).prop_map(|items| auth::Sessions { items }));
+    let me = (any_text(), of(role()), vec(grant(), 0..3), of(id()));
+    let me = me.prop_map(|(name, role, grants, person_id)| auth::Me { name, role, grants, person_id });
+    published.holds("Me", me);
     published.holds("RevokedToken", any::<bool>().prop_map(tokens::RevokedToken::of));
+    published.holds("DeletedSecret", any::<bool>().prop_map(secrets::DeletedSecret::of));
+    published.holds("SecretInfo", secret());
+    published.holds("SecretInfoPage", page(secret()));
     let error = (any_text(), any_text())
         .prop_map(|(message, id)| ProblemDetails::of(CallError::new(ErrorCode::Conflict, message), &id));
     published.holds("ProblemDetails", error);

@@ -80,6 +80,11 @@ pub(super) fn refusal(error: &Error, kind: Kind, path: &str, request_id: &str) -
         Error::Conflict(_) => (ErrorCode::Conflict, error.to_string()),
         Error::Unauthenticated(_) => (ErrorCode::Unauthorized, error.to_string()),
         Error::Forbidden(_) => (ErrorCode::Forbidden, error.to_string()),
+        // Clients open a subscription again after this code alone, which is what they are to do.
+        Error::TooMany { .. } if kind == Kind::Subscription => {
+            (ErrorCode::ServiceUnavailable, error.to_string())
+        }
+        Error::TooMany { .. } => (ErrorCode::TooManyRequests, error.to_string()),
         Error::Unavailable { .. } => (ErrorCode::ServiceUnavailable, error.to_string()),
         Error::Internal { .. } if kind == Kind::Subscription => {
             (ErrorCode::UnprocessableContent, "Internal server error".to_owned())
@@ -105,18 +110,27 @@ pub(super) fn refusal(error: &Error, kind: Kind, path: &str, request_id: &str) -
             tracing::error!(rpc.path = path, request.id = request_id, error = error.chain(), "{path} failed");
             data.insert("requestId".to_owned(), json!(request_id));
         }
-        Error::NotFound { .. } | Error::Conflict(_) | Error::Unauthenticated(_) | Error::Forbidden(_) => {}
+        Error::NotFound { .. }
+        | Error::Conflict(_)
+        | Error::Unauthenticated(_)
+        | Error::Forbidden(_)
+        | Error::TooMany { .. } => {}
     }
     CallError { code, message, data }
 }
 
-/// What a caller is told of an input that is not what the procedure takes. `problems` is not empty.
-pub(super) fn bad_input(problems: &[InputProblem]) -> CallError {
+/// All that is wrong with an input, in one line.
+pub(super) fn said(problems: &[InputProblem]) -> String {
     let said = |problem: &InputProblem| match problem.field.as_str() {
         "" => problem.message.clone(),
         field => format!("{field}: {}", problem.message),
     };
-    let message = problems.iter().map(said).collect::<Vec<_>>().join("; ");
+    problems.iter().map(said).collect::<Vec<_>>().join("; ")
+}
+
+/// What a caller is told of an input that is not what the procedure takes. `problems` is not empty.
+pub(super) fn bad_input(problems: &[InputProblem]) -> CallError {
+    let message = said(problems);
     let mut data = Map::new();
     if let Some(first) = problems.first() {
         data.insert("field".to_owned(), json!(first.field));

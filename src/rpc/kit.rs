@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use futures::StreamExt;
@@ -20,21 +21,31 @@ use serde_json::Value;
 use specta::datatype::DataType;
 use specta::{Generics, Type, TypeCollection};
 
+use crate::domain::audit::Deed;
 use crate::domain::token::{Actor, Role};
 use crate::error::{Error, Result};
+use crate::metrics;
 use crate::rpc::Ctx;
 use crate::rpc::error::{ApiError, bad_input, refusal};
 use crate::rpc::input::{InputCheck, InputProblem};
 use crate::rpc::wire::{self, CallError, Events, Input, Kind, Output, Yields};
+use crate::services::audit;
+use crate::services::standing::{self, Watched};
 
 pub(super) const SIGN_IN: &str = "sign in, or send an access token";
+const OVER: &str = "your access has ended or changed: sign in, or open the stream again";
 
 /// Who may call a procedure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     Public,
+    /// Whoever has signed in, for what is their own.
+    SignedIn,
     /// Whoever has this role or one that includes it.
     Role(Role),
+    /// Whoever has it in the pipeline that this is about, which the service finds out; nobody gets so far who has it in
+    /// none.
+    InPipeline(Role),
 }
 
 /// Where a procedure is found by plain HTTP, below `/api/v1`.
@@ -102,14 +113,13 @@ impl<T: Type + 'static> ResolverInput for In<T> {
     }
 }
 
-impl<T: DeserializeOwned> In<T> {
-    fn read(self, check: &InputCheck) -> Result<T, CallError> {
-        let value = match self.sent.read()? {
-            None => Value::Null,
+impl<T> In<T> {
+    fn value(self) -> Result<Value, CallError> {
+        match self.sent.read()? {
+            None => Ok(Value::Null),
             Some(json) => serde_json::from_str(json.get())
-                .map_err(|error| bad_input(&[InputProblem::at("", error.to_string())]))?,
-        };
-        check.read(value).map_err(|problems| bad_input(&problems))
+                .map_err(|error| bad_input(&[InputProblem::at("", error.to_string())])),
+        }
     }
 }
 
@@ -239,9 +249,11 @@ impl Api {
             let check = Arc::clone(&check);
             async move {
                 let request_id = ctx.request_id.clone();
+                let watched = ctx.actor.as_ref().and_then(|actor| standing::watch(&ctx.app, actor));
                 let live = answer(spec, Kind::Subscription, &check, handler, ctx, input).await?;
+                let events = while_standing(live.events, watched);
                 let begun = futures::stream::once(async { Ok(Item::<O>::new(Output::begun())) });
-                Ok(begun.chain(live.events.map(move |events| match events {
+                Ok(begun.chain(events.map(move |events| match events {
                     // The ids are in the bytes, and every event of a subscription has one.
                     Ok(bytes) => Ok(Item::new(Output::events(Events::new(bytes, None)))),
                     Err(error) => Err(Refusal(refusal(&error, Kind::Subscription, spec.path, &request_id))),
@@ -304,6 +316,29 @@ impl Api {
     }
 }
 
+/// The events, until who opened them may not have them any more.
+fn while_standing(
+    mut events: BoxStream<'static, Result<Bytes>>,
+    watched: Option<Arc<Watched>>,
+) -> BoxStream<'static, Result<Bytes>> {
+    let Some(watched) = watched else { return events };
+    let events = async_stream::stream! {
+        loop {
+            tokio::select! {
+                () = watched.over() => {
+                    yield Err(Error::Unauthenticated(OVER));
+                    return;
+                }
+                next = events.next() => match next {
+                    Some(events) => yield events,
+                    None => return,
+                },
+            }
+        }
+    };
+    events.boxed()
+}
+
 /// One call: may the caller, is the input right, then the handler. In this order, so that who may not call
 /// learns nothing about the input.
 async fn answer<I, O, F>(
@@ -318,11 +353,79 @@ where
     I: DeserializeOwned,
     F: Future<Output = Result<O>>,
 {
+    let (app, begun) = (ctx.app.clone(), Instant::now());
+    let outcome = answer_uncounted(spec, kind, check, handler, ctx, input).await;
+    let procedure = spec.path;
+    let code = outcome.as_ref().map_or_else(|Refusal(error)| error.code.key(), |_| "OK");
+    app.metrics.calls.get_or_create(&metrics::Call { procedure, code }).inc();
+    let durations = &app.metrics.call_durations;
+    durations.get_or_create(&metrics::Procedure { procedure }).observe(begun.elapsed());
+    outcome
+}
+
+async fn answer_uncounted<I, O, F>(
+    spec: Spec,
+    kind: Kind,
+    check: &InputCheck,
+    handler: fn(Ctx, I) -> F,
+    ctx: Ctx,
+    input: In<I>,
+) -> Result<O, Refusal>
+where
+    I: DeserializeOwned,
+    F: Future<Output = Result<O>>,
+{
     let request_id = ctx.request_id.clone();
     let refused = |error: Error| Refusal(refusal(&error, kind, spec.path, &request_id));
-    authorize(spec.access, ctx.actor.as_ref()).map_err(refused)?;
-    let input = input.read(check).map_err(Refusal)?;
-    handler(ctx, input).await.map_err(refused)
+    let caller = match (kind, &ctx.actor) {
+        (Kind::Mutation, Some(actor)) => Some((ctx.app.clone(), actor.clone())),
+        _ => None,
+    };
+    let mut target = None;
+    let (deed, outcome) = match authorize(spec.access, ctx.actor.as_ref()) {
+        Err(error) => (Deed::refused(spec.path, error.to_string()), Err(refused(error))),
+        Ok(()) => match input.value() {
+            Err(error) => (Deed::refused(spec.path, "the input cannot be read"), Err(Refusal(error))),
+            Ok(value) => {
+                target = target_of(spec.rest.path, &value);
+                match check.read(value) {
+                    // What is wrong with it may repeat it.
+                    Err(problems) => {
+                        (Deed::refused(spec.path, "the input is wrong"), Err(Refusal(bad_input(&problems))))
+                    }
+                    Ok(input) => match handler(ctx, input).await {
+                        Ok(output) => (Deed::done(spec.path), Ok(output)),
+                        Err(error) => (deed_of(spec.path, &error), Err(refused(error))),
+                    },
+                }
+            }
+        },
+    };
+    if let Some((app, actor)) = caller {
+        let deed = match target {
+            Some((noun, id)) => deed.to(noun, id),
+            None => deed,
+        };
+        audit::record_call(&app, &actor, Some(&request_id), deed).await;
+    }
+    outcome
+}
+
+/// What the trail says of an error: never the input, which may hold secrets.
+fn deed_of(path: &'static str, error: &Error) -> Deed {
+    match error {
+        Error::Invalid { field, .. } => Deed::refused(path, format!("{field} is wrong")),
+        Error::Unavailable { .. } | Error::Internal { .. } => Deed::failed(path, error.to_string()),
+        _ => Deed::refused(path, error.to_string()),
+    }
+}
+
+/// `run` and its id, of an input for `/runs/{runId}/cancel`.
+fn target_of(path: &'static str, input: &Value) -> Option<(&'static str, String)> {
+    let parameter = parameters(path).next()?;
+    let noun = path.split('/').nth(1)?;
+    let id = input.get(parameter)?.as_str()?;
+    Some((noun.strip_suffix('s').unwrap_or(noun), id.to_owned()))
 }
 
 /// `runId` of `/runs/{runId}/cancel`.
@@ -333,11 +436,17 @@ pub(super) fn parameters(path: &str) -> impl Iterator<Item = &str> {
 pub(super) fn authorize(access: Access, actor: Option<&Actor>) -> Result<()> {
     match (access, actor) {
         (Access::Public, _) => Ok(()),
-        (Access::Role(_), None) => Err(Error::Unauthenticated(SIGN_IN)),
-        (Access::Role(needed), Some(actor)) if needed <= actor.role => Ok(()),
-        (Access::Role(needed), Some(actor)) => {
-            let (name, has, needed) = (&actor.name, actor.role.as_str(), needed.as_str());
-            Err(Error::Forbidden(format!("this needs the role {needed}; {name} has the role {has}")))
+        (_, None) => Err(Error::Unauthenticated(SIGN_IN)),
+        (Access::SignedIn, Some(_)) => Ok(()),
+        (Access::Role(needed), Some(actor)) if actor.may(needed) => Ok(()),
+        (Access::InPipeline(needed), Some(actor)) if actor.may_somewhere(needed) => Ok(()),
+        (Access::Role(needed) | Access::InPipeline(needed), Some(actor)) => {
+            let has = match actor.role {
+                Some(role) => format!("the role {}", role.as_str()),
+                None => "no role in everything".to_owned(),
+            };
+            let (name, needed) = (&actor.name, needed.as_str());
+            Err(Error::Forbidden(format!("this needs the role {needed}; {name} has {has}")))
         }
     }
 }
@@ -357,14 +466,14 @@ macro_rules! procedures {
         $(#[doc = $doc:literal])*
         $(#[deprecated = $note:literal])?
         $kind:ident $namespace:ident . $name:ident =
-            $method:ident $path:literal $(-> $status:literal $(at $location:literal)?)?, $access:ident, $handler:path;
+            $method:ident $path:literal $(-> $status:literal $(at $location:literal)?)?, $access:ident $(in $scope:ident)?, $handler:path;
     )*) => {$(
         $api.$kind(
             $crate::rpc::kit::Spec {
                 path: concat!(stringify!($namespace), ".", stringify!($name)),
                 docs: &[$($doc),*],
                 deprecated: $crate::rpc::kit::procedures!(@last None $(, Some($note))?),
-                access: $crate::rpc::kit::procedures!(@access $access),
+                access: $crate::rpc::kit::procedures!(@access $access $($scope)?),
                 rest: $crate::rpc::kit::Rest {
                     method: stringify!($method),
                     path: $path,
@@ -378,6 +487,10 @@ macro_rules! procedures {
     (@last $default:expr) => { $default };
     (@last $default:expr, $given:expr) => { $given };
     (@access Public) => { $crate::rpc::kit::Access::Public };
+    (@access SignedIn) => { $crate::rpc::kit::Access::SignedIn };
+    (@access $role:ident pipeline) => {
+        $crate::rpc::kit::Access::InPipeline($crate::domain::token::Role::$role)
+    };
     (@access $role:ident) => { $crate::rpc::kit::Access::Role($crate::domain::token::Role::$role) };
 }
 
@@ -395,8 +508,10 @@ mod tests {
     fn a_role_may_do_what_lesser_roles_may() {
         for needed in Role::ALL {
             for has in Role::ALL {
-                let allowed = authorize(Access::Role(needed), Some(&actor(has))).is_ok();
-                assert_eq!(allowed, needed <= has, "{has:?} where {needed:?} is needed");
+                for access in [Access::Role(needed), Access::InPipeline(needed)] {
+                    let allowed = authorize(access, Some(&actor(has))).is_ok();
+                    assert_eq!(allowed, needed <= has, "{has:?} where {access:?} is needed");
+                }
             }
         }
     }

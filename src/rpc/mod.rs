@@ -8,21 +8,24 @@ pub mod bindings;
 #[cfg(test)]
 mod drift;
 mod error;
+pub mod foreign;
 mod input;
 mod kit;
 pub mod openapi;
+mod people;
 mod pipelines;
 pub mod rest;
 mod runs;
 #[cfg(test)]
 mod samples;
 pub mod schema;
+mod secrets;
 mod system;
 mod tokens;
 pub mod wire;
 
 use crate::app::App;
-use crate::domain::token::{Actor, Role};
+use crate::domain::token::Actor;
 use crate::error::{Error, Result};
 
 pub use error::{ApiError, ApiErrorCode, ApiErrorData};
@@ -55,13 +58,18 @@ pub fn refuse(error: &Error, request_id: &str) -> wire::CallError {
     error::refusal(error, wire::Kind::Query, "authentication", request_id)
 }
 
-/// Whether somebody with this role or a higher one asks, for what is no procedure.
+/// What a caller is told whose calls of this kind were not admitted.
+pub fn refuse_as(error: &Error, kind: wire::Kind, request_id: &str) -> wire::CallError {
+    error::refusal(error, kind, "admission", request_id)
+}
+
+/// Whether somebody may, for what is no procedure.
 ///
 /// # Errors
 ///
 /// `Unauthenticated` or `Forbidden`.
-pub fn require(role: Role, actor: Option<&Actor>) -> Result<()> {
-    kit::authorize(Access::Role(role), actor)
+pub fn require(access: Access, actor: Option<&Actor>) -> Result<()> {
+    kit::authorize(access, actor)
 }
 
 /// Every procedure. Made once, when the server starts.
@@ -72,8 +80,10 @@ pub fn require(role: Role, actor: Option<&Actor>) -> Result<()> {
 pub fn router() -> Rpc {
     let mut api = kit::Api::default();
     auth::declare(&mut api);
+    people::declare(&mut api);
     pipelines::declare(&mut api);
     runs::declare(&mut api);
+    secrets::declare(&mut api);
     system::declare(&mut api);
     tokens::declare(&mut api);
     api.build()

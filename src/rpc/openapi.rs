@@ -129,7 +129,9 @@ fn operation(declared: &Declared, registry: &[Declared], schemas: &mut Schemas) 
     let summary = docs.split_once(". ").map_or(docs.as_str(), |(first, _)| first).trim_end_matches('.');
     let (who, role) = match spec.access {
         Access::Public => ("Public.".to_owned(), "public"),
+        Access::SignedIn => ("Whoever has signed in.".to_owned(), "signed-in"),
         Access::Role(role) => (format!("Role: `{}`.", role.as_str()), role.as_str()),
+        Access::InPipeline(role) => (format!("Role in the pipeline: `{}`.", role.as_str()), role.as_str()),
     };
     let mut operation = json!({
         "operationId": spec.path,

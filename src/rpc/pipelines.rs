@@ -27,22 +27,22 @@ pub(super) fn declare(api: &mut Api) {
         /// Makes a pipeline.
         mutation pipelines.create = POST "/pipelines" -> 201 at "/pipelines/{id}", Admin, create;
         /// Changes a pipeline. An absent field is left as it is, null clears it.
-        mutation pipelines.update = PATCH "/pipelines/{pipelineId}", Admin, update;
+        mutation pipelines.update = PATCH "/pipelines/{pipelineId}", Admin in pipeline, update;
         /// Returns a pipeline.
-        query pipelines.get = GET "/pipelines/{pipelineId}", Viewer, get;
+        query pipelines.get = GET "/pipelines/{pipelineId}", Viewer in pipeline, get;
         /// Lists pipelines by name.
-        query pipelines.list = GET "/pipelines", Viewer, list;
+        query pipelines.list = GET "/pipelines", Viewer in pipeline, list;
         /// Deletes a pipeline that has no live runs. Its past runs stay.
-        mutation pipelines.delete = DELETE "/pipelines/{pipelineId}", Admin, delete;
+        mutation pipelines.delete = DELETE "/pipelines/{pipelineId}", Admin in pipeline, delete;
         /// Says all that is wrong with a definition, without storing it.
-        query pipelines.validate = POST "/pipelines/validate", Viewer, validate;
+        query pipelines.validate = POST "/pipelines/validate", Viewer in pipeline, validate;
         /// Triggers a run. With an `idempotencyKey` that the pipeline has seen, returns the run that it made.
-        mutation pipelines.trigger = POST "/pipelines/{pipelineId}/runs" -> 201 at "/runs/{id}", Operator, trigger;
+        mutation pipelines.trigger = POST "/pipelines/{pipelineId}/runs" -> 201 at "/runs/{id}", Operator in pipeline, trigger;
         /// Streams a run's log: the lines that are there, then each new one, until the run has ended. Takes up
         /// where it was cut off, without losing or repeating a line.
-        subscription pipelines.streamLogs = GET "/runs/{runId}/logs/stream", Viewer, stream_logs;
+        subscription pipelines.streamLogs = GET "/runs/{runId}/logs/stream", Viewer in pipeline, stream_logs;
         /// Streams a run's state: the present one, then each change, until the run has ended.
-        subscription pipelines.watchRun = GET "/runs/{runId}/watch", Viewer, watch_run;
+        subscription pipelines.watchRun = GET "/runs/{runId}/watch", Viewer in pipeline, watch_run;
     }
 }
 
@@ -108,7 +108,9 @@ pub(super) struct UpdatePipelineInput {
 }
 
 /// Tells null from absent, which serde takes for the same.
-fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+pub(super) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
 
@@ -130,7 +132,7 @@ pub(super) struct PipelineInput {
 }
 
 async fn get(ctx: Ctx, input: PipelineInput) -> Result<Pipeline> {
-    services::pipelines::get(&ctx.app, &input.pipeline_id).await
+    services::pipelines::get(&ctx.app, ctx.actor()?, &input.pipeline_id).await
 }
 
 /// Which pipelines, and which part of their list.
@@ -153,7 +155,7 @@ pub(super) struct ListPipelinesInput {
 
 async fn list(ctx: Ctx, input: ListPipelinesInput) -> Result<Page<Pipeline>> {
     let page = PageRequest { limit: input.limit.unwrap_or(LIMIT_DEFAULT), cursor: input.cursor };
-    services::pipelines::list(&ctx.app, input.search.as_deref(), page).await
+    services::pipelines::list(&ctx.app, ctx.actor()?, input.search.as_deref(), page).await
 }
 
 /// That a pipeline is no more.
@@ -215,11 +217,15 @@ pub(super) struct TriggerInput {
     idempotency_key: Option<String>,
 }
 
+impl From<TriggerInput> for TriggerRun {
+    fn from(input: TriggerInput) -> Self {
+        let TriggerInput { pipeline_id, branch, inputs, idempotency_key } = input;
+        Self { pipeline: pipeline_id, branch, inputs: inputs.unwrap_or_default(), idempotency_key }
+    }
+}
+
 async fn trigger(ctx: Ctx, input: TriggerInput) -> Result<Run> {
-    let TriggerInput { pipeline_id, branch, inputs, idempotency_key } = input;
-    let request =
-        TriggerRun { pipeline: pipeline_id, branch, inputs: inputs.unwrap_or_default(), idempotency_key };
-    services::runs::trigger(&ctx.app, ctx.actor()?, request).await
+    services::runs::trigger(&ctx.app, ctx.actor()?, input.into()).await
 }
 
 /// Whose log, and from where.
@@ -245,7 +251,7 @@ pub(super) struct StreamLogsInput {
 async fn stream_logs(ctx: Ctx, input: StreamLogsInput) -> Result<Live<LogLine>> {
     let run_id = run_id(&input.run_id)?;
     let after = after(input.last_event_id.as_deref(), input.after)?;
-    services::logs::stream(&ctx.app, &run_id, after).await.map(Live::new)
+    services::logs::stream(&ctx.app, ctx.actor()?, &run_id, after).await.map(Live::new)
 }
 
 /// Where a stream begins. The schema keeps `number` at -1 or above.
@@ -278,7 +284,7 @@ pub(super) struct WatchRunInput {
 async fn watch_run(ctx: Ctx, input: WatchRunInput) -> Result<Live<RunState>> {
     let run_id = run_id(&input.run_id)?;
     let known = input.last_event_id.and_then(|version| version.parse().ok());
-    services::runs::watch(&ctx.app, &run_id, known).await.map(Live::new)
+    services::runs::watch(&ctx.app, ctx.actor()?, &run_id, known).await.map(Live::new)
 }
 
 #[cfg(test)]

@@ -18,16 +18,16 @@ use crate::store::page::{LIMIT_DEFAULT, Page, PageRequest};
 pub(super) fn declare(api: &mut Api) {
     procedures! { api;
         /// Returns a run with its steps.
-        query runs.get = GET "/runs/{runId}", Viewer, get;
+        query runs.get = GET "/runs/{runId}", Viewer in pipeline, get;
         /// Lists runs, newest first.
-        query runs.list = GET "/runs", Viewer, list;
+        query runs.list = GET "/runs", Viewer in pipeline, list;
         /// Ends a run: at once where it is queued, otherwise as soon as its processes are gone. A run that has
         /// ended is left as it is.
-        mutation runs.cancel = POST "/runs/{runId}/cancel", Operator, cancel;
+        mutation runs.cancel = POST "/runs/{runId}/cancel", Operator in pipeline, cancel;
         /// Tries a run that has ended once more, as a new attempt of the same run.
-        mutation runs.retry = POST "/runs/{runId}/retry", Operator, retry;
+        mutation runs.retry = POST "/runs/{runId}/retry", Operator in pipeline, retry;
         /// Reads a run's log by line number, forwards or from its end.
-        query runs.logs = GET "/runs/{runId}/logs", Viewer, logs;
+        query runs.logs = GET "/runs/{runId}/logs", Viewer in pipeline, logs;
     }
 }
 
@@ -47,7 +47,7 @@ pub(super) struct RunInput {
 }
 
 async fn get(ctx: Ctx, input: RunInput) -> Result<RunDetails> {
-    services::runs::get(&ctx.app, &run_id(&input.run_id)?).await
+    services::runs::get(&ctx.app, ctx.actor()?, &run_id(&input.run_id)?).await
 }
 
 /// Which runs, and which part of their list.
@@ -78,9 +78,9 @@ pub(super) struct ListRunsInput {
 
 async fn list(ctx: Ctx, input: ListRunsInput) -> Result<Page<Run>> {
     let ListRunsInput { pipeline_id, status, branch, cursor, limit } = input;
-    let filter = RunFilter { pipeline_id: None, status, branch };
+    let filter = RunFilter { status, branch, ..RunFilter::default() };
     let page = PageRequest { limit: limit.unwrap_or(LIMIT_DEFAULT), cursor };
-    services::runs::list(&ctx.app, pipeline_id.as_deref(), filter, page).await
+    services::runs::list(&ctx.app, ctx.actor()?, pipeline_id.as_deref(), filter, page).await
 }
 
 async fn cancel(ctx: Ctx, input: RunInput) -> Result<Run> {
@@ -151,5 +151,5 @@ async fn logs(ctx: Ctx, input: RunLogsInput) -> Result<LogPage> {
     let run_id = run_id(&input.run_id)?;
     let limit = input.limit.unwrap_or(PAGE_LINES_DEFAULT);
     let from = input.from.or(input.after.map(|after| after + 1));
-    services::logs::page(&ctx.app, ReadLog { run_id, from, limit, step: input.step }).await
+    services::logs::page(&ctx.app, ctx.actor()?, ReadLog { run_id, from, limit, step: input.step }).await
 }

@@ -13,12 +13,14 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::domain::log::LogLine;
+use crate::domain::person::Person;
 use crate::domain::pipeline::Pipeline;
 use crate::domain::run::{Run, RunDetails, RunState, RunStatus, Step, StepStatus};
+use crate::domain::secret::SecretInfo;
 use crate::domain::token::{Role, Token, TokenKind};
 use crate::rpc::error::{ApiError, ApiErrorCode, ApiErrorData};
 use crate::rpc::input::{InputCheck, InputProblem};
-use crate::rpc::{auth, bindings, pipelines, runs, schema, tokens};
+use crate::rpc::{auth, bindings, people, pipelines, runs, schema, secrets, tokens};
 use crate::services::logs::LogPage;
 use crate::services::system::Health;
 use crate::store::page::Page;
@@ -27,7 +29,10 @@ const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 const AT: &str = "2026-11-23T23:20:00.123Z";
 
 /// Types that are checked as parts of others only, since a sample of them alone would say nothing more.
-const PARTS: [&str; 20] = [
+const PARTS: [&str; 23] = [
+    "PersonId",
+    "Grant",
+    "SecretValue",
     "ApiErrorCode",
     "ComponentHealth",
     "HealthStatus",
@@ -106,7 +111,7 @@ fn run(status: RunStatus, progress: u8, full: bool) -> Value {
         "id": ID, "number": u32::MAX, "pipelineId": ID, "pipelineName": "build", "status": status,
         "progress": progress, "attempt": 1, "attemptsMax": 3, "branch": full.then_some("main"),
         "commit": full.then_some("0".repeat(40)), "inputs": if full { json!({ "target": "prod" }) } else { json!({}) },
-        "trigger": { "kind": if full { "api" } else { "queue" }, "by": "ci" }, "reason": full.then_some("canceled by ci"),
+        "trigger": { "kind": if full { "api" } else { "queue" }, "by": "ci", "untrusted": false }, "reason": full.then_some("canceled by ci"),
         "error": full.then_some("step build failed"), "version": 7, "lines": 9_007_199_254_740_991_u64,
         "lastLineAt": at, "nextAttemptAt": at, "createdAt": AT, "startedAt": at, "finishedAt": at,
     })
@@ -151,7 +156,8 @@ fn health(status: &str) -> Value {
 
 fn token(role: Role, kind: TokenKind) -> Value {
     json!({
-        "id": ID, "name": "ci", "kind": kind, "role": role, "createdAt": AT, "expiresAt": AT, "lastUsedAt": null,
+        "id": ID, "name": "ci", "kind": kind, "role": role, "grants": [],
+        "personId": null, "createdBy": "admin", "createdAt": AT, "expiresAt": AT, "lastUsedAt": null,
     })
 }
 
@@ -193,11 +199,29 @@ fn outputs(samples: &mut Samples) {
     samples.parsed::<tokens::CreatedToken>("CreatedToken", created);
     let ticket = json!({ "ticket": "slt_secret", "expiresAt": AT });
     samples.parsed::<auth::StreamTicket>("StreamTicket", ticket);
+    let grant = json!({ "pipelineId": ID, "role": "viewer" });
+    for role in [json!(null), json!("admin")] {
+        let person = json!({ "id": ID, "login": "ann", "name": "Ann", "email": role, "role": role, "grants": [grant],
+            "disabled": false, "hasPassword": true, "createdAt": AT, "signedInAt": null });
+        samples.parsed::<Person>("Person", person);
+        let me = json!({ "name": "ann", "role": role, "grants": [grant], "personId": ID });
+        samples.parsed::<auth::Me>("Me", me);
+    }
+    let session = json!({ "id": ID, "device": "Firefox", "ip": "::1", "createdAt": AT, "expiresAt": AT,
+        "lastUsedAt": null, "current": true });
+    samples.parsed::<auth::Sessions>("Sessions", json!({ "items": [session] }));
+    samples.parsed::<people::Done>("Done", json!({ "done": true }));
     samples.parsed::<tokens::RevokedToken>("RevokedToken", json!({ "revoked": true }));
     samples.parsed::<pipelines::DeletedPipeline>("DeletedPipeline", json!({ "deleted": true }));
     let problem =
         json!({ "line": 1, "column": 2, "path": "steps[0]", "message": "is no step", "expected": "a map" });
     samples.parsed::<pipelines::Validation>("Validation", json!({ "problems": [problem] }));
+    let secret = json!({
+        "name": "TOKEN", "pipelineId": ID, "description": null, "branches": ["main"], "allowUntrusted": false, "version": 1,
+        "createdAt": AT, "createdBy": "admin", "updatedAt": AT, "updatedBy": "admin", "lastUsedAt": null,
+    });
+    samples.parsed::<SecretInfo>("SecretInfo", secret);
+    samples.parsed::<secrets::DeletedSecret>("DeletedSecret", json!({ "deleted": true }));
     errors(samples);
 }
 
@@ -266,10 +290,28 @@ fn inputs(samples: &mut Samples) {
         .input::<pipelines::ListPipelinesInput>("ListPipelinesInput", json!({ "search": "b", "limit": 1 }));
     samples.input::<pipelines::ValidateInput>("ValidateInput", json!({ "definition": "steps: []" }));
 
+    let set = json!({ "name": "TOKEN", "value": "hunter22", "branches": ["main"], "allowUntrusted": true });
+    samples.input::<secrets::SetSecretInput>("SetSecretInput", set);
+    samples.input::<secrets::ListSecretsInput>("ListSecretsInput", json!({ "pipelineId": "build" }));
+    samples.input::<secrets::DeleteSecretInput>("DeleteSecretInput", json!({ "name": "TOKEN" }));
     for role in Role::ALL {
         let create = json!({ "name": "ci", "role": role, "expiresInDays": 30 });
         samples.input::<tokens::CreateTokenInput>("CreateTokenInput", create);
     }
+    let grants = json!([{ "pipelineId": ID, "role": "viewer" }]);
+    samples.input::<tokens::CreateTokenInput>("CreateTokenInput", json!({ "name": "ci", "grants": grants }));
+    let create = json!({ "login": "ann", "name": "Ann", "email": "ann@example.com", "password": "a long password",
+        "role": "viewer", "grants": grants });
+    samples.input::<people::CreatePersonInput>("CreatePersonInput", create);
+    samples.input::<people::PersonInput>("PersonInput", json!({ "person": "ann" }));
+    samples.input::<people::ListPeopleInput>("ListPeopleInput", json!({ "cursor": null, "limit": 1 }));
+    let update = json!({ "person": "ann", "email": null, "role": null, "grants": grants, "disabled": true });
+    samples.input::<people::UpdatePersonInput>("UpdatePersonInput", update);
+    let password = json!({ "person": "ann", "password": "a long password" });
+    samples.input::<people::SetPasswordInput>("SetPasswordInput", password);
+    let password = json!({ "present": "a long password", "new": "another password" });
+    samples.input::<auth::ChangePasswordInput>("ChangePasswordInput", password);
+    samples.input::<auth::RevokeSessionInput>("RevokeSessionInput", json!({ "session": ID }));
     for input in [json!(null), json!({ "runId": ID }), json!([1])] {
         let ticket = json!({ "path": "pipelines.streamLogs", "input": input });
         samples.input::<auth::StreamTicketInput>("StreamTicketInput", ticket);

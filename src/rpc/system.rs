@@ -21,7 +21,7 @@ pub(super) fn declare(api: &mut Api) {
 /// No input: `void` for TypeScript.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct NoInput {}
+pub(super) struct NoInput {}
 
 impl Type for NoInput {
     fn inline(types: &mut TypeCollection, generics: Generics<'_>) -> DataType {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use specta::Type;
 
 use crate::domain::text::NAME_PATTERN;
-use crate::domain::token::{Role, Token};
+use crate::domain::token::{Grant, Role, Token};
 use crate::error::Result;
 use crate::rpc::Ctx;
 use crate::rpc::kit::{Api, procedures};
@@ -36,8 +36,13 @@ pub(super) struct CreateTokenInput {
     /// Unique among those that are not revoked: letters, digits, spaces and `. _ - /`.
     #[schemars(length(min = 1, max = 100), regex(pattern = NAME_PATTERN))]
     name: String,
-    /// What its bearer may do.
-    role: Role,
+    /// What its bearer may do to everything; null or absent: nothing but what `grants` say.
+    #[serde(default)]
+    role: Option<Role>,
+    /// What its bearer may do to single pipelines beyond that.
+    #[serde(default)]
+    #[schemars(length(max = 100))]
+    grants: Option<Vec<Grant>>,
     /// Without it, the token does not expire.
     #[serde(default)]
     #[schemars(range(min = 1, max = 3650))]
@@ -54,8 +59,9 @@ pub(super) struct CreatedToken {
 }
 
 async fn create(ctx: Ctx, input: CreateTokenInput) -> Result<CreatedToken> {
-    let CreateTokenInput { name, role, expires_in_days } = input;
-    let request = CreateToken { name, role, expires_in: expires_in_days.map(|days| DAY * days) };
+    let CreateTokenInput { name, role, grants, expires_in_days } = input;
+    let expires_in = expires_in_days.map(|days| DAY * days);
+    let request = CreateToken { name, role, grants: grants.unwrap_or_default(), expires_in };
     let (token, value) = services::tokens::create(&ctx.app, ctx.actor()?, request).await?;
     Ok(CreatedToken { token, value: value.reveal().clone() })
 }

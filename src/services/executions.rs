@@ -13,6 +13,7 @@ use crate::domain::run::{Percent, RunRecord, RunStatus, StepRecord, StepStatus, 
 use crate::domain::time::{Timestamp, now};
 use crate::error::{Error, Result};
 use crate::jobs::JobStanding;
+use crate::metrics;
 use crate::services::runs::{self, RetryFrom};
 use crate::services::waiting;
 use crate::store;
@@ -185,7 +186,9 @@ async fn retried_elsewhere(app: &App, record: RunRecord) -> Result<Claim> {
         _ => RetryFrom::Failed,
     };
     let (change, _) = runs::retry_change(&record, from, "retried in the queue".to_owned());
-    store::runs::change(&app.store, change).await?;
+    if store::runs::change(&app.store, change).await?.is_some() {
+        app.metrics.retries.get_or_create(&metrics::Reason { reason: "asked" }).inc();
+    }
     runs::announce(app, &record.run.id).await;
     Ok(Claim::Later(now()))
 }
@@ -352,6 +355,7 @@ pub async fn end(
     match ending {
         Ending::RetryLater(reason) => {
             retry_later(record, definition, reason, &mut change);
+            app.metrics.retries.get_or_create(&metrics::Reason { reason: "automatic" }).inc();
             return apply(app, record, change).await;
         }
         Ending::Succeeded => {
@@ -371,8 +375,15 @@ pub async fn end(
         Ending::Canceled => change.status = Some(RunStatus::Canceled),
     }
     change.progress = Some(Percent::DONE);
-    change.finished_at = Some(Some(now()));
-    apply(app, record, change).await
+    let finished_at = now();
+    change.finished_at = Some(Some(finished_at));
+    let outcome = change.status.unwrap_or(RunStatus::Canceled).as_str();
+    let is_recorded = apply(app, record, change).await?;
+    if is_recorded && let Some(started_at) = record.run.started_at {
+        let durations = &app.metrics.run_durations;
+        durations.get_or_create(&metrics::Outcome { outcome }).observe(finished_at.since(started_at));
+    }
+    Ok(is_recorded)
 }
 
 fn retry_later(record: &RunRecord, definition: Option<&Definition>, reason: &str, change: &mut RunChange) {

@@ -11,9 +11,10 @@ use tokio::sync::watch;
 use crate::app::App;
 use crate::domain::ids::RunId;
 use crate::domain::log::LogLine;
+use crate::domain::token::Actor;
 use crate::error::{Error, Result};
-use crate::services::runs;
 use crate::services::states::Snapshot;
+use crate::services::{access, runs};
 
 /// Where a stream begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +58,13 @@ pub struct LogPage {
 
 /// The lines as finished server-sent events (`data: <LogLine as JSON>`, `id: <epoch>-<n>`), several at a time:
 /// those that are there, then each new one, until the run has ended.
-pub async fn stream(app: &App, run_id: &RunId, after: After) -> Result<BoxStream<'static, Result<Bytes>>> {
+pub async fn stream(
+    app: &App,
+    actor: &Actor,
+    run_id: &RunId,
+    after: After,
+) -> Result<BoxStream<'static, Result<Bytes>>> {
+    access::may_follow(app, actor, run_id).await?;
     let watched = app.states.watch(run_id).await?;
     let states = watched.subscribe();
     let n = match after {
@@ -109,9 +116,9 @@ async fn ended(states: &mut watch::Receiver<Snapshot>, end: &watch::Sender<Optio
 }
 
 /// A page of lines by number. Its cost is that of the page, wherever it lies.
-pub async fn page(app: &App, request: ReadLog) -> Result<LogPage> {
+pub async fn page(app: &App, actor: &Actor, request: ReadLog) -> Result<LogPage> {
     let ReadLog { run_id, from, limit, step } = request;
-    let run = runs::get(app, &run_id).await?;
+    let run = runs::get(app, actor, &run_id).await?;
     let total = run.run.lines;
     let first_n = match from {
         None => 1,

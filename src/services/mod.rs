@@ -1,13 +1,22 @@
 //! What Slipway does: one noun a file, one verb a function. Knows nothing of HTTP, rspc, SQL or Redis.
 
+pub mod access;
 pub mod audit;
 pub mod executions;
+pub mod limits;
 pub mod logs;
+pub mod measures;
+pub mod passwords;
+pub mod people;
 pub mod pipelines;
 pub mod presence;
+pub mod queues;
 pub mod runs;
+pub mod secrets;
+pub mod standing;
 pub mod states;
 pub mod system;
+pub mod throttle;
 pub mod tickets;
 pub mod tokens;
 pub mod waiting;

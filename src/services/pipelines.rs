@@ -3,11 +3,12 @@
 use crate::app::App;
 use crate::domain::ids::PipelineId;
 use crate::domain::pipeline::{self, Pipeline, Problem};
+use crate::domain::repository;
 use crate::domain::text;
 use crate::domain::time::now;
-use crate::domain::token::Actor;
+use crate::domain::token::{Actor, Role};
 use crate::error::{Error, Result};
-use crate::services::runs;
+use crate::services::{access, runs};
 use crate::store;
 use crate::store::page::{Page, PageRequest};
 use crate::store::pipelines::Deletion;
@@ -30,13 +31,16 @@ pub struct CreatePipeline {
 /// - `Conflict` if the name is taken.
 pub async fn create(app: &App, _actor: &Actor, request: CreatePipeline) -> Result<Pipeline> {
     let CreatePipeline { name, repository, default_branch, definition, description } = request;
-    check(&PipelineChange {
-        name: Some(name.clone()),
-        description: Some(description.clone()),
-        repository: Some(repository.clone()),
-        default_branch: Some(default_branch.clone()),
-        definition: Some(definition.clone()),
-    })?;
+    check(
+        app,
+        &PipelineChange {
+            name: Some(name.clone()),
+            description: Some(description.clone()),
+            repository: Some(repository.clone()),
+            default_branch: Some(default_branch.clone()),
+            definition: Some(definition.clone()),
+        },
+    )?;
     let now = now();
     let pipeline = Pipeline {
         id: PipelineId::generate(),
@@ -53,27 +57,33 @@ pub async fn create(app: &App, _actor: &Actor, request: CreatePipeline) -> Resul
 }
 
 /// By id or name. `NotFound`.
-pub async fn get(app: &App, id_or_name: &str) -> Result<Pipeline> {
-    let found = store::pipelines::find(&app.store, id_or_name).await?;
-    found.ok_or_else(|| Error::not_found("pipeline", id_or_name))
+pub async fn get(app: &App, actor: &Actor, id_or_name: &str) -> Result<Pipeline> {
+    access::pipeline(app, actor, id_or_name, Role::Viewer).await
 }
 
-pub async fn list(app: &App, search: Option<&str>, page: PageRequest) -> Result<Page<Pipeline>> {
-    store::pipelines::list(&app.store, search, page).await
+/// Those that the actor sees.
+pub async fn list(
+    app: &App,
+    actor: &Actor,
+    search: Option<&str>,
+    page: PageRequest,
+) -> Result<Page<Pipeline>> {
+    let only = actor.sees_only();
+    store::pipelines::list(&app.store, only.as_deref(), search, page).await
 }
 
 /// Changes what `change` names. Runs that were triggered before keep what they were triggered with.
-pub async fn update(app: &App, _actor: &Actor, id_or_name: &str, change: PipelineChange) -> Result<Pipeline> {
-    check(&change)?;
-    let pipeline = get(app, id_or_name).await?;
+pub async fn update(app: &App, actor: &Actor, id_or_name: &str, change: PipelineChange) -> Result<Pipeline> {
+    check(app, &change)?;
+    let pipeline = access::pipeline(app, actor, id_or_name, Role::Admin).await?;
     let updated = store::pipelines::update(&app.store, &pipeline.id, change, now()).await?;
     updated.ok_or_else(|| Error::not_found("pipeline", id_or_name))
 }
 
 /// Deletes a pipeline. Its past runs stay readable, and its name is free again. `Conflict` while runs are
 /// live.
-pub async fn delete(app: &App, _actor: &Actor, id_or_name: &str) -> Result<()> {
-    let pipeline = get(app, id_or_name).await?;
+pub async fn delete(app: &App, actor: &Actor, id_or_name: &str) -> Result<()> {
+    let pipeline = access::pipeline(app, actor, id_or_name, Role::Admin).await?;
     match store::pipelines::delete(&app.store, &pipeline.id, now()).await? {
         Deletion::Deleted => Ok(()),
         Deletion::NotFound => Err(Error::not_found("pipeline", id_or_name)),
@@ -89,7 +99,7 @@ pub fn validate(definition: &str) -> Vec<Problem> {
     pipeline::parse(definition).err().unwrap_or_default()
 }
 
-fn check(change: &PipelineChange) -> Result<()> {
+fn check(app: &App, change: &PipelineChange) -> Result<()> {
     let rule =
         |field: &str, outcome: Result<(), String>| outcome.map_err(|reason| Error::invalid(field, reason));
     if let Some(name) = &change.name {
@@ -100,6 +110,7 @@ fn check(change: &PipelineChange) -> Result<()> {
     }
     if let Some(Some(repository)) = &change.repository {
         rule("repository", text::repository(repository))?;
+        rule("repository", repository::check(&app.config.worker.repository_hosts, repository))?;
     }
     if let Some(Some(branch)) = &change.default_branch {
         rule("defaultBranch", text::branch(branch))?;

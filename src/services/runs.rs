@@ -11,19 +11,24 @@ use crate::app::App;
 use crate::domain::attempt::StepSoFar;
 use crate::domain::ids::RunId;
 use crate::domain::pipeline::{self, Definition, Retry};
+use crate::domain::repository;
 use crate::domain::run::{
     Percent, Run, RunDetails, RunRecord, RunStatus, RunTrigger, Step, StepRecord, StepStatus, TriggerKind,
 };
 use crate::domain::text;
-use crate::domain::time::now;
-use crate::domain::token::Actor;
+use crate::domain::time::{Timestamp, now};
+use crate::domain::token::{Actor, Role};
 use crate::error::{Error, Result};
-use crate::services::states;
+use crate::metrics;
+use crate::services::{access, states};
 use crate::store;
 use crate::store::page::{Page, PageRequest};
 use crate::store::runs::{Insertion, NewRun, RunChange};
 
 pub use crate::store::runs::RunFilter;
+
+/// How often a run is looked at anew that goes on between a look and a change.
+const LOOKS_MAX: u32 = 20;
 
 #[derive(Debug, Clone)]
 pub struct TriggerRun {
@@ -55,10 +60,18 @@ pub enum RetryFrom {
 /// - `NotFound` if there is no such pipeline.
 /// - `Unavailable` if the database is.
 pub async fn trigger(app: &App, actor: &Actor, request: TriggerRun) -> Result<Run> {
+    trigger_as(app, actor, TriggerKind::Api, request).await
+}
+
+/// As [`trigger`], for a job that another program put into the queue: who can write there is trusted as an operator.
+pub async fn trigger_by_job(app: &App, by: &str, request: TriggerRun) -> Result<Run> {
+    trigger_as(app, &Actor::new(by, Role::Operator), TriggerKind::Queue, request).await
+}
+
+async fn trigger_as(app: &App, actor: &Actor, kind: TriggerKind, request: TriggerRun) -> Result<Run> {
     let TriggerRun { pipeline, branch, inputs, idempotency_key } = request;
     check_trigger(branch.as_deref(), &inputs, idempotency_key.as_deref())?;
-    let found = store::pipelines::find(&app.store, &pipeline).await?;
-    let pipeline = found.ok_or_else(|| Error::not_found("pipeline", &pipeline))?;
+    let pipeline = access::pipeline(app, actor, &pipeline, Role::Operator).await?;
     let definition = pipeline.definition.as_deref().map(parse).transpose()?;
     if definition.is_none() && pipeline.repository.is_none() {
         return Err(Error::Conflict(format!(
@@ -66,13 +79,17 @@ pub async fn trigger(app: &App, actor: &Actor, request: TriggerRun) -> Result<Ru
             pipeline.name
         )));
     }
+    // The setting may have changed since the pipeline was made.
+    if let Some(repository) = &pipeline.repository {
+        repository::check(&app.config.worker.repository_hosts, repository).map_err(Error::Conflict)?;
+    }
     let retry = definition.as_ref().map_or(Retry::DEFAULT, |definition| definition.retry);
     let run = NewRun {
         id: RunId::generate(),
         pipeline_id: pipeline.id.clone(),
         branch: branch.or(pipeline.default_branch),
         inputs,
-        trigger: RunTrigger { kind: TriggerKind::Api, by: actor.name.clone() },
+        trigger: RunTrigger { kind, by: actor.name.clone(), untrusted: false },
         attempts_max: retry.attempts,
         repository: pipeline.repository,
         definition: pipeline.definition,
@@ -92,8 +109,8 @@ pub async fn trigger(app: &App, actor: &Actor, request: TriggerRun) -> Result<Ru
     Ok(run)
 }
 
-pub async fn get(app: &App, id: &RunId) -> Result<RunDetails> {
-    let mut details = find(app, id).await?.details();
+pub async fn get(app: &App, actor: &Actor, id: &RunId) -> Result<RunDetails> {
+    let mut details = access::run(app, actor, id, Role::Viewer).await?.details();
     app.waiting.explain(&mut details.run);
     if !details.run.status.is_ended()
         && let Ok(Some(head)) = app.logs.head(id).await
@@ -105,19 +122,19 @@ pub async fn get(app: &App, id: &RunId) -> Result<RunDetails> {
     Ok(details)
 }
 
-/// `pipeline` is an id or a name, and outweighs the filter's.
+/// Those that the actor sees. `pipeline` is an id or a name, and outweighs the filter's.
 pub async fn list(
     app: &App,
+    actor: &Actor,
     pipeline: Option<&str>,
     mut filter: RunFilter,
     page: PageRequest,
 ) -> Result<Page<Run>> {
-    if let Some(pipeline) = pipeline {
-        filter.pipeline_id = match store::pipelines::find(&app.store, pipeline).await? {
-            Some(pipeline) => Some(pipeline.id),
-            // The runs of a deleted pipeline are still found by its id.
-            None => Some(pipeline.parse().map_err(|_| Error::not_found("pipeline", pipeline))?),
-        };
+    match pipeline {
+        Some(pipeline) => {
+            filter.pipeline_id = Some(access::pipeline_of_runs(app, actor, pipeline).await?);
+        }
+        None => filter.pipelines = actor.sees_only(),
     }
     let mut page = store::runs::list(&app.store, &filter, page).await?;
     page.items.iter_mut().for_each(|run| app.waiting.explain(run));
@@ -128,48 +145,109 @@ pub async fn list(
 /// is.
 pub async fn cancel(app: &App, actor: &Actor, id: &RunId) -> Result<Run> {
     // Each look that finds the run elsewhere means that it went on meanwhile, which it does a few times.
-    for _ in 0..20 {
-        let record = find(app, id).await?;
-        let status = record.run.status;
-        let reason = format!("canceled by {}", actor.name);
-        let mut change = RunChange::of(id.clone());
-        change.epoch = Some(record.epoch);
-        change.from = vec![status];
-        change.cancel_requested = Some(true);
-        change.reason = Some(Some(reason));
-        match status {
-            _ if status.is_ended() || record.cancel_requested => return Ok(record.run),
-            RunStatus::Queued | RunStatus::Waiting if !has_begun(&record) => {
-                let now = now();
-                change.release = true;
-                change.status = Some(RunStatus::Canceled);
-                change.finished_at = Some(Some(now));
-                change.progress = Some(Percent::DONE);
-                // Its job may be in a worker's hands: until it is certainly gone, a delivery is nobody's wish to
-                // have the run tried again.
-                change.settled = Some(false);
-                change.archived = Some(true);
-                change.steps = ended_steps(&record, StepStatus::Canceled, "the run was canceled");
-            }
-            // Between two attempts: its `when: always` steps are still to be run.
-            RunStatus::Queued | RunStatus::Waiting => change.next_attempt_at = Some(None),
-            _ => change.status = Some(RunStatus::Canceling),
+    for _ in 0..LOOKS_MAX {
+        let record = access::run(app, actor, id, Role::Operator).await?;
+        if record.run.status.is_ended() || record.cancel_requested {
+            return Ok(record.run);
         }
-        if store::runs::change(&app.store, change).await?.is_none() {
+        if !ask_to_end(app, actor, &record).await? {
             continue;
         }
-        announce(app, id).await;
         if let Err(error) = app.jobs.hurry_or_remove(id, has_begun(&record)).await {
             tracing::debug!(run.id = %id, error = error.chain(), "The canceled run's job stays until it is taken");
         }
-        return Ok(find(app, id).await?.run);
+        return Ok(access::run(app, actor, id, Role::Operator).await?.run);
     }
     Err(Error::Conflict("the run changes too quickly to be canceled: try again".to_owned()))
 }
 
+/// What became of a run whose job is to be taken out of the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Withdrawal {
+    /// It has ended: its job is of no use any more.
+    Ended,
+    /// Its `when: always` steps are still to be run: its job stays for that.
+    Ending,
+    /// A worker has it.
+    Held,
+}
+
+/// Ends a run unless a worker has it. Of one that has ended, the job is left to whoever calls.
+pub async fn withdraw(app: &App, actor: &Actor, id: &RunId) -> Result<Withdrawal> {
+    for _ in 0..LOOKS_MAX {
+        let record = access::run(app, actor, id, Role::Operator).await?;
+        match record.run.status {
+            status if status.is_ended() => return Ok(Withdrawal::Ended),
+            RunStatus::Queued | RunStatus::Waiting => {}
+            _ => return Ok(Withdrawal::Held),
+        }
+        if !record.cancel_requested && !ask_to_end(app, actor, &record).await? {
+            continue;
+        }
+        if !has_begun(&record) {
+            return Ok(Withdrawal::Ended);
+        }
+        app.jobs.hurry_or_remove(id, true).await?;
+        return Ok(Withdrawal::Ending);
+    }
+    Err(Error::Conflict("the run changes too quickly to be canceled: try again".to_owned()))
+}
+
+/// Records that somebody wants the run to end. False if it went on meanwhile.
+async fn ask_to_end(app: &App, actor: &Actor, record: &RunRecord) -> Result<bool> {
+    let status = record.run.status;
+    let mut change = RunChange::of(record.run.id.clone());
+    change.epoch = Some(record.epoch);
+    change.from = vec![status];
+    change.cancel_requested = Some(true);
+    change.reason = Some(Some(format!("canceled by {}", actor.name)));
+    match status {
+        RunStatus::Queued | RunStatus::Waiting if !has_begun(record) => {
+            change.release = true;
+            change.status = Some(RunStatus::Canceled);
+            change.finished_at = Some(Some(now()));
+            change.progress = Some(Percent::DONE);
+            // Its job may be in a worker's hands: until it is certainly gone, a delivery is nobody's wish to
+            // have the run tried again.
+            change.settled = Some(false);
+            change.archived = Some(true);
+            change.steps = ended_steps(record, StepStatus::Canceled, "the run was canceled");
+        }
+        // Between two attempts: its `when: always` steps are still to be run.
+        RunStatus::Queued | RunStatus::Waiting => change.next_attempt_at = Some(None),
+        _ => change.status = Some(RunStatus::Canceling),
+    }
+    if store::runs::change(&app.store, change).await?.is_none() {
+        return Ok(false);
+    }
+    announce(app, &record.run.id).await;
+    Ok(true)
+}
+
+/// Sets when a queued run is taken up; none: at once. A run that is not queued is left as it is, and one that
+/// somebody changes at this moment is looked at again.
+pub async fn reschedule(app: &App, actor: &Actor, id: &RunId, at: Option<Timestamp>) -> Result<()> {
+    for _ in 0..LOOKS_MAX {
+        let record = access::run(app, actor, id, Role::Operator).await?;
+        if record.run.status != RunStatus::Queued || record.run.next_attempt_at == at {
+            return Ok(());
+        }
+        let mut change = RunChange::of(id.clone());
+        change.epoch = Some(record.epoch);
+        change.version = Some(record.run.version);
+        change.from = vec![RunStatus::Queued];
+        change.next_attempt_at = Some(at);
+        if store::runs::change(&app.store, change).await?.is_some() {
+            announce(app, id).await;
+            return Ok(());
+        }
+    }
+    Err(Error::Conflict("the run changes too quickly to be given another time: try again".to_owned()))
+}
+
 /// Tries a run again that has ended. `Conflict` if it has not.
 pub async fn retry(app: &App, actor: &Actor, id: &RunId, from: RetryFrom) -> Result<Run> {
-    let record = find(app, id).await?;
+    let record = access::run(app, actor, id, Role::Operator).await?;
     if !record.run.status.is_ended() {
         return Err(Error::Conflict(format!(
             "the run is {}: only one that has ended is retried",
@@ -180,16 +258,23 @@ pub async fn retry(app: &App, actor: &Actor, id: &RunId, from: RetryFrom) -> Res
     if store::runs::change(&app.store, change).await?.is_none() {
         return Err(Error::Conflict("the run was changed meanwhile: look at it and try again".to_owned()));
     }
+    app.metrics.retries.get_or_create(&metrics::Reason { reason: "asked" }).inc();
     announce(app, id).await;
     if let Err(error) = app.jobs.add_again(id, retry).await {
         tracing::warn!(run.id = %id, error = error.chain(), "The run will be queued once Redis is back");
     }
-    Ok(find(app, id).await?.run)
+    Ok(access::run(app, actor, id, Role::Operator).await?.run)
 }
 
 /// The run's states as finished server-sent events: the present one, then each change, until it has ended. Nothing
 /// is left to tell of a run that has ended at the version that is `known`.
-pub async fn watch(app: &App, id: &RunId, known: Option<u64>) -> Result<BoxStream<'static, Result<Bytes>>> {
+pub async fn watch(
+    app: &App,
+    actor: &Actor,
+    id: &RunId,
+    known: Option<u64>,
+) -> Result<BoxStream<'static, Result<Bytes>>> {
+    access::may_follow(app, actor, id).await?;
     let watched = app.states.watch(id).await?;
     let mut latest = watched.subscribe();
     {
@@ -218,11 +303,6 @@ pub async fn announce(app: &App, id: &RunId) {
     if let Err(error) = app.redis.wake(&states::channel(id)).await {
         tracing::debug!(run.id = %id, error = error.chain(), "A change was not announced");
     }
-}
-
-/// A run with all that is known of it. `NotFound`.
-pub(crate) async fn find(app: &App, id: &RunId) -> Result<RunRecord> {
-    store::runs::find(&app.store, id).await?.ok_or_else(|| Error::not_found("run", id))
 }
 
 /// The change that makes an ended run begin again, and how its job is to be tried.

@@ -4,7 +4,8 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use crate::domain::time::Timestamp;
-use crate::error::Result;
+use crate::domain::token::Role;
+use crate::error::{Error, Result};
 use crate::store::error::unreadable;
 
 /// A count as a column has it. Counts stay below 2^53; one beyond the column's range is stored as its end, since
@@ -15,6 +16,17 @@ pub(super) fn count(value: u64) -> i64 {
 
 pub(super) fn millis(at: Option<Timestamp>) -> Option<i64> {
     at.map(Timestamp::as_millis)
+}
+
+pub(super) fn json(value: &impl serde::Serialize) -> Result<String> {
+    serde_json::to_string(value).map_err(|error| Error::internal("writing a column", error))
+}
+
+/// What stands where somebody has no role in everything.
+const NO_ROLE: &str = "none";
+
+pub(super) fn role_text(role: Option<Role>) -> &'static str {
+    role.map_or(NO_ROLE, Role::as_str)
 }
 
 /// Reads columns of one table; every failure is `Error::Internal`, naming the column.
@@ -36,6 +48,10 @@ impl Reader {
 
     pub(super) fn id<T: FromStr<Err: Display>>(self, column: &str, text: &str) -> Result<T> {
         text.parse().map_err(|error| unreadable(self.0, format!("{column} is {text:?}: {error}")))
+    }
+
+    pub(super) fn role(self, text: &str) -> Result<Option<Role>> {
+        if text == NO_ROLE { Ok(None) } else { self.word("role", text, Role::parse(text)).map(Some) }
     }
 
     /// A name out of a closed set: what `parse` made of `text`.

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
-use sea_orm::DatabaseConnection;
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sea_orm::sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
+use sea_orm::{DatabaseConnection, sqlx};
 
 use crate::config::DatabaseConfig;
 use crate::error::{Error, Result};
@@ -87,6 +87,19 @@ impl Target {
             }
         }
     }
+}
+
+/// How a pool of connections is used.
+#[derive(Debug, Clone, Copy)]
+pub struct PoolUse {
+    pub name: &'static str,
+    pub max: u32,
+    pub open: u32,
+    pub idle: usize,
+}
+
+pub(super) fn pool_use<D: sqlx::Database>(name: &'static str, pool: &sqlx::Pool<D>) -> PoolUse {
+    PoolUse { name, max: pool.options().get_max_connections(), open: pool.size(), idle: pool.num_idle() }
 }
 
 async fn connect_sqlite(

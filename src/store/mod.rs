@@ -17,9 +17,11 @@ use sea_orm::{
 use crate::config::DatabaseConfig;
 use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
+use crate::metrics::{self, Durations, Family, Kind};
 use crate::store::connection::Target;
 use crate::store::error::DbResult as _;
 
+pub mod audit;
 mod column;
 mod connection;
 mod entities;
@@ -28,6 +30,7 @@ mod migrate;
 #[path = "../../migrations/mod.rs"]
 mod migrations;
 pub mod page;
+pub mod people;
 pub mod pipelines;
 #[cfg(test)]
 mod plans;
@@ -35,11 +38,13 @@ mod plans;
 mod run_change;
 mod run_rows;
 pub mod runs;
+pub mod secrets;
 pub mod snapshot;
 mod steps;
 pub mod tokens;
 pub mod workers;
 
+pub use connection::PoolUse;
 pub use error::DEPENDENCY;
 
 /// How long a health check waits for its round trip.
@@ -68,6 +73,7 @@ pub struct Store {
     writer: DatabaseConnection,
     /// On PostgreSQL the same pool as `writer`.
     reader: DatabaseConnection,
+    pub round_trips: Family<Kind, Durations, fn() -> Durations>,
 }
 
 /// By hand: the address holds a password.
@@ -112,8 +118,16 @@ impl Store {
     /// - `Unavailable` if the database cannot be reached, or its file not be opened, within five seconds.
     pub async fn open(config: &DatabaseConfig, data_dir: &Path) -> Result<Self> {
         let target = Target::of(config, data_dir)?;
-        let (writer, reader) = target.connect(config.connections_max).await?;
-        Ok(Self { target: Arc::new(target), writer, reader })
+        let (mut writer, mut reader) = target.connect(config.connections_max).await?;
+        let round_trips = metrics::round_trips();
+        for connection in [&mut writer, &mut reader] {
+            let round_trips = round_trips.clone();
+            connection.set_metric_callback(move |info| {
+                let kind = kind_of(&info.statement.sql);
+                round_trips.get_or_create(&Kind { kind }).observe(info.elapsed);
+            });
+        }
+        Ok(Self { target: Arc::new(target), writer, reader, round_trips })
     }
 
     /// Which database is configured, without opening it.
@@ -179,6 +193,17 @@ impl Store {
         self.target.engine()
     }
 
+    /// How many connections there are, by pool.
+    pub fn pools(&self) -> Vec<PoolUse> {
+        match self.engine() {
+            Engine::Postgres => vec![connection::pool_use("all", self.writer.get_postgres_connection_pool())],
+            Engine::Sqlite => vec![
+                connection::pool_use("writer", self.writer.get_sqlite_connection_pool()),
+                connection::pool_use("readers", self.reader.get_sqlite_connection_pool()),
+            ],
+        }
+    }
+
     /// Waits for what is under way, then closes all connections.
     pub async fn close(self) {
         for pool in [self.reader, self.writer] {
@@ -197,4 +222,11 @@ impl Store {
         };
         self.writer.begin_with_options(options).await.doing(doing)
     }
+}
+
+/// What a statement does, by its first word.
+fn kind_of(sql: &str) -> &'static str {
+    let word = sql.trim_start().split(' ').next().unwrap_or_default();
+    let known = ["select", "insert", "update", "delete"];
+    known.into_iter().find(|kind| word.eq_ignore_ascii_case(kind)).unwrap_or("other")
 }

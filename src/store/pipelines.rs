@@ -13,9 +13,10 @@ use crate::domain::time::Timestamp;
 use crate::error::Result;
 use crate::store::Store;
 use crate::store::column::Reader;
-use crate::store::entities::{pipeline, run};
+use crate::store::entities::{pipeline, run, secret};
 use crate::store::error::DbResult as _;
 use crate::store::page::{Page, PageRequest};
+use crate::store::secrets;
 
 /// What `update` changes; none: left as it is, `Some(None)`: cleared.
 #[derive(Debug, Clone, Default)]
@@ -101,10 +102,15 @@ pub async fn update(
     row.map(|row| read(pipeline::Model::from_query_result(&row, "").doing(DOING)?)).transpose()
 }
 
-/// By name, ascending; `search` is part of the name, in either case.
-pub async fn list(store: &Store, search: Option<&str>, page: PageRequest) -> Result<Page<Pipeline>> {
-    let rows =
-        list_query(search, page.after()?, page.rows()).all(&store.reader).await.doing("listing pipelines")?;
+/// By name, ascending; `search` is part of the name, in either case. With `only`, of these alone.
+pub async fn list(
+    store: &Store,
+    only: Option<&[PipelineId]>,
+    search: Option<&str>,
+    page: PageRequest,
+) -> Result<Page<Pipeline>> {
+    let query = list_query(only, search, page.after()?, page.rows());
+    let rows = query.all(&store.reader).await.doing("listing pipelines")?;
     let pipelines = rows.into_iter().map(read).collect::<Result<Vec<_>>>()?;
     Ok(page.page(pipelines, |pipeline| &pipeline.name))
 }
@@ -129,6 +135,8 @@ pub async fn delete(store: &Store, id: &PipelineId, now: Timestamp) -> Result<De
         tx.rollback().await.doing(DOING)?;
         return Ok(Deletion::Live(live));
     }
+    // Nobody would find them any more.
+    secret::Entity::delete_many().filter(secrets::of_pipeline(id)).exec(&tx).await.doing(DOING)?;
     tx.commit().await.doing(DOING)?;
     Ok(Deletion::Deleted)
 }
@@ -143,8 +151,16 @@ pub(super) fn by_name(name: &str) -> Select<pipeline::Entity> {
     live().filter(pipeline::Column::Name.eq(name))
 }
 
-pub(super) fn list_query(search: Option<&str>, after: Option<String>, rows: u64) -> Select<pipeline::Entity> {
+pub(super) fn list_query(
+    only: Option<&[PipelineId]>,
+    search: Option<&str>,
+    after: Option<String>,
+    rows: u64,
+) -> Select<pipeline::Entity> {
     let mut query = live().order_by_asc(pipeline::Column::Name).limit(rows);
+    if let Some(only) = only {
+        query = query.filter(pipeline::Column::Id.is_in(only.iter().map(PipelineId::as_str)));
+    }
     if let Some(name) = after {
         query = query.filter(pipeline::Column::Name.gt(name));
     }

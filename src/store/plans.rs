@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use sea_orm::sqlx::{self, Row as _};
 use sea_orm::{ConnectionTrait as _, DbBackend, EntityTrait, Select, Statement};
 
-use super::{Store, pipelines, runs, steps, tokens, workers};
+use super::{Store, people, pipelines, runs, secrets, steps, tokens, workers};
 use crate::config::DatabaseConfig;
-use crate::domain::ids::{PipelineId, RunId, TokenId};
+use crate::domain::ids::{PersonId, PipelineId, RunId, TokenId};
 use crate::domain::run::RunStatus;
 use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
@@ -66,8 +66,12 @@ fn cases() -> Vec<Case> {
         case("a run by key", "runs_idempotency_key", runs::by_key(&pipeline_id, "k")),
         case("a run's steps", "steps_pkey", steps::of_runs_query(&[run_id.as_str()])),
         case("a pipeline by name", "pipelines_name", pipelines::by_name("n")),
-        case("pipelines", "pipelines_name", pipelines::list_query(None, None, 21)),
-        case("pipelines after one", "pipelines_name", pipelines::list_query(None, Some("n".to_owned()), 21)),
+        case("pipelines", "pipelines_name", pipelines::list_query(None, None, None, 21)),
+        case(
+            "pipelines after one",
+            "pipelines_name",
+            pipelines::list_query(None, None, Some("n".to_owned()), 21),
+        ),
         case("a token by hash", "tokens_hash", tokens::by_hash(&[0; 32])),
         case("tokens", "tokens_kind", tokens::list_query(TokenKind::Session, None, 21)),
         case(
@@ -75,13 +79,30 @@ fn cases() -> Vec<Case> {
             "tokens_kind",
             tokens::list_query(TokenKind::Session, Some(&TokenId::generate()), 21),
         ),
+        case("a person by login", "people_login", people::by_login("ann")),
+        case("people", "people_login", people::list_query(Some("ann".to_owned()), 21)),
+        case("a person's sessions", "tokens_person", tokens::sessions_query(&PersonId::generate())),
+        case("a secret", "secrets_pkey", secrets::one_query(Some(&pipeline_id), "N")),
+        case("secrets", "secrets_pkey", secrets::list_query(None, None, 21)),
+        case("secrets after one", "secrets_pkey", secrets::list_query(None, Some("N".to_owned()), 21)),
+        case("keys of secrets", "secrets_key", secrets::key_after_query("k")),
+        case("secrets under a key", "secrets_key", secrets::under_key_query("k1", 100)),
         case("workers", "workers_seen", workers::list_query(100)),
     ]);
+    let some = [pipeline_id.clone(), PipelineId::generate()];
+    let of_some = RunFilter { pipelines: Some(some.to_vec()), ..RunFilter::default() };
     let bounded = [
         case("held runs", "runs_held", runs::held_query(None, 100)),
         case("held runs after one", "runs_held", runs::held_query(Some(&run_id), 100)),
         case("which runs there are", "runs_pkey", runs::known_query(&[run_id.clone(), RunId::generate()])),
         case("live runs of a pipeline", "runs_pipeline_status_branch", pipelines::live_runs(&pipeline_id)),
+        case("runs of some pipelines", "runs_pkey", runs::list_query(&of_some, Some(&run_id), 21)),
+        case(
+            "runs of some pipelines and one status",
+            "runs_pkey",
+            runs::list_query(&RunFilter { status: Some(RunStatus::TimedOut), ..of_some.clone() }, None, 21),
+        ),
+        case("some pipelines", "pipelines_pkey", pipelines::list_query(Some(&some), None, None, 21)),
         case("the steps of runs", "steps_pkey", steps::of_runs_query(&[run_id.as_str(), "x"])),
     ];
     cases.extend(bounded.map(|case| Case { may_sort: true, ..case }));
@@ -105,7 +126,7 @@ fn run_lists(pipeline_id: &PipelineId, run_id: &RunId) -> Vec<Case> {
                     (Some(_), Some(_), None) => "runs_pipeline_status",
                     (Some(_), Some(_), Some(_)) => "runs_pipeline_status_branch",
                 };
-                let filter = RunFilter { pipeline_id: pipeline_id.clone(), status, branch };
+                let filter = RunFilter { pipeline_id: pipeline_id.clone(), status, branch, pipelines: None };
                 for before in [None, Some(run_id)] {
                     let what = format!("runs, {filter:?}, before {before:?}");
                     cases.push(case(what, index, runs::list_query(&filter, before, 21)));
@@ -126,8 +147,8 @@ async fn sqlite_answers_each_query_from_an_index() {
     let data_dir = tempfile::tempdir().unwrap();
     let store = store(None, data_dir.path()).await;
     // What SQLite calls the indexes of primary keys.
-    let names =
-        ["runs", "steps"].map(|table| (format!("{table}_pkey"), format!("sqlite_autoindex_{table}_1")));
+    let names = ["runs", "secrets", "steps", "pipelines"]
+        .map(|table| (format!("{table}_pkey"), format!("sqlite_autoindex_{table}_1")));
     let names = BTreeMap::from(names);
     for case in cases() {
         let mut statement = case.query.build(DbBackend::Sqlite);
@@ -196,6 +217,13 @@ const ROWS: &str = "
     SELECT id, position, 1, 'step', 'succeeded', '[]' FROM runs, generate_series(0, 1) position;
     INSERT INTO tokens (id, hash, name, kind, role, created_at)
     SELECT 't' || n, sha256(n::text::bytea), 'n' || n, CASE WHEN n % 2 = 0 THEN 'api' ELSE 'session' END, 'admin', 0
+    FROM generate_series(1, 3000) n;
+    UPDATE tokens SET person_id = 'p' || id;
+    INSERT INTO people (id, login, name, role, grants, disabled, created_at)
+    SELECT 'p' || n, 'l' || n, 'n', 'none', '[]', FALSE, 0 FROM generate_series(1, 3000) n;
+    INSERT INTO secrets (pipeline_id, name, branches, allow_untrusted, key_id, nonce, ciphertext, version, created_at,
+        created_by, updated_at, updated_by)
+    SELECT CASE WHEN n % 10 = 0 THEN '' ELSE 'p' || n END, 'N' || n, '[]', FALSE, 'k' || n % 50, '', '', 1, 0, 'a', 0, 'a'
     FROM generate_series(1, 3000) n;
     INSERT INTO workers (id, host, name, started_at, seen_at)
     SELECT 'w' || n, 'h', 'n', 0, n FROM generate_series(1, 3000) n;

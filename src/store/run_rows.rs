@@ -27,6 +27,7 @@ pub(super) fn new(run: &NewRun, number: u32, pipeline_name: &str) -> run::Active
         commit_id: Set(None),
         trigger_kind: Set(kind_name(run.trigger.kind).to_owned()),
         trigger_by: Set(run.trigger.by.clone()),
+        untrusted: Set(run.trigger.untrusted),
         version: Set(1),
         epoch: Set(0),
         worker_id: Set(None),
@@ -100,6 +101,7 @@ pub(super) fn run(row: run::Model) -> Result<Run> {
         trigger: RunTrigger {
             kind: READER.word("trigger_kind", &row.trigger_kind, kind)?,
             by: row.trigger_by,
+            untrusted: row.untrusted,
         },
         reason: row.reason,
         error: row.error,

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
+use sea_orm::sea_query::{Expr, ExprTrait as _, Query, UnionType};
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait, EntityTrait as _, FromQueryResult, Iterable as _, JoinType,
-    QueryFilter as _, QueryOrder as _, QuerySelect as _, Select,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _, QueryTrait as _, Select,
 };
 
 use crate::domain::ids::{HostId, PipelineId, RunId, WorkerId};
@@ -56,6 +56,8 @@ pub enum Insertion {
 
 #[derive(Debug, Clone, Default)]
 pub struct RunFilter {
+    /// Only of these; none: of any. At most `GRANTS_MAX`.
+    pub pipelines: Option<Vec<PipelineId>>,
     pub pipeline_id: Option<PipelineId>,
     pub status: Option<RunStatus>,
     pub branch: Option<String>,
@@ -134,7 +136,30 @@ pub async fn list(store: &Store, filter: &RunFilter, page: PageRequest) -> Resul
 }
 
 pub(super) fn list_query(filter: &RunFilter, before: Option<&RunId>, rows: u64) -> Select<run::Entity> {
-    let mut query = light().order_by_desc(run::Column::Id).limit(rows);
+    let Some(some) = &filter.pipelines else { return narrowed(light(), filter, before, rows) };
+    // Of each pipeline so many as a page has, found by index and in order: the newest of all are among them. A condition
+    // on all pipelines at once would make the engines sort every run that they have.
+    let of_each = some.iter().map(|id| {
+        let filter = RunFilter { pipeline_id: Some(id.clone()), ..filter.clone() };
+        let ids = run::Entity::find().select_only().column(run::Column::Id);
+        let newest = narrowed(ids, &filter, before, rows).into_query();
+        Query::select().column(run::Column::Id).from_subquery(newest, "newest").take()
+    });
+    let candidates = of_each.reduce(|mut all, one| all.union(UnionType::All, one).take());
+    let is_candidate = match candidates {
+        Some(candidates) => run::Column::Id.in_subquery(candidates),
+        None => Expr::cust("FALSE"),
+    };
+    light().filter(is_candidate).order_by_desc(run::Column::Id).limit(rows)
+}
+
+fn narrowed(
+    query: Select<run::Entity>,
+    filter: &RunFilter,
+    before: Option<&RunId>,
+    rows: u64,
+) -> Select<run::Entity> {
+    let mut query = query.order_by_desc(run::Column::Id).limit(rows);
     if let Some(id) = &filter.pipeline_id {
         query = query.filter(run::Column::PipelineId.eq(id.as_str()));
     }

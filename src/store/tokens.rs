@@ -1,32 +1,46 @@
 //! Queries on access tokens. Only their hashes are kept.
 
+use std::net::IpAddr;
+
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait as _, SimpleExpr};
 use sea_orm::{
     ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select,
 };
 
-use crate::domain::ids::TokenId;
+use crate::domain::ids::{PersonId, TokenId};
 use crate::domain::time::Timestamp;
-use crate::domain::token::{Role, Token, TokenKind};
+use crate::domain::token::{Session, Token, TokenKind};
 use crate::error::Result;
 use crate::store::Store;
-use crate::store::column::{Reader, millis};
+use crate::store::column::{Reader, json, millis, role_text};
 use crate::store::entities::token;
 use crate::store::error::DbResult as _;
 use crate::store::page::{Page, PageRequest};
 
+/// What is known of the browser of a session.
+#[derive(Debug, Clone, Default)]
+pub struct Browser {
+    pub device: Option<String>,
+    pub ip: Option<IpAddr>,
+}
+
 /// Adds a token. `Conflict` if an API token of this name exists.
-pub async fn insert(store: &Store, token: &Token, hash: &[u8; 32]) -> Result<()> {
+pub async fn insert(store: &Store, token: &Token, hash: &[u8; 32], browser: &Browser) -> Result<()> {
     let row = token::ActiveModel {
         id: Set(token.id.to_string()),
         hash: Set(hash.to_vec()),
         name: Set(token.name.clone()),
         kind: Set(token.kind.as_str().to_owned()),
-        role: Set(token.role.as_str().to_owned()),
+        role: Set(role_text(token.role).to_owned()),
         created_at: Set(token.created_at.as_millis()),
         expires_at: Set(millis(token.expires_at)),
         last_used_at: Set(millis(token.last_used_at)),
+        person_id: Set(token.person_id.as_ref().map(ToString::to_string)),
+        grants: Set(Some(json(&token.grants)?)),
+        created_by: Set(token.created_by.clone()),
+        device: Set(browser.device.clone()),
+        ip: Set(browser.ip.map(|ip| ip.to_string())),
     };
     token::Entity::insert(row)
         .exec_without_returning(&store.writer)
@@ -82,6 +96,57 @@ pub async fn delete(store: &Store, id_or_name: &str) -> Result<bool> {
     Ok(0 < delete(named).await.doing(DOING)?.rows_affected)
 }
 
+/// How many sessions of a person are listed.
+const SESSIONS_MAX: u64 = 100;
+
+/// A person's sessions, newest first.
+pub async fn sessions(store: &Store, person: &PersonId, current: Option<&TokenId>) -> Result<Vec<Session>> {
+    const READER: Reader = Reader("listing sessions");
+    let rows = sessions_query(person).all(&store.reader).await.doing(READER.0)?;
+    rows.into_iter()
+        .map(|row| {
+            let id: TokenId = READER.id("id", &row.id)?;
+            Ok(Session {
+                current: current == Some(&id),
+                id,
+                device: row.device,
+                ip: row.ip,
+                created_at: Timestamp::from_millis(row.created_at),
+                expires_at: Reader::at(row.expires_at),
+                last_used_at: Reader::at(row.last_used_at),
+            })
+        })
+        .collect()
+}
+
+pub(super) fn sessions_query(person: &PersonId) -> Select<token::Entity> {
+    token::Entity::find()
+        .filter(token::Column::PersonId.eq(person.as_str()))
+        .filter(token::Column::Kind.eq(TokenKind::Session.as_str()))
+        .order_by_desc(token::Column::Id)
+        .limit(SESSIONS_MAX)
+}
+
+/// Which sessions of a person end.
+#[derive(Debug, Clone, Copy)]
+pub enum End<'a> {
+    One(&'a TokenId),
+    AllBut(Option<&'a TokenId>),
+}
+
+/// Ends sessions of a person; how many there were.
+pub async fn end_sessions(store: &Store, person: &PersonId, which: End<'_>) -> Result<u64> {
+    let sessions = token::Entity::delete_many()
+        .filter(token::Column::PersonId.eq(person.as_str()))
+        .filter(token::Column::Kind.eq(TokenKind::Session.as_str()));
+    let sessions = match which {
+        End::One(id) => sessions.filter(token::Column::Id.eq(id.as_str())),
+        End::AllBut(Some(id)) => sessions.filter(token::Column::Id.ne(id.as_str())),
+        End::AllBut(None) => sessions,
+    };
+    Ok(sessions.exec(&store.writer).await.doing("ending sessions")?.rows_affected)
+}
+
 /// Notes when a token was last used.
 pub async fn touch(store: &Store, id: &TokenId, now: Timestamp) -> Result<()> {
     token::Entity::update_many()
@@ -115,7 +180,10 @@ fn read(row: token::Model) -> Result<Token> {
         id: READER.id("id", &row.id)?,
         name: row.name,
         kind: READER.word("kind", &row.kind, TokenKind::parse(&row.kind))?,
-        role: READER.word("role", &row.role, Role::parse(&row.role))?,
+        role: READER.role(&row.role)?,
+        grants: READER.json("grants", row.grants.as_deref().unwrap_or("[]"))?,
+        person_id: row.person_id.map(|id| READER.id("person_id", &id)).transpose()?,
+        created_by: row.created_by,
         created_at: Timestamp::from_millis(row.created_at),
         expires_at: Reader::at(row.expires_at),
         last_used_at: Reader::at(row.last_used_at),

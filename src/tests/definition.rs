@@ -6,6 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use slipway::domain::definition::{BYTES_MAX, PROBLEMS_MAX};
+use slipway::domain::limits::Limits;
 use slipway::domain::pipeline::{Definition, Problem, Retry, When, parse};
 
 const SCHEMA: &str = include_str!("../../docs/pipeline.schema.json");
@@ -275,6 +276,16 @@ fn the_published_schema_and_the_parser_agree() {
         "tty: true",
         "tty: 'true'",
         "tty: 1",
+        "limits: {}",
+        "limits: { memory: 512MiB, processes: 10, files: 64, file_size: 1GiB, cpu_time: 10m }",
+        "limits: { memory: 512 }",
+        "limits: { memory: 1.5GiB }",
+        "limits: { file_size: 1TiB }",
+        "limits: { processes: 0 }",
+        "limits: { files: 15 }",
+        "limits: { cpu_time: 10 }",
+        "limits: { disk: 1GiB }",
+        "limits: 1",
         "retry: {}",
         "retry: { attempts: 1, delay: 0s }",
         "retry: { attempts: 20 }",
@@ -352,6 +363,19 @@ pub(crate) fn print(definition: &Definition) -> String {
                 "name": step.name, "run": step.run, "needs": step.needs, "when": when, "env": env(&step.env),
                 "tty": step.tty,
             });
+            let limits = step.limits;
+            let mut bounds = serde_json::Map::new();
+            let mut put = |name: &str, bound: Option<serde_json::Value>| {
+                bound.map(|bound| bounds.insert(name.to_owned(), bound))
+            };
+            put("memory", limits.memory.map(|bytes| format!("{}MiB", bytes >> 20).into()));
+            put("processes", limits.processes.map(Into::into));
+            put("files", limits.files.map(Into::into));
+            put("file_size", limits.file_size.map(|bytes| format!("{}KiB", bytes >> 10).into()));
+            put("cpu_time", limits.cpu_time.map(|time| display(time).into()));
+            if !bounds.is_empty() {
+                value["limits"] = bounds.into();
+            }
             if let Some(timeout) = step.timeout {
                 value["timeout"] = display(timeout).into();
             }
@@ -378,6 +402,23 @@ fn any_definition() -> impl Strategy<Value = Definition> {
         prop::collection::btree_map("[A-RT-Z_][A-Z0-9_]{0,8}", "[^\\x00\\p{Cc}]{0,20}|[ -~\n\t]{0,20}", 0..4)
     };
     let timeout = || (1_000..=604_800_000_u64).prop_map(Duration::from_millis);
+    let limits = || {
+        use prop::option::of;
+        (
+            of(16..=1_u64 << 30),
+            of(1..=4_000_000_u64),
+            of(16..=1_000_000_u64),
+            of(1..=1_u64 << 40),
+            of(1..=604_800_u64),
+        )
+            .prop_map(|(memory, processes, files, file_size, cpu_time)| Limits {
+                memory: memory.map(|mib| mib << 20),
+                processes,
+                files,
+                file_size: file_size.map(|kib| kib << 10),
+                cpu_time: cpu_time.map(Duration::from_secs),
+            })
+    };
     let when = prop_oneof![Just(When::Success), Just(When::Failure), Just(When::Always)];
     let step = (
         "[a-zA-Z0-9äé][a-z ._/-]{0,8}[a-z]",
@@ -386,12 +427,14 @@ fn any_definition() -> impl Strategy<Value = Definition> {
         env(),
         prop::option::of(timeout()),
         prop::option::of(retry()),
-        any::<bool>(),
+        (limits(), any::<bool>()),
         prop::collection::btree_set(0..8_usize, 0..3),
     );
     (retry(), timeout(), env(), prop::collection::vec(step, 1..8)).prop_map(|(retry, timeout, env, steps)| {
         let mut done: Vec<StepDefinition> = Vec::new();
-        for (index, (name, run, when, env, timeout, retry, tty, needs)) in steps.into_iter().enumerate() {
+        for (index, (name, run, when, env, timeout, retry, (limits, tty), needs)) in
+            steps.into_iter().enumerate()
+        {
             let needs =
                 needs.into_iter().filter(|need| *need < index).map(|need| done[need].name.clone()).collect();
             done.push(StepDefinition {
@@ -400,8 +443,10 @@ fn any_definition() -> impl Strategy<Value = Definition> {
                 needs,
                 when,
                 env,
+                secrets: Vec::new(),
                 timeout,
                 retry,
+                limits,
                 tty,
             });
         }

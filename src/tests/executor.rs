@@ -39,6 +39,7 @@ impl Step {
             line_bytes_max: 64 * 1024,
             backlog_bytes_max: 1 << 30,
             tty: false,
+            fence: None,
         };
         Self { root, spec }
     }

@@ -76,6 +76,7 @@ async fn step(app: &App, run: &RunId) -> StepSpec {
         line_bytes_max: 64 * 1024,
         backlog_bytes_max: 1 << 20,
         tty: false,
+        fence: None,
     };
     executor::start(&spec).await.unwrap();
     spec

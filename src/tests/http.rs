@@ -3,6 +3,7 @@
 mod bounds;
 mod connection;
 mod cors;
+mod headers;
 mod proxied;
 mod tickets;
 mod tls;

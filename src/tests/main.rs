@@ -13,6 +13,7 @@ mod faults;
 mod forgotten;
 mod fuzz;
 mod http;
+mod limits;
 mod logs;
 mod private_redis;
 mod rpc;

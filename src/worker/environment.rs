@@ -20,18 +20,23 @@ const PLAIN: [(&str, &str); 6] = [
 
 /// The environment of every command of Slipway's on this host: nothing of the server's own but what the
 /// configuration names.
-pub fn base(config: &WorkerConfig, temporary: &Path) -> BTreeMap<String, String> {
+///
+/// `home` is that of another user than the server's, if it is for one.
+pub fn base(config: &WorkerConfig, temporary: &Path, home: Option<&Path>) -> BTreeMap<String, String> {
     let mut env: BTreeMap<String, String> = config.passed_env.iter().cloned().collect();
     env.extend(PLAIN.map(|(name, value)| (name.to_owned(), value.to_owned())));
     let mut put = |name: &str, value: &str| env.insert(name.to_owned(), value.to_owned());
     put("PATH", &config.path);
     put("TMPDIR", &temporary.to_string_lossy());
+    let own_home = home.map(Path::to_string_lossy);
+    let home_of_server = config.home.as_deref().filter(|_| home.is_none());
+    let user = config.user.as_deref().filter(|_| home.is_none());
     let known = [
-        ("HOME", &config.home),
-        ("USER", &config.user),
-        ("LOGNAME", &config.user),
-        ("LANG", &config.lang),
-        ("TZ", &config.timezone),
+        ("HOME", own_home.as_deref().or(home_of_server)),
+        ("USER", user),
+        ("LOGNAME", user),
+        ("LANG", config.lang.as_deref()),
+        ("TZ", config.timezone.as_deref()),
     ];
     for (name, value) in known {
         if let Some(value) = value {

@@ -15,6 +15,7 @@ use crate::domain::time::now;
 use crate::error::{Error, Result};
 use crate::jobs::consumer::{Delivery, Handler, Outcome, Settled};
 use crate::jobs::kinds::ExecuteRun;
+use crate::rpc::foreign::JobData;
 use crate::services::executions::{self, Claim, Claimant, Claimed, Ending};
 use crate::services::runs;
 use crate::store;
@@ -24,6 +25,7 @@ use crate::worker::host::Seat;
 use crate::worker::prepare::RunDir;
 use crate::worker::run_log::{Opened, RunLog, TakenFrom};
 use crate::worker::running::{Held, Running};
+use crate::worker::trigger_run::{place, trigger_run};
 use crate::worker::upkeep;
 
 /// A run that could not be worked on for a reason that may pass is looked at again after this.
@@ -48,17 +50,20 @@ pub struct ExecuteRuns {
     shutdown: CancellationToken,
     /// How often a run was left to the machine that had it before.
     yielded: Mutex<HashMap<RunId, u32>>,
+    /// Reads jobs that are no run's.
+    data: JobData,
 }
 
 impl ExecuteRuns {
     pub fn new(app: App, seat: Arc<Seat>, running: Running, shutdown: CancellationToken) -> Self {
-        Self { app, seat, running, shutdown, yielded: Mutex::default() }
+        Self { app, seat, running, shutdown, yielded: Mutex::default(), data: JobData::default() }
     }
 
     async fn execute(&self, delivery: Delivery) -> Outcome {
         let run = match serde_json::from_value::<ExecuteRun>(delivery.data().clone()) {
-            Ok(job) => job.run_id,
-            Err(error) => return Outcome::GiveUp(format!("the job's data is not a run's: {error}")),
+            // A run's job has the run's id; whatever else has it in its data is another's.
+            Ok(job) if job.run_id.as_str() == delivery.job_id() => job.run_id,
+            _ => return trigger_run(&self.app, &self.data, &delivery).await,
         };
         // A second delivery of a run that this process has means that the queue took the first for stalled, or that
         // its log is still on its way.
@@ -167,6 +172,10 @@ impl ExecuteRuns {
         };
         let Some(Opened { log, offsets, task }) = opened else { return Ok(Left::Fenced) };
         let task = self.app.tasks.spawn(task.run());
+        let said = format!("The log of this run is Slipway's: {}", place(&self.app, &record.run));
+        if let Err(error) = self.app.jobs.say(delivery.job_id(), &said).await {
+            tracing::debug!(run.id = %record.run.id, error = error.chain(), "The job does not say where the log is");
+        }
         let reporter = delivery.reporter();
         let driver =
             Driver::new(&self.app, claimed, dir, log, offsets, reporter, self.shutdown.clone()).await;
@@ -214,7 +223,16 @@ impl Handler for ExecuteRuns {
 
     fn settled(&self, job_id: String, _settled: Settled) -> BoxFuture<'_, ()> {
         async move {
-            let Ok(run) = job_id.parse::<RunId>() else { return };
+            let Ok(run) = job_id.parse::<RunId>() else {
+                if let Err(error) = self.app.jobs.note_settled(&job_id).await {
+                    tracing::debug!(
+                        job.id = job_id,
+                        error = error.chain(),
+                        "That a job is settled is not noted"
+                    );
+                }
+                return;
+            };
             // Archiving takes time, and the next event must not wait for it.
             let (app, running) = (self.app.clone(), self.running.clone());
             self.app.tasks.spawn(async move {

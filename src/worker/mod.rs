@@ -17,16 +17,21 @@ pub mod driver;
 pub mod environment;
 pub mod execute_run;
 pub mod faults;
+pub mod fence;
 pub mod forgotten;
 pub mod host;
 pub mod prepare;
 pub mod run_log;
 pub mod running;
+mod trigger_run;
 pub mod upkeep;
 
 /// Takes and works on runs until `shutdown`, then as the configuration says: leaves running steps to their
 /// supervisors, waits for them, or cancels them. `running` is what this process works on.
 pub async fn run(app: App, name: String, running: Running, shutdown: CancellationToken) -> Result<()> {
+    let checking = app.clone();
+    let checked = tokio::task::spawn_blocking(move || fence::check(&checking)).await;
+    checked.map_err(|error| Error::internal("looking at what steps can be kept from", error))??;
     let seat = Seat::take(&app.config.data_dir)
         .map_err(|error| Error::internal("taking a worker's place in the data directory", error))?;
     let seat = Arc::new(seat);

@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::domain::run::RunRecord;
 use crate::executor::checkout::{self, CheckoutSpec};
 use crate::executor::{self, StepSpec};
-use crate::worker::environment;
+use crate::worker::{environment, fence};
 
 /// The name of a definition in a repository.
 pub const DEFINITION_FILE: &str = ".slipway.yml";
@@ -23,6 +23,12 @@ pub struct RunDir {
     pub root: PathBuf,
     pub workspace: PathBuf,
     pub temporary: PathBuf,
+    /// HOME of steps, where they are another user than the server.
+    pub home: PathBuf,
+    /// Of checkouts: their temporary files and what they have found.
+    pub fetch: PathBuf,
+    /// Whom steps run as; none: the server's user.
+    pub user: Option<u32>,
 }
 
 /// What the workspace holds. Written once it is whole.
@@ -37,9 +43,17 @@ pub struct Ready {
 impl RunDir {
     pub fn of(app: &App, record: &RunRecord) -> io::Result<Self> {
         let root = app.run_dir(&record.run.id);
-        let temporary = root.join("tmp");
-        fs::create_dir_all(&temporary)?;
-        Ok(Self { workspace: root.join("workspace"), temporary, root })
+        fs::create_dir_all(&root)?;
+        let user = fence::user_of_run(app, &root)?;
+        let of = |name: &str| root.join(name);
+        Ok(Self {
+            workspace: of("workspace"),
+            temporary: of("tmp"),
+            home: of("home"),
+            fetch: of("fetch"),
+            user,
+            root,
+        })
     }
 
     pub fn step(&self, index: usize, attempt: u32) -> String {
@@ -111,15 +125,16 @@ pub fn checkout_step(app: &App, record: &RunRecord, dir: &RunDir, name: &str, re
         repository: repository.to_owned(),
         branch: record.run.branch.clone(),
         commit: record.run.commit.clone(),
-        mirror_dir: app.config.data_dir.join("mirrors"),
+        mirror_dir: fence::mirrors(app),
         workspace: dir.workspace.clone(),
-        result_file: dir.root.join(format!("{name}.result")),
+        result_file: dir.fetch.join(format!("{name}.result")),
     };
-    let mut env = environment::base(worker, &dir.temporary);
+    let home = dir.user.map(|_| fence::home_of_checkouts(app));
+    let mut env = environment::base(worker, &dir.fetch, home.as_deref());
     env.extend(checkout::env(&spec));
     StepSpec {
         dir: dir.root.join(name),
-        workspace: dir.root.clone(),
+        workspace: dir.fetch.clone(),
         script: checkout::script().to_owned(),
         env: env.into_iter().collect(),
         secrets: Vec::new(),
@@ -129,12 +144,18 @@ pub fn checkout_step(app: &App, record: &RunRecord, dir: &RunDir, name: &str, re
         line_bytes_max: app.config.logs.line_bytes_max,
         backlog_bytes_max: app.config.logs.backlog_bytes_max,
         tty: false,
+        fence: Some(fence::of_checkout(app, dir)),
     }
+}
+
+/// What a workspace of the repository borrows from.
+pub fn mirror(app: &App, repository: &str) -> PathBuf {
+    checkout::mirror(&fence::mirrors(app), repository)
 }
 
 /// What the checkout of that name found.
 pub fn checkout_result(dir: &RunDir, name: &str, attempt: u32) -> Result<Ready, String> {
-    let found = checkout::read_result(&dir.root.join(format!("{name}.result")))
+    let found = checkout::read_result(&dir.fetch.join(format!("{name}.result")))
         .map_err(|error| format!("the checkout left no result: {error}"))?;
     Ok(Ready { attempt, commit: Some(found.commit), branch: Some(found.branch) })
 }

@@ -10,6 +10,7 @@ use crate::cli::output::{BAD, BUSY, GOOD, Output};
 use crate::config::{ClientFlags, Loaded};
 use crate::services::system::HealthStatus;
 
+mod fence;
 mod host;
 mod installation;
 
@@ -78,6 +79,7 @@ pub(super) async fn run(
         host::open_files(),
         host::inotify(),
     ];
+    checks.extend(fence::checks(config).await);
     checks.push(host::program("sh", config, "Steps are scripts for sh: install one").await);
     checks.push(host::program("git", config, "Repositories are fetched with git: install it").await);
     checks.extend(host::service().await);

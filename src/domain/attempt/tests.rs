@@ -20,8 +20,10 @@ fn step(text: &str) -> StepDefinition {
         needs: words.map(str::to_owned).collect(),
         when,
         env: BTreeMap::new(),
+        secrets: Vec::new(),
         timeout: None,
         retry: None,
+        limits: crate::domain::limits::Limits::default(),
         tty: false,
     }
 }

@@ -10,11 +10,14 @@ use saphyr::Scalar;
 use crate::domain::definition::order::check_order;
 use crate::domain::definition::problems::{Problems, join, quote};
 use crate::domain::definition::tree::{Content, Node, Place};
+use crate::domain::limits::Limits;
 use crate::domain::pipeline::{Definition, Problem, Retry, StepDefinition, When};
 use crate::domain::text;
 
+mod limits;
 mod order;
 mod problems;
+mod secrets;
 mod tree;
 
 /// Of the whole text: far beyond what people write, and little enough to be copied with each run.
@@ -39,7 +42,8 @@ const RETRY_DEFAULT: Retry = Retry { attempts: 3, delay: Duration::from_secs(1) 
 const TIMEOUT_DEFAULT: Duration = Duration::from_secs(3_600);
 
 const DEFINITION_KEYS: [&str; 4] = ["retry", "timeout", "env", "steps"];
-const STEP_KEYS: [&str; 8] = ["name", "run", "needs", "when", "env", "timeout", "retry", "tty"];
+const STEP_KEYS: [&str; 10] =
+    ["name", "run", "needs", "when", "env", "secrets", "timeout", "retry", "limits", "tty"];
 const RETRY_KEYS: [&str; 2] = ["attempts", "delay"];
 const WHENS: [(&str, When); 3] =
     [("success", When::Success), ("failure", When::Failure), ("always", When::Always)];
@@ -136,14 +140,21 @@ fn step(problems: &mut Problems, node: &Node<'_>, index: usize) -> PlacedStep {
     let at = |key: &str| join(&path, key);
     let (needs, need_places) =
         fields.get("needs").map_or_else(Default::default, |node| needs(problems, node, &at("needs")));
+    let own_env = fields.get("env").map_or_else(BTreeMap::new, |node| env(problems, node, &at("env")));
     let step = StepDefinition {
         name: fields.get("name").and_then(|node| step_name(problems, node, &at("name"))).unwrap_or_default(),
         run: fields.get("run").and_then(|node| script(problems, node, &at("run"))).unwrap_or_default(),
         needs,
         when: fields.get("when").and_then(|node| when(problems, node, &at("when"))).unwrap_or(When::Success),
-        env: fields.get("env").map_or_else(BTreeMap::new, |node| env(problems, node, &at("env"))),
+        secrets: fields
+            .get("secrets")
+            .map_or_else(Vec::new, |node| secrets::read(problems, node, &at("secrets"), &own_env)),
+        env: own_env,
         timeout: fields.get("timeout").and_then(|node| problems.duration(node, &at("timeout"), TIMEOUT)),
         retry: fields.get("retry").map(|node| retry(problems, node, &at("retry"))),
+        limits: fields
+            .get("limits")
+            .map_or_else(Limits::default, |node| limits::limits(problems, node, &at("limits"))),
         tty: fields.get("tty").and_then(|node| problems.boolean(node, &at("tty"))).unwrap_or(false),
     };
     let name_place = fields.get("name").map_or(node.place, |node| node.place);

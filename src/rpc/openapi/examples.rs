@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 const DEPTH_MAX: usize = 12;
 
 /// What a field of this name looks like, wherever it fits the field's schema.
-const BY_NAME: [(&str, &str); 24] = [
+const BY_NAME: [(&str, &str); 26] = [
     ("name", "build"),
     ("pipelineId", "build"),
     ("pipelineName", "build"),
@@ -21,6 +21,8 @@ const BY_NAME: [(&str, &str); 24] = [
     ("message", "Compiling…"),
     ("by", "ci"),
     ("token", "ci"),
+    ("login", "ann"),
+    ("password", "correct horse battery staple"),
     ("value", "slw_4Jq0m…"),
     ("version", "0.1.0"),
     ("kind", "sqlite"),

@@ -62,13 +62,33 @@ impl Rest {
     }
 }
 
+/// What a request asks for, as its limits see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asks {
+    Query,
+    Mutation,
+    Stream,
+    Download,
+}
+
+fn asks(endpoint: &Endpoint, parts: &Parts) -> Asks {
+    match endpoint.declared.kind {
+        Kind::Subscription => Asks::Stream,
+        Kind::Mutation => Asks::Mutation,
+        Kind::Query => match accept::choose(&parts.headers, endpoint.forms()) {
+            Some(form) if form != endpoint::Form::Json => Asks::Download,
+            _ => Asks::Query,
+        },
+    }
+}
+
 /// Answers a request. `context` is called once the path and method are known; mutations that have begun go on if the
 /// request is dropped.
 pub async fn handle<F>(
     rest: &Rest,
     request: http::Request<Body>,
     request_id: &str,
-    context: impl FnOnce(Arc<Parts>) -> F,
+    context: impl FnOnce(Arc<Parts>, Asks) -> F,
 ) -> Response<Body>
 where
     F: Future<Output = Result<Ctx, CallError>>,
@@ -90,7 +110,7 @@ async fn answer<F>(
     parts: &Arc<Parts>,
     body: &mut SentBody,
     request_id: &str,
-    context: impl FnOnce(Arc<Parts>) -> F,
+    context: impl FnOnce(Arc<Parts>, Asks) -> F,
 ) -> Result<Response<Body>, Problem>
 where
     F: Future<Output = Result<Ctx, CallError>>,
@@ -104,7 +124,7 @@ where
     let endpoint = endpoint.ok_or_else(|| Problem::method(&allowed(found.value), request_id))?;
 
     let told = |error: CallError| Problem::of(error, request_id);
-    let ctx = context(Arc::clone(parts)).await.map_err(told)?;
+    let ctx = context(Arc::clone(parts), asks(endpoint, parts)).await.map_err(told)?;
     let Declared { kind, spec, .. } = endpoint.declared;
     // Who may not call learns nothing about the input, which is not even read then.
     kit::authorize(spec.access, ctx.actor.as_ref())

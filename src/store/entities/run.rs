@@ -19,6 +19,7 @@ pub struct Model {
     pub commit_id: Option<String>,
     pub trigger_kind: String,
     pub trigger_by: String,
+    pub untrusted: bool,
     pub version: i64,
     pub epoch: i64,
     pub worker_id: Option<String>,

@@ -14,6 +14,11 @@ pub struct Model {
     pub created_at: i64,
     pub expires_at: Option<i64>,
     pub last_used_at: Option<i64>,
+    pub person_id: Option<String>,
+    pub grants: Option<String>,
+    pub created_by: Option<String>,
+    pub device: Option<String>,
+    pub ip: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -149,8 +149,8 @@ async fn a_pipeline_is_made_from_a_definition_on_stdin() {
 async fn the_value_of_a_new_token_is_all_that_stdout_gets() {
     let server = Server::start().await;
     let token = json!({
-        "id": RUN, "name": "ci", "kind": "api", "role": "operator", "createdAt": "2026-11-24T00:00:00.000Z",
-        "expiresAt": null, "lastUsedAt": null,
+        "id": RUN, "name": "ci", "kind": "api", "role": "operator", "grants": [], "personId": null,
+        "createdBy": "admin", "createdAt": "2026-11-24T00:00:00.000Z", "expiresAt": null, "lastUsedAt": null,
     });
     server
         .on("tokens.create", [Reply::Data(json!({ "token": token, "value": "slw_secret" }))])

@@ -144,7 +144,7 @@ pub(super) fn run() -> Value {
     json!({
         "id": RUN, "number": 12, "pipelineId": PIPELINE, "pipelineName": "nightly", "status": "queued",
         "progress": 0, "attempt": 1, "attemptsMax": 3, "branch": "main", "commit": null, "inputs": {},
-        "trigger": { "kind": "api", "by": "admin" }, "reason": null, "error": null, "version": 1, "lines": 0,
+        "trigger": { "kind": "api", "by": "admin", "untrusted": false }, "reason": null, "error": null, "version": 1, "lines": 0,
         "lastLineAt": null, "nextAttemptAt": null, "createdAt": TIME, "startedAt": null, "finishedAt": null,
     })
 }

@@ -107,7 +107,17 @@ impl Server {
         self.request(token, reqwest::Method::GET, path)
     }
 
-    fn request(&self, token: Option<&str>, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
+    /// As browsers name it.
+    pub(super) fn origin(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub(super) fn request(
+        &self,
+        token: Option<&str>,
+        method: reqwest::Method,
+        path: &str,
+    ) -> reqwest::RequestBuilder {
         let request = self.http.request(method, format!("http://{}{path}", self.address));
         match token {
             Some(token) => request.bearer_auth(token),

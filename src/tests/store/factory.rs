@@ -38,7 +38,7 @@ pub(crate) fn new_run(pipeline_id: &PipelineId) -> NewRun {
         pipeline_id: pipeline_id.clone(),
         branch: None,
         inputs: BTreeMap::new(),
-        trigger: RunTrigger { kind: TriggerKind::Api, by: "admin".to_owned() },
+        trigger: RunTrigger { kind: TriggerKind::Api, by: "admin".to_owned(), untrusted: false },
         attempts_max: 3,
         repository: None,
         definition: None,

@@ -8,6 +8,8 @@ pub(crate) const TOKEN: &str = "01890a5d-ac96-774b-bcce-b302099a8003";
 pub(crate) const WORKER: &str = "01890a5d-ac96-774b-bcce-b302099a8004";
 pub(crate) const HOST: &str = "01890a5d-ac96-774b-bcce-b302099a8005";
 
+pub(crate) const PERSON: &str = "01890a5d-ac96-774b-bcce-b302099a8006";
+
 /// The table that a migration made, and rows for it.
 pub(crate) struct Fixture {
     pub(crate) migration: &'static str,
@@ -59,6 +61,25 @@ pub(crate) fn all(bytes: fn(&str) -> String) -> Vec<Fixture> {
             "workers",
             vec![format!(
                 "INSERT INTO workers (id, host, name, started_at, seen_at) VALUES ('{WORKER}', '{HOST}', 'w', 1, 2)"
+            )],
+        ),
+        fixture(
+            "m0008_people",
+            "people",
+            vec![format!(
+                "INSERT INTO people (id, login, name, role, grants, disabled, created_at) VALUES \
+                 ('{PERSON}', 'ann', 'Ann', 'none', '[{{\"pipelineId\":\"{PIPELINE}\",\"role\":\"operator\"}}]', FALSE, 3)"
+            )],
+        ),
+        fixture(
+            "m0009_secrets",
+            "secrets",
+            vec![format!(
+                "INSERT INTO secrets (pipeline_id, name, branches, allow_untrusted, key_id, nonce, ciphertext, \
+                 version, created_at, created_by, updated_at, updated_by) \
+                 VALUES ('{PIPELINE}', 'TOKEN', '[\"main\"]', FALSE, 'k', {}, {}, 1, 3, 'admin', 3, 'admin')",
+                bytes(&"01".repeat(24)),
+                bytes(&"02".repeat(22))
             )],
         ),
     ]

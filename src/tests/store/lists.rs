@@ -40,7 +40,7 @@ async fn every_filter_gives_what_it_names_newest_first(store: Store) {
     for pipeline_id in [None, Some(first.id)] {
         for status in std::iter::once(None).chain(RunStatus::ALL.map(Some)) {
             for branch in [None, Some("main".to_owned()), Some("b1".to_owned())] {
-                let filter = RunFilter { pipeline_id: pipeline_id.clone(), status, branch };
+                let filter = RunFilter { pipelines: None, pipeline_id: pipeline_id.clone(), status, branch };
                 let matches = |run: &&slipway::domain::run::Run| {
                     filter.pipeline_id.as_ref().is_none_or(|id| *id == run.pipeline_id)
                         && filter.status.is_none_or(|status| status == run.status)

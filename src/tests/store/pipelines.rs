@@ -99,7 +99,8 @@ async fn a_change_touches_only_what_it_names(store: Store) {
 }
 
 async fn searched(store: &Store, search: &str) -> Vec<String> {
-    let page = pipelines::list(store, Some(search), PageRequest { limit: 100, cursor: None }).await.unwrap();
+    let page =
+        pipelines::list(store, None, Some(search), PageRequest { limit: 100, cursor: None }).await.unwrap();
     page.items.into_iter().map(|pipeline| pipeline.name).collect()
 }
 
@@ -130,7 +131,7 @@ async fn pages_go_by_name_without_gap_or_repetition(store: Store) {
     let mut seen = Vec::new();
     let mut cursor = None;
     loop {
-        let page = pipelines::list(&store, None, PageRequest { limit: 3, cursor }).await.unwrap();
+        let page = pipelines::list(&store, None, None, PageRequest { limit: 3, cursor }).await.unwrap();
         assert!(page.items.len() <= 3);
         seen.extend(page.items.into_iter().map(|pipeline| pipeline.name));
         if seen.len() == 3 {
@@ -145,7 +146,7 @@ async fn pages_go_by_name_without_gap_or_repetition(store: Store) {
     names.sort();
     assert_eq!(seen, names);
     let bad = PageRequest { limit: 3, cursor: Some("???".to_owned()) };
-    let refused = pipelines::list(&store, None, bad).await.unwrap_err();
+    let refused = pipelines::list(&store, None, None, bad).await.unwrap_err();
     assert!(matches!(refused, Error::Invalid { field, .. } if field == "cursor"));
 }
 

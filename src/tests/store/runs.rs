@@ -38,7 +38,7 @@ async fn a_run_is_read_back_as_it_was_written(store: Store) {
     let new = NewRun {
         branch: Some("feature/größe-建".to_owned()),
         inputs: BTreeMap::from([("a".to_owned(), "ß\n\"'\\".to_owned()), (String::new(), String::new())]),
-        trigger: RunTrigger { kind: TriggerKind::Queue, by: "bull".to_owned() },
+        trigger: RunTrigger { kind: TriggerKind::Queue, by: "bull".to_owned(), untrusted: false },
         attempts_max: 7,
         repository: Some("file:///r".to_owned()),
         definition: Some("steps: []".to_owned()),

@@ -173,7 +173,7 @@ impl Driver {
                 return Ok(Left::Fenced);
             }
         }
-        self.run_steps(&definition).await
+        Box::pin(self.run_steps(&definition)).await
     }
 
     /// Steps that have succeeded count only together with the workspace that they left. Whether the run is still this
@@ -298,6 +298,7 @@ impl Driver {
                 if !self.look().await? {
                     return Ok(Some(Left::Fenced));
                 }
+                self.reporter.progress(attempt.progress()).await;
                 if let Some(reason) = self.stopped
                     && !attempt.is_stopped()
                 {

@@ -12,9 +12,10 @@ use crate::domain::time::{Timestamp, now};
 use crate::error::Result;
 use crate::executor::{self, Attachment, Ending, Output, Presence, StepSpec};
 use crate::services::executions::{self, Facts};
+use crate::services::secrets;
 use crate::worker::driver::{Driver, End, Event, patiently};
-use crate::worker::environment;
 use crate::worker::run_log::{Place, Progress, RunLog};
+use crate::worker::{environment, fence, prepare};
 
 /// How often the length of the log is recorded while nothing else is: those who watch the run see it grow, at
 /// the cost of a write every few seconds, not of one per line.
@@ -43,7 +44,22 @@ impl Driver {
 
     /// Starts a step that is recorded as running, or attaches to it where an earlier worker did so.
     pub(super) async fn start(&mut self, definition: &Definition, attempt: &mut Attempt, index: usize) {
-        let spec = self.step_spec(definition, attempt, index);
+        let mut spec = self.step_spec(definition, attempt, index);
+        // A step that runs has its secrets already.
+        if executor::presence(&spec.dir) == Presence::Absent {
+            let (app, run, step) = (&self.app, &self.record.run, &definition.steps[index]);
+            let found = secrets::for_step(app, run, step).await;
+            match found.unwrap_or_else(|error| Err(format!("its secrets cannot be had: {error}"))) {
+                Ok(given) => {
+                    spec.secrets = given.iter().map(|(_, value)| value.clone()).collect();
+                    spec.env.extend(given.iter().map(|(name, value)| (name.clone(), value.reveal().clone())));
+                }
+                Err(reason) => {
+                    let end = End::Unreadable(reason);
+                    return self.take_event(Event { index: Some(index), end, flushed: None }, attempt).await;
+                }
+            }
+        }
         let step = &self.steps[index].step;
         let place = Place {
             dir: self.dir.step(index, step.attempt),
@@ -60,7 +76,10 @@ impl Driver {
         let config = &self.app.config;
         let step = &definition.steps[index];
         let number = self.steps[index].step.attempt;
-        let base = environment::base(&config.worker, &self.dir.temporary);
+        let home = self.dir.user.map(|_| self.dir.home.as_path());
+        let base = environment::base(&config.worker, &self.dir.temporary, home);
+        let mirror =
+            self.record.repository.as_deref().map(|repository| prepare::mirror(&self.app, repository));
         let remaining =
             self.record.deadline.map(|deadline| deadline.since(now()).max(Duration::from_millis(1)));
         let bound = match attempt.is_stopped() {
@@ -79,6 +98,7 @@ impl Driver {
             line_bytes_max: config.logs.line_bytes_max,
             backlog_bytes_max: config.logs.backlog_bytes_max,
             tty: step.tty,
+            fence: Some(fence::of_step(&self.app, &self.dir, mirror, step.limits)),
         }
     }
 

@@ -1,5 +1,7 @@
 //! Before the first step: the workspace, the definition, the plan.
 
+use std::io;
+
 use crate::config::OnShutdown;
 use crate::domain::attempt::StopReason;
 use crate::domain::pipeline::Definition;
@@ -9,6 +11,7 @@ use crate::services::{executions, runs};
 use crate::store;
 use crate::worker::driver::steps::describe;
 use crate::worker::driver::{Driver, End, Left, Prepared, Turn, patiently};
+use crate::worker::fence;
 use crate::worker::prepare::{self, Ready};
 use crate::worker::run_log::Place;
 
@@ -52,6 +55,12 @@ impl Driver {
                 }
             }
         }
+        let dir = self.dir.clone();
+        let owned = tokio::task::spawn_blocking(move || fence::own_by_run(&dir)).await;
+        owned
+            .map_err(io::Error::from)
+            .flatten()
+            .map_err(|error| Error::internal("making a workspace its run's", error))?;
         let text = match &self.record.definition {
             Some(text) => Ok(text.clone()),
             None => self.dir.definition(),
@@ -81,6 +90,12 @@ impl Driver {
         loop {
             if self.stopped.is_some() && !prepare::is_started(&self.dir, &name) {
                 return Ok(Some(Prepared::Ending(executions::Ending::Canceled)));
+            }
+            if !prepare::is_started(&self.dir, &name) {
+                let (app, dir) = (self.app.clone(), self.dir.clone());
+                let owned = tokio::task::spawn_blocking(move || fence::own_by_checkouts(&app, &dir)).await;
+                let owned = owned.map_err(io::Error::from).flatten();
+                owned.map_err(|error| Error::internal("making a workspace the checkout's", error))?;
             }
             let spec = prepare::checkout_step(&self.app, &self.record, &self.dir, &name, repository);
             let place = Place { dir: name.clone(), step: None, attempt: 0 };

@@ -27,6 +27,8 @@ describe.runIf(inject('database') === 'sqlite')('a backup', () => {
   /** Another machine that begins with the backup. */
   async function restore(backup: string): Promise<Installation> {
     return await Installation.start({
+      // Its steps go on with the files of the first one.
+      env: { SLIPWAY_EXECUTOR_WRITABLE: slipway.files },
       prepare: async (dataDir) => {
         const { code, output } = await slipway.operate('restore', backup, '--data-dir', dataDir);
         expect(output).toContain(dataDir);

@@ -51,6 +51,8 @@ export abstract class Setup {
     // PostgreSQL runs as another user.
     chmodSync(this.dir, 0o711);
     mkdirSync(this.files);
+    // Steps are other users, each run another one, and all write to the same files.
+    chmodSync(this.files, 0o777);
     mkdirSync(join(this.dir, 'logs'));
     // A build that goes on beside must not change the program between two of its lives.
     copyFileSync(fromEnvironment('SLIPWAY_TEST_BIN'), this.program);
@@ -88,7 +90,10 @@ export abstract class Setup {
     return new Server(name, {
       file: this.program,
       args,
-      env: { PATH, HOME, ...ENVIRONMENT, SLIPWAY_ADMIN_TOKEN: this.adminToken, ...env },
+      env: {
+        ...{ PATH, HOME, ...ENVIRONMENT, SLIPWAY_ADMIN_TOKEN: this.adminToken },
+        ...{ SLIPWAY_EXECUTOR_WRITABLE: this.files, SLIPWAY_EXECUTOR_UMASK: '000', ...env },
+      },
       cwd: this.files,
       log: this.log(name),
     });

@@ -7,6 +7,7 @@ interface Step {
   timeout?: string;
   retry?: { attempts: number; delay?: string };
   tty?: boolean;
+  limits?: { memory?: string; processes?: number; files?: number; file_size?: string; cpu_time?: string };
 }
 
 interface Options {

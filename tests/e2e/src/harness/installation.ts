@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { connect as connectSocket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -35,6 +35,8 @@ interface Options {
   env?: Record<string, string>;
   /** Nobody works on runs, until the test starts a worker. */
   withoutWorkers?: boolean;
+  /** The user, by number, that the programs run as; without it, the one of the tests. */
+  user?: number;
   /** Makes the server's data directory before the server first starts. */
   prepare?: (dataDir: string) => Promise<void>;
 }
@@ -59,6 +61,9 @@ export class Installation {
     private readonly options: Options,
   ) {
     mkdirSync(this.files);
+    // Steps are other users, each run another one.
+    chmodSync(this.files, 0o777);
+    if (options.user !== undefined) chownSync(this.dir, options.user, options.user);
   }
 
   static async start(options: Options = {}): Promise<Installation> {
@@ -108,6 +113,11 @@ export class Installation {
 
   get client(): Client {
     return connect(this.url, this.adminToken);
+  }
+
+  /** The process ids of the server and of its workers. */
+  get pids(): number[] {
+    return this.programs.map((program) => program.pid).filter((pid) => pid !== undefined);
   }
 
   /** What the server has printed last. */
@@ -177,6 +187,9 @@ export class Installation {
       SLIPWAY_DATA_DIR: join(this.dir, name),
       SLIPWAY_LISTEN: `127.0.0.1:${this.port}`,
       SLIPWAY_ADMIN_TOKEN: this.adminToken,
+      // Runs add to what other runs have written there.
+      SLIPWAY_EXECUTOR_WRITABLE: this.files,
+      SLIPWAY_EXECUTOR_UMASK: '000',
       ...this.options.env,
     };
     if (this.database !== undefined) env['DATABASE_URL'] = this.database.url;
@@ -191,9 +204,11 @@ export class Installation {
   }
 
   private program(name: string, ...args: string[]): Program {
+    const { user } = this.options;
     return new Program(`slipway ${args.join(' ')}`, this.binary, args, {
       env: this.environment(name),
       cwd: this.files,
+      ...(user === undefined ? {} : { uid: user, gid: user }),
     });
   }
 

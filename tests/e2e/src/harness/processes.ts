@@ -19,6 +19,8 @@ export class Program {
     options: {
       env?: NodeJS.ProcessEnv;
       cwd?: string;
+      uid?: number;
+      gid?: number;
       /** A file that is given all of the output. */
       log?: string;
     } = {},
