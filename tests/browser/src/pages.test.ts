@@ -169,6 +169,24 @@ test('from an empty list to a run that went well it is one click', async () => {
   await page.getByRole('main').getByText('succeeded').first().waitFor();
 });
 
+test('somebody with an account signs in by name and password, and out again', async () => {
+  await slipway.client.people.create.mutate({ login: 'ana', name: 'Ana', role: 'viewer', password: 'a long password' });
+  await person.context.clearCookies();
+  person.expectComplaint(/401/);
+  const page = await person.open('/sign-in');
+  await page.getByLabel('Name').fill('ana');
+  await page.getByLabel('Password').fill('a wrong password');
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByText('Wrong name or password').waitFor();
+  await page.getByLabel('Password').fill('a long password');
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByRole('heading', { name: 'Pipelines' }).waitFor();
+  await page.keyboard.press('Control+k');
+  await page.getByRole('combobox').fill('Sign out');
+  await page.keyboard.press('Enter');
+  await page.getByRole('heading', { name: 'Sign in' }).waitFor();
+});
+
 test('a stranger is asked to sign in, and led to where they wanted', async () => {
   await person.context.clearCookies();
   person.expectComplaint(/401/);
@@ -177,6 +195,7 @@ test('a stranger is asked to sign in, and led to where they wanted', async () =>
   await page.getByRole('alert').getByText('not signed in').waitFor();
   expect(await faults(page)).toEqual([]);
   await person.context.addCookies([{ name: 'slipway_session', value: cookie, url: slipway.url }]);
+  await page.getByText('With a one-time link').click();
   await page.getByRole('button', { name: 'I have signed in' }).click();
   await page.getByRole('heading', { name: 'Runs' }).waitFor();
   expect(new URL(page.url()).search).toBe('?status=failed');

@@ -9,7 +9,7 @@ import type { Run } from '../../e2e/src/harness/client.js';
 import { Installation } from '../../e2e/src/harness/installation.js';
 import { finish } from '../../e2e/src/harness/runs.js';
 import { launch, Person } from './browser.js';
-import { untilShown } from './log-page.js';
+import { logOf } from './log-page.js';
 
 const FOLDER = join(import.meta.dirname, '../../../docs/pictures');
 
@@ -81,7 +81,7 @@ describe.runIf(process.env['SLIPWAY_PICTURES'])('pictures', () => {
     await slipway?.stop();
   });
 
-  const atError = (page: Page) => untilShown(page, 'error');
+  const atError = (page: Page) => logOf(page).getByText('error', { exact: true }).first().waitFor();
   const pictures: [string, string, (page: Page) => Promise<void>][] = [
     ['pipelines', '/pipelines', (page) => page.getByRole('img', { name: /12 runs/ }).first().waitFor()],
     ['pipeline', '/pipelines/web-api', (page) => page.getByRole('link', { name: /#12/ }).waitFor()],

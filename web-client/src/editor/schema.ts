@@ -9,6 +9,7 @@ export interface Schema {
   properties?: Record<string, Schema>;
   additionalProperties?: boolean | Schema;
   items?: Schema;
+  anyOf?: Schema[];
 }
 
 /** Names of fields, and a number for any item of a list. */

@@ -2,7 +2,8 @@ import { useQuery } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
 import { useId, useState, type KeyboardEvent } from 'react';
 
-import { trpc } from '../api/client';
+import { client, heard, queryClient, trpc } from '../api/client';
+import { session } from '../api/session';
 import { setSetting, useTheme } from '../settings';
 import { useText } from '../text';
 import { Dialog } from '../ui/Dialog';
@@ -15,6 +16,16 @@ interface Entry {
 }
 
 const PIPELINES_MAX = 8;
+
+async function signOut(): Promise<void> {
+  try {
+    await client.auth.signOut.mutate();
+    queryClient.clear();
+    session.ended();
+  } catch (error) {
+    heard(error);
+  }
+}
 
 export function Palette({ onClose, onShowKeys }: { onClose: () => void; onShowKeys: () => void }) {
   const text = useText();
@@ -37,6 +48,7 @@ export function Palette({ onClose, onShowKeys }: { onClose: () => void; onShowKe
     { key: 'tokens', label: text.settings.tokens, act: () => void navigate({ to: '/settings/tokens' }) },
     { key: 'welcome', label: text.pipelines.create, act: () => void navigate({ to: '/welcome' }) },
     { key: 'theme', label: text.palette.theme, act: () => setSetting('theme', theme === 'dark' ? 'light' : 'dark') },
+    { key: 'out', label: text.signIn.out, act: () => void signOut() },
     { key: 'keys', label: text.palette.shortcuts, act: onShowKeys },
   ].map((entry) => ({ ...entry, group: text.palette.pages }));
   const pipelines: Entry[] = (data?.items ?? []).map(({ id, name }) => ({

@@ -1,11 +1,13 @@
-import { useQuery } from '@tanstack/react-query';
+import { useMutation, useQuery } from '@tanstack/react-query';
 import { useNavigate, useSearch } from '@tanstack/react-router';
-import { useEffect, useEffectEvent } from 'react';
+import { useEffect, useEffectEvent, useState, type FormEvent } from 'react';
 
 import { trpc } from '../../api/client';
+import { Refused, signInByPassword } from '../../api/sign-in';
 import { Logo } from '../../shell/Shell';
 import { useText } from '../../text';
 import { Button } from '../../ui/Button';
+import { Field } from '../../ui/Field';
 import { Problem } from '../../ui/Problem';
 
 /** Each way to sign in is a part of this page; whoever has come in by one goes to where they wanted. */
@@ -13,7 +15,7 @@ export function SignInPage() {
   const text = useText();
   const { next } = useSearch({ from: '/sign-in' });
   const navigate = useNavigate();
-  const known = useQuery(trpc.runs.list.queryOptions({ limit: 1 }, { gcTime: 0, staleTime: 0 }));
+  const known = useQuery(trpc.auth.me.queryOptions(undefined, { gcTime: 0, staleTime: 0 }));
   const isKnown = known.isSuccess && !known.isFetching;
   const go = useEffectEvent(() => void navigate({ href: next ?? '/', replace: true }));
   useEffect(() => {
@@ -34,17 +36,75 @@ export function SignInPage() {
             {text.errors.signedOut} {text.signIn.ended}
           </p>
         )}
-        <OneTimeLink />
+        <Password onDone={() => void known.refetch()} />
         {isOther && <Problem error={known.error} />}
-        <Button kind="primary" isBusy={known.isFetching} onClick={() => void known.refetch()}>
-          {text.signIn.again}
-        </Button>
+        <OneTimeLink isBusy={known.isFetching} onDone={() => void known.refetch()} />
       </div>
     </div>
   );
 }
 
-function OneTimeLink() {
+function Password({ onDone }: { onDone: () => void }) {
   const text = useText();
-  return <p className="text-form">{text.signIn.text}</p>;
+  const { signIn } = text;
+  const [name, setName] = useState('');
+  const [password, setPassword] = useState('');
+  const enter = useMutation({
+    mutationFn: () => signInByPassword(name.trim(), password),
+    onSuccess: onDone,
+  });
+  const status = enter.error instanceof Refused ? enter.error.status : null;
+  const error =
+    enter.error === null ? null : status === 401 ? signIn.wrong : status === 429 ? signIn.throttled : signIn.notNow;
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    if (!enter.isPending) enter.mutate();
+  };
+  return (
+    <form onSubmit={submit} className="flex flex-col gap-4">
+      <Field label={signIn.name}>
+        {(field) => (
+          <input
+            {...field}
+            required
+            autoComplete="username"
+            className="field"
+            value={name}
+            onChange={({ target }) => setName(target.value)}
+          />
+        )}
+      </Field>
+      <Field label={signIn.password} error={error}>
+        {(field) => (
+          <input
+            {...field}
+            required
+            type="password"
+            autoComplete="current-password"
+            className="field"
+            value={password}
+            onChange={({ target }) => setPassword(target.value)}
+          />
+        )}
+      </Field>
+      <Button kind="primary" type="submit" isBusy={enter.isPending}>
+        {signIn.enter}
+      </Button>
+    </form>
+  );
+}
+
+function OneTimeLink({ isBusy, onDone }: { isBusy: boolean; onDone: () => void }) {
+  const { signIn } = useText();
+  return (
+    <details>
+      <summary className="text-text-2">{signIn.linkTitle}</summary>
+      <div className="flex flex-col items-start gap-3 pt-3">
+        <p>{signIn.text}</p>
+        <Button isBusy={isBusy} onClick={onDone}>
+          {signIn.again}
+        </Button>
+      </div>
+    </details>
+  );
 }
