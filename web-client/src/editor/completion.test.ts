@@ -14,10 +14,11 @@ function offered(text: string): string[] {
 }
 
 describe('where a key may stand, those of its place are offered', () => {
-  const step = ['name', 'run', 'needs', 'when', 'env', 'timeout', 'retry', 'tty'];
+  const root = Object.keys(schema.properties);
+  const step = Object.keys(schema.$defs.step.properties);
   test.each([
-    ['|', ['retry', 'timeout', 'env', 'steps']],
-    ['st|', ['retry', 'timeout', 'env', 'steps']],
+    ['|', root],
+    ['st|', root],
     ['steps:\n  - n|', step],
     ['steps:\n  - name: a\n    r|', step],
     ['steps:\n- name: a\n  r|', step],
