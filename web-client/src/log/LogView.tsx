@@ -24,7 +24,7 @@ import { LogViewer, type View, type Words } from './viewer';
 /** Lines that go to the clipboard at most; more are to be downloaded. */
 const COPIED_LINES_MAX = 10_000;
 const READ_LINES_MAX = 1_000;
-/** A long log of a run that went well is opened with its steps folded: nobody came to read it all. */
+/** A long log of several steps that went well is opened folded: nobody came to read it all. */
 const FOLDED_LINES_MIN = 2_000;
 /** Without a line for so long, a step that runs is worth a word. */
 const QUIET_MS = 60_000;
@@ -69,7 +69,7 @@ export function LogView({ run, hash, onHash, onStep, ref }: Props) {
   const segments = useMemo(
     () => segmentsOf(run, total, (step, attempt) => model.span(step, attempt)),
     // What was seen of a step is more when other lines are seen.
-    [run, total, model, view?.firstSeen],
+    [run, total, model, view?.spans],
   );
   const chosen = parseRange(hash);
   const start = Date.parse(run.startedAt ?? run.createdAt);
@@ -115,7 +115,7 @@ export function LogView({ run, hash, onHash, onStep, ref }: Props) {
     onStep(next.step);
   });
   const opening = useEffectEvent((made: LogViewer) => {
-    const isLong = model.total >= FOLDED_LINES_MIN;
+    const isLong = model.total >= FOLDED_LINES_MIN && segments.length > 1;
     const closed = run.status === 'succeeded' && isLong && chosen === null ? new Set(segments.map(({ id }) => id)) : folded;
     setFolded(closed);
     made.setSegments(segments, closed, null);
@@ -182,7 +182,11 @@ export function LogView({ run, hash, onHash, onStep, ref }: Props) {
     else viewer.current?.goToEnd('end');
   };
   const foldable = segments.length > 0;
-  const seen = segments.filter((each) => each.step === view?.step && each.first <= view.lastSeen && isAlone(each, segments)).at(-1);
+  const showOnly = () => {
+    const n = viewer.current?.top ?? 0;
+    const segment = segments.filter((each) => each.first <= n && n <= each.last && isAlone(each, segments)).at(-1);
+    setOnly(only === null ? (segment?.id ?? null) : null);
+  };
   const isAllFolded = foldable && segments.every(({ id }) => folded.has(id));
   useShortcuts({
     f: follow,
@@ -265,11 +269,10 @@ export function LogView({ run, hash, onHash, onStep, ref }: Props) {
             kind="quiet"
             icon={<ListFilter size={15} />}
             aria-pressed={only !== null}
-            disabled={only === null && seen === undefined}
             aria-label={only === null ? text.log.onlyStep : text.log.allSteps}
             title={only === null ? text.log.onlyStep : text.log.allSteps}
             className={`hidden! sm:inline-flex! ${only === null ? '' : 'bg-muted! text-text!'}`}
-            onClick={() => setOnly(only === null ? (seen?.id ?? null) : null)}
+            onClick={showOnly}
           />
         )}
         {foldable && (

@@ -64,6 +64,8 @@ export class LogModel {
   failure: unknown = null;
   onChange: () => void = () => {};
   onTotal: () => void = () => {};
+  /** Rises when more is known of where steps begin and end. */
+  spanVersion = 0;
   private toldTotal = 0;
   /** By `step/attempt`. */
   private readonly spans = new Map<string, Span>();
@@ -248,11 +250,9 @@ export class LogModel {
   private widen({ n, step, attempt }: LogLine): void {
     if (step === null) return;
     const span = this.spans.get(`${step}/${attempt}`);
-    if (span === undefined) this.spans.set(`${step}/${attempt}`, { first: n, last: n });
-    else {
-      span.first = Math.min(span.first, n);
-      span.last = Math.max(span.last, n);
-    }
+    if (span !== undefined && span.first <= n && n <= span.last) return;
+    this.spanVersion += 1;
+    this.spans.set(`${step}/${attempt}`, { first: Math.min(span?.first ?? n, n), last: Math.max(span?.last ?? n, n) });
   }
 
   private evict(except: number): void {

@@ -38,8 +38,8 @@ export interface View {
   missing: number;
   /** That the uppermost row is of. */
   step: string | null;
-  firstSeen: number;
-  lastSeen: number;
+  /** Rises when more is known of where steps begin and end. */
+  spans: number;
 }
 
 export interface Words {
@@ -195,6 +195,12 @@ export class LogViewer {
     this.rebase();
   }
 
+  /** The number of the uppermost line. */
+  get top(): number {
+    const item = this.layout.item(this.anchor.row);
+    return item === undefined ? 0 : item.kind === 'line' ? item.n : item.segment.first;
+  }
+
   /** To the first line, or to the last. */
   goToEnd(end: 'start' | 'end'): void {
     this.isFollowing = end === 'end';
@@ -282,7 +288,6 @@ export class LogViewer {
   private settleSoon(ms: number): void {
     clearTimeout(this.settling);
     this.settling = setTimeout(() => {
-      // A finger on the screen owns the scroller: moving it would end the swing in Safari.
       if (this.isTouched) return;
       this.takeIn();
       this.rebase();
@@ -347,7 +352,9 @@ export class LogViewer {
     const isEnd = row === end.row && off === end.off && row > 0;
     const y = isEnd ? this.map.native - this.viewport : this.map.toNative(this.heights.topOf(row) + off);
     const goal = Math.max(0, Math.round(y));
-    if (Math.abs(this.scroller.scrollTop - goal) >= 1) this.scroller.scrollTop = goal;
+    // A finger on the screen owns the scroller: moving it would end the swing in Safari.
+    const isFree = !this.isTouched || this.isFollowing;
+    if (isFree && Math.abs(this.scroller.scrollTop - goal) >= 1) this.scroller.scrollTop = goal;
     this.lastY = this.scroller.scrollTop;
     this.draw();
   }
@@ -510,23 +517,17 @@ export class LogViewer {
     let { row } = this.anchor;
     const firstSeen = row;
     let missing = 0;
-    let lastSeen = 0;
     for (let y = -this.anchor.off; y < this.viewport && row < this.layout.rows; row += 1) {
       const item = this.layout.item(row);
-      if (item?.kind === 'line') {
-        lastSeen = item.n;
-        if (this.model.line(item.n) === undefined) missing += 1;
-      }
+      if (item?.kind === 'line' && this.model.line(item.n) === undefined) missing += 1;
       y += this.heights.of(row);
     }
-    const top = this.layout.item(firstSeen);
     const view: View = {
       isFollowing: this.isFollowing,
       isAtEnd: this.isAtEnd(),
       missing,
       step: this.stepAt(firstSeen),
-      firstSeen: top === undefined ? 0 : top.kind === 'line' ? top.n : top.segment.first,
-      lastSeen,
+      spans: this.model.spanVersion,
     };
     const was = this.view;
     const keys = Object.keys(view) as (keyof View)[];
