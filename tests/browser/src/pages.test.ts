@@ -173,7 +173,7 @@ test('somebody with an account signs in by name and password, and out again', as
   await slipway.client.people.create.mutate({ login: 'ana', name: 'Ana', role: 'viewer', password: 'a long password' });
   await person.context.clearCookies();
   person.expectComplaint(/401/);
-  const page = await person.open('/sign-in');
+  const page = await person.open('/pipelines');
   await page.getByLabel('Name').fill('ana');
   await page.getByLabel('Password').fill('a wrong password');
   await page.getByRole('button', { name: 'Sign in' }).click();

@@ -86,7 +86,11 @@ describe.runIf(process.env['SLIPWAY_PICTURES'])('pictures', () => {
     ['pipelines', '/pipelines', (page) => page.getByRole('img', { name: /12 runs/ }).first().waitFor()],
     ['pipeline', '/pipelines/web-api', (page) => page.getByRole('link', { name: /#12/ }).waitFor()],
     ['run', '/pipelines/web-api/runs/12', atError],
-    ['graph', '/pipelines/web-api/runs/12?panel=graph', atError],
+    [
+      'graph',
+      '/pipelines/web-api/runs/12?panel=graph',
+      (page) => page.getByRole('button', { name: /integration/ }).first().waitFor(),
+    ],
     ['definition', '/pipelines/web-api/definition', (page) => page.getByText('No problems').waitFor()],
   ];
   test('of each page, light and dark, wide and narrow', async () => {
