@@ -182,7 +182,7 @@ test('somebody with an account signs in by name and password, and out again', as
   await page.getByRole('button', { name: 'Sign in' }).click();
   await page.getByRole('heading', { name: 'Pipelines' }).waitFor();
   await page.keyboard.press('Control+k');
-  await page.getByRole('combobox').fill('Sign out');
+  await page.getByRole('combobox', { name: 'Search for' }).fill('Sign out');
   await page.keyboard.press('Enter');
   await page.getByRole('heading', { name: 'Sign in' }).waitFor();
 });
