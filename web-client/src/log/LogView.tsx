@@ -15,11 +15,13 @@ import { useNow } from '../time';
 import { explain } from '../api/errors';
 import { Button } from '../ui/Button';
 import { copyText } from '../ui/copy';
+import { Announcer } from './Announcer';
 import { plainTextAddress, save } from './whole';
 import { failureOf, isAlone, segmentsOf, type StepSegment } from './segments';
 import { LogModel } from './model';
 import { formatRange, parseRange, type Range } from './range';
-import { LogViewer, type View, type Words } from './viewer';
+import type { View, Words } from './view';
+import { LogViewer } from './viewer';
 
 /** Lines that go to the clipboard at most; more are to be downloaded. */
 const COPIED_LINES_MAX = 10_000;
@@ -28,8 +30,6 @@ const READ_LINES_MAX = 1_000;
 const FOLDED_LINES_MIN = 2_000;
 /** Without a line for so long, a step that runs is worth a word. */
 const QUIET_MS = 60_000;
-/** A screen reader is told of new lines no more often. */
-const ANNOUNCE_EVERY_MS = 10_000;
 
 export interface LogHandle {
   goToStep: (name: string, attempt?: number) => void;
@@ -516,37 +516,6 @@ function Quiet({ run }: { run: RunDetails }) {
   return (
     <p className="shrink-0 border-t border-border bg-subtle px-3 py-1.5 text-meta text-text-2">
       {text.log.quiet(relative(last, now, language))}
-    </p>
-  );
-}
-
-/** For a screen reader: not each line, but that there are some, and how steps end. */
-function Announcer({ run, total }: { run: RunDetails; total: number }) {
-  const text = useText();
-  const [said, say] = useState('');
-  const last = useRef({ at: 0, total });
-  const statuses = run.steps.map(({ name, status }) => `${name}\n${status}`).join('\n\n');
-  const before = useRef(statuses);
-  const announce = useEffectEvent(() => {
-    const now = Date.now();
-    if (total - last.current.total <= 0 || now - last.current.at < ANNOUNCE_EVERY_MS) return;
-    const step = run.steps.find(({ status }) => status === 'running')?.name ?? run.pipelineName;
-    say(text.log.announce(step, total - last.current.total));
-    last.current = { at: now, total };
-  });
-  useEffect(() => announce(), [total]);
-  const announceSteps = useEffectEvent(() => {
-    const known = new Set(before.current.split('\n\n'));
-    before.current = statuses;
-    const ended = run.steps.find(
-      ({ name, status }) => !known.has(`${name}\n${status}`) && status !== 'pending' && status !== 'running',
-    );
-    if (ended !== undefined) say(text.log.stepEnded(ended.name, text.status[ended.status]));
-  });
-  useEffect(() => announceSteps(), [statuses]);
-  return (
-    <p aria-live="polite" className="sr-only">
-      {said}
     </p>
   );
 }

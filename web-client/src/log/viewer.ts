@@ -4,11 +4,11 @@
 import { Heights } from './heights';
 import { Layout, LINE_HEIGHT, type Segment } from './layout';
 import type { LogModel } from './model';
-import { PLAIN, parse, type Style } from './ansi';
-import type { Theme } from './colour';
 import type { Range } from './range';
-import { Row, type HeadView } from './rows';
+import { Row } from './rows';
 import { ScrollMap } from './scroll';
+import { Styles } from './styles';
+import type { Look, View, Words } from './view';
 
 /** Rows that are drawn above and below what is seen, so that the browser may scroll before we draw. */
 const OVERSCAN_ROWS = 40;
@@ -21,33 +21,6 @@ const JUMPING_MS = 60;
 const WANT_WHILE_JUMPING_MS = 40;
 /** As near to the end as counts as being there. */
 const AT_END_PIXELS = 2 * LINE_HEIGHT;
-/** Lines above that may have set the colour of the first one that is drawn. */
-const STYLE_LINES_MAX = 500;
-
-export interface Look {
-  wrap: boolean;
-  times: 'off' | 'rel' | 'abs';
-  theme: Theme;
-}
-
-/** What the page around the log shows of it. */
-export interface View {
-  isFollowing: boolean;
-  isAtEnd: boolean;
-  /** Of what is seen, as many lines are not here yet. */
-  missing: number;
-  /** That the uppermost row is of. */
-  step: string | null;
-  /** Rises when more is known of where steps begin and end. */
-  spans: number;
-}
-
-export interface Words {
-  head: (segment: Segment, isFolded: boolean, canFold: boolean) => HeadView;
-  time: (at: number) => string;
-  line: (n: number) => string;
-  showAll: (size: number) => string;
-}
 
 interface Options {
   scroller: HTMLElement;
@@ -559,28 +532,5 @@ export class LogViewer {
     if (n === undefined || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
     this.options.onChoose({ from: Number(n), to: Number(n) }, event.shiftKey);
-  }
-}
-
-/** The style that the lines of a step before leave to a line. */
-class Styles {
-  private readonly last = new Map<string, Style>();
-  private readTo = 0;
-
-  constructor(private readonly model: LogModel) {}
-
-  before(n: number): Style {
-    const own = this.model.line(n);
-    if (own === undefined) return PLAIN;
-    const begin = Math.max(this.readTo + 1, n - STYLE_LINES_MAX, 1);
-    for (let each = begin; each < n; each += 1) {
-      const line = this.model.line(each);
-      // Most lines have no colours, and leave what was.
-      if (line === undefined || !line.text.includes('\x1b')) continue;
-      const key = `${line.step} ${line.attempt} ${line.stream}`;
-      this.last.set(key, parse(line.text, this.last.get(key)).after);
-    }
-    this.readTo = Math.max(this.readTo, n - 1);
-    return this.last.get(`${own.step} ${own.attempt} ${own.stream}`) ?? PLAIN;
   }
 }
