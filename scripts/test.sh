@@ -126,7 +126,8 @@ part 'bindings: up to date' "$SLIPWAY_TEST_BIN" bindings --check || true
 part 'api: lint' api_lint || true
 if [ "$scope" = all ]; then
   part 'rust: tests' cargo_tests || true
-  part 'bindings, hooks, examples: tests' npm run --silent --workspace bindings --workspace tests/hooks test || true
+  part 'bindings, web client, hooks, examples: tests' \
+    npm run --silent --workspace bindings --workspace web-client --workspace tests/hooks test || true
   part 'api: tried out from its document' api || true
   part 'end to end' end_to_end || true
   part 'torture: a short schedule' torture || true
