@@ -1,6 +1,8 @@
 //! That what is published is what is so: arbitrary values of every output against the published schemas, and
 //! arbitrary inputs, right and spoilt, against serde. A procedure whose output has no strategy here fails.
 
+mod values;
+
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
@@ -12,7 +14,6 @@ use schemars::SchemaGenerator;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::domain::audit::{AuditEntry, Outcome};
 use crate::domain::log::{LineId, LogLine, LogStream};
 use crate::domain::person::Person;
 use crate::domain::pipeline::{Pipeline, Problem};
@@ -26,6 +27,7 @@ use crate::domain::token::{Grant, Role, Session, Token, TokenKind};
 use crate::rpc::rest::Problem as ProblemDetails;
 use crate::rpc::wire::{CallError, ErrorCode};
 use crate::rpc::{auth, openapi, people, pipelines, schema, secrets, tokens};
+use crate::services::lists::ListChange;
 use crate::services::logs::LogPage;
 use crate::services::system::{ComponentHealth, Health, HealthStatus, QueueHealth, StreamsHealth};
 use crate::store::page::Page;
@@ -233,28 +235,6 @@ fn token() -> impl Strategy<Value = Token> {
     )
 }
 
-fn audit_entry() -> impl Strategy<Value = AuditEntry> {
-    let texts = (of(any_text()), of(any_text()), of(any_text()), any_text());
-    let target = (of(any_text()), of(any_text()), of(any_text()));
-    (id(), at(), of(id()), texts, target, proptest::sample::select(Outcome::ALL.to_vec())).prop_map(
-        |(id, at, token_id, (actor, ip, request_id, action), (target_kind, target_id, detail), outcome)| {
-            AuditEntry {
-                id,
-                at,
-                actor,
-                token_id,
-                ip,
-                request_id,
-                action,
-                target_kind,
-                target_id,
-                outcome,
-                detail,
-            }
-        },
-    )
-}
-
 fn health() -> impl Strategy<Value = Health> {
     let status =
         || prop_oneof![Just(HealthStatus::Ok), Just(HealthStatus::Degraded), Just(HealthStatus::Down)];
@@ -363,8 +343,10 @@ fn every_output_is_what_its_published_schema_says() {
     published.holds("LogLine", line());
     let log = (vec(line(), 0..3), count(), of(count()));
     published.holds("LogPage", log.prop_map(|(items, total, next_from)| LogPage { items, total, next_from }));
+    published.holds("LogSearch", values::log_search());
+    published.holds("ListChange", at().prop_map(|at| ListChange { at }));
     published.holds("TokenPage", page(token()));
-    published.holds("AuditEntryPage", page(audit_entry()));
+    published.holds("AuditEntryPage", page(values::audit_entry()));
     published.holds("Health", health());
     published.holds("Validation", validation().prop_map(pipelines::Validation::of));
     published.holds("DeletedPipeline", any::<bool>().prop_map(pipelines::DeletedPipeline::of));
