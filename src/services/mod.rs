@@ -13,6 +13,7 @@ pub mod presence;
 pub mod queues;
 pub mod runs;
 pub mod secrets;
+pub mod single_sign_on;
 pub mod standing;
 pub mod states;
 pub mod system;
