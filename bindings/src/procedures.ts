@@ -157,6 +157,11 @@ email?: string | null;
  */
 password?: string | null;
 /**
+ * Who they are at the provider of single sign-on: the claim `sub` of its tokens. Without it, they cannot sign in
+ * there, unless they are given another account when they do.
+ */
+subject?: string | null;
+/**
  * What they may do to everything; null or absent: nothing but what `grants` say.
  */
 role?: Role | null;
@@ -322,6 +327,19 @@ export type HealthStatus = "ok" |
  * Serves, but something is missing: runs may have to wait.
  */
 "degraded" | "down"
+
+/**
+ * Who somebody is at a provider of single sign-on.
+ */
+export type Identity = {
+/**
+ * Which provider.
+ */
+issuer: string;
+/**
+ * What it knows them by, for ever.
+ */
+subject: string }
 
 /**
  * What is wrong with one field of an input.
@@ -647,6 +665,10 @@ disabled: boolean;
  * Whether they can sign in with a password.
  */
 hasPassword: boolean;
+/**
+ * By whom they are known who sign in elsewhere; null: they do not.
+ */
+identity: Identity | null;
 /**
  * When the account was made.
  */
@@ -1350,6 +1372,32 @@ branches?: string[] | null;
 allowUntrusted?: boolean | null }
 
 /**
+ * How a browser can be signed in.
+ */
+export type SignInWays = {
+/**
+ * By `POST /sign-in`.
+ */
+password: boolean;
+/**
+ * By single sign-on; null: none is set up.
+ */
+oidc: SingleSignOn | null }
+
+/**
+ * A provider of single sign-on.
+ */
+export type SingleSignOn = {
+/**
+ * As people call it.
+ */
+name: string;
+/**
+ * Where it begins: a path, to which `?next=` and a path may be added, where to go afterwards.
+ */
+link: string }
+
+/**
  * A step of a run: its latest attempt.
  */
 export type Step = {
@@ -1608,7 +1656,11 @@ grants?: Grant[] | null;
 /**
  * Null leaves it as it is.
  */
-disabled?: boolean | null }
+disabled?: boolean | null;
+/**
+ * Who they are at the provider of single sign-on: the claim `sub` of its tokens. Null: they do not sign in there.
+ */
+subject?: string | null }
 
 /**
  * What changes: an absent field is left as it is, null clears it.
@@ -1695,6 +1747,12 @@ export type Procedures = {
      * Role in the pipeline: viewer. REST: `POST /api/v1/auth/stream-tickets`.
      */
     streamTicket: { kind: 'mutation'; input: StreamTicketInput; output: StreamTicket; error: ApiError };
+    /**
+     * Tells which ways to sign in a browser there are.
+     *
+     * Public. REST: `GET /api/v1/auth/ways`.
+     */
+    ways: { kind: 'query'; input: null; output: SignInWays; error: ApiError };
     /**
      * Tells who asks, and what they may do.
      *

@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::domain::log::{LineId, LogLine, LogStream};
-use crate::domain::person::Person;
+use crate::domain::person::{Identity, Person};
 use crate::domain::pipeline::{Pipeline, Problem};
 use crate::domain::run::{
     Percent, Run, RunDetails, RunState, RunStatus, RunTrigger, Step, StepStatus, TriggerKind,
@@ -191,10 +191,29 @@ fn grant() -> impl Strategy<Value = Grant> {
 
 fn person() -> impl Strategy<Value = Person> {
     let named = (id(), any_text(), any_text(), of(any_text()));
+    let identity = (any_text(), any_text()).prop_map(|(issuer, subject)| Identity { issuer, subject });
     let may = (of(role()), vec(grant(), 0..3), any::<bool>(), any::<bool>());
-    (named, may, at(), of(at())).prop_map(
-        |((id, login, name, email), (role, grants, disabled, has_password), created_at, signed_in_at)| {
-            Person { id, login, name, email, role, grants, disabled, has_password, created_at, signed_in_at }
+    (named, may, of(identity), at(), of(at())).prop_map(
+        |(
+            (id, login, name, email),
+            (role, grants, disabled, has_password),
+            identity,
+            created_at,
+            signed_in_at,
+        )| {
+            Person {
+                id,
+                login,
+                name,
+                email,
+                role,
+                grants,
+                disabled,
+                has_password,
+                identity,
+                created_at,
+                signed_in_at,
+            }
         },
     )
 }
@@ -363,6 +382,9 @@ fn every_output_is_what_its_published_schema_says() {
     let me = (any_text(), of(role()), vec(grant(), 0..3), of(id()));
     let me = me.prop_map(|(name, role, grants, person_id)| auth::Me { name, role, grants, person_id });
     published.holds("Me", me);
+    let oidc = (any_text(), any_text()).prop_map(|(name, link)| auth::SingleSignOn { name, link });
+    let ways = (any::<bool>(), of(oidc)).prop_map(|(password, oidc)| auth::SignInWays { password, oidc });
+    published.holds("SignInWays", ways);
     published.holds("RevokedToken", any::<bool>().prop_map(tokens::RevokedToken::of));
     published.holds("DeletedSecret", any::<bool>().prop_map(secrets::DeletedSecret::of));
     published.holds("SecretInfo", secret());

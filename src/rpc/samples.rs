@@ -32,12 +32,14 @@ const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 const AT: &str = "2026-11-23T23:20:00.123Z";
 
 /// Types that are checked as parts of others only, since a sample of them alone would say nothing more.
-const PARTS: [&str; 26] = [
+const PARTS: [&str; 28] = [
     "AuditId",
     "AuditOutcome",
     "Session",
     "PersonId",
     "Grant",
+    "Identity",
+    "SingleSignOn",
     "SecretValue",
     "ApiErrorCode",
     "ComponentHealth",
@@ -214,9 +216,15 @@ fn outputs(samples: &mut Samples) {
     let ticket = json!({ "ticket": "slt_secret", "expiresAt": AT });
     samples.parsed::<auth::StreamTicket>("StreamTicket", ticket);
     let grant = json!({ "pipelineId": ID, "role": "viewer" });
+    let oidc = json!({ "name": "Company", "link": "/auth/oidc/start" });
+    for oidc in [json!(null), oidc] {
+        samples.parsed::<auth::SignInWays>("SignInWays", json!({ "password": true, "oidc": oidc }));
+    }
     for role in [json!(null), json!("admin")] {
+        let identity =
+            role.as_str().map(|_| json!({ "issuer": "https://login.example.com", "subject": "7" }));
         let person = json!({ "id": ID, "login": "ann", "name": "Ann", "email": role, "role": role, "grants": [grant],
-            "disabled": false, "hasPassword": true, "createdAt": AT, "signedInAt": null });
+            "disabled": false, "hasPassword": true, "identity": identity, "createdAt": AT, "signedInAt": null });
         samples.parsed::<Person>("Person", person);
         let me = json!({ "name": "ann", "role": role, "grants": [grant], "personId": ID });
         samples.parsed::<auth::Me>("Me", me);
@@ -324,7 +332,8 @@ fn inputs(samples: &mut Samples) {
     samples.input::<people::CreatePersonInput>("CreatePersonInput", create);
     samples.input::<people::PersonInput>("PersonInput", json!({ "person": "ann" }));
     samples.input::<people::ListPeopleInput>("ListPeopleInput", json!({ "cursor": null, "limit": 1 }));
-    let update = json!({ "person": "ann", "email": null, "role": null, "grants": grants, "disabled": true });
+    let update = json!({ "person": "ann", "email": null, "role": null, "grants": grants, "disabled": true,
+        "subject": null });
     samples.input::<people::UpdatePersonInput>("UpdatePersonInput", update);
     let password = json!({ "person": "ann", "password": "a long password" });
     samples.input::<people::SetPasswordInput>("SetPasswordInput", password);

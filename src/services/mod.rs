@@ -15,6 +15,7 @@ pub mod queues;
 pub mod runs;
 pub mod search;
 pub mod secrets;
+pub mod single_sign_on;
 pub mod standing;
 pub mod states;
 pub mod system;
