@@ -58,6 +58,8 @@ pub(super) enum Subscription {
     StreamLogs,
     #[serde(rename = "pipelines.watchRun")]
     WatchRun,
+    #[serde(rename = "system.watchQueue")]
+    WatchQueue,
 }
 
 impl Subscription {
@@ -65,6 +67,7 @@ impl Subscription {
         match self {
             Self::StreamLogs => "pipelines.streamLogs",
             Self::WatchRun => "pipelines.watchRun",
+            Self::WatchQueue => "system.watchQueue",
         }
     }
 }

@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::domain::audit::{AuditEntry, Outcome};
+use crate::domain::ids::RunId;
 use crate::domain::log::{LineId, LogLine, LogStream};
 use crate::domain::person::Person;
 use crate::domain::pipeline::{Pipeline, Problem};
@@ -33,6 +34,8 @@ use crate::store::page::Page;
 const CASES: u32 = 64;
 const INPUT_CASES: u32 = 200;
 const INTEGER_MAX: u64 = schema::INTEGER_MAX as u64;
+
+mod stats;
 
 fn any_text() -> impl Strategy<Value = String> {
     any::<String>()
@@ -381,6 +384,12 @@ fn every_output_is_what_its_published_schema_says() {
     let me = (any_text(), of(role()), vec(grant(), 0..3), of(id()));
     let me = me.prop_map(|(name, role, grants, person_id)| auth::Me { name, role, grants, person_id });
     published.holds("Me", me);
+    published.holds(
+        "PipelinesStats",
+        vec(stats::pipeline(), 0..3).prop_map(|items| pipelines::PipelinesStats { items }),
+    );
+    published.holds("QueueHistory", stats::history());
+    published.holds("QueueState", stats::queue());
     published.holds("RevokedToken", any::<bool>().prop_map(tokens::RevokedToken::of));
     published.holds("DeletedSecret", any::<bool>().prop_map(secrets::DeletedSecret::of));
     published.holds("SecretInfo", secret());
@@ -485,10 +494,12 @@ fn fitting(schema: &Value, definitions: &Map<String, Value>) -> BoxedStrategy<Va
             .boxed()
         }
         "boolean" => any::<bool>().prop_map(Value::from).boxed(),
+        "array" => vec(fitting(&schema["items"], definitions), 0..3).prop_map(Value::from).boxed(),
         "null" => Just(Value::Null).boxed(),
         "object" => btree_map("[A-Za-z_][A-Za-z0-9_]{0,8}", any_text(), 0..3)
             .prop_map(|members: BTreeMap<String, String>| json!(members))
             .boxed(),
+        _ if schema["pattern"] == schema::ID => id::<RunId>().prop_map(|id| json!(id)).boxed(),
         _ if schema["pattern"] == text::SECRET_NAME_PATTERN => "[A-Z_]{1,20}".prop_map(Value::from).boxed(),
         _ if schema["pattern"] == text::SECRET_VALUE_PATTERN => {
             "[a-z0-9]{6,20}".prop_map(Value::from).boxed()

@@ -3,6 +3,7 @@
 pub mod access;
 pub mod audit;
 pub mod executions;
+pub mod history;
 pub mod limits;
 pub mod logs;
 pub mod measures;
@@ -15,6 +16,7 @@ pub mod runs;
 pub mod secrets;
 pub mod standing;
 pub mod states;
+pub mod stats;
 pub mod system;
 pub mod throttle;
 pub mod tickets;
