@@ -34,6 +34,8 @@ async function drawn(page: Page): Promise<Map<number, string>> {
 export async function readThrough(page: Page, total: number): Promise<string[]> {
   const lines = new Map<number, string>();
   const log = logOf(page);
+  // A page behind another is drawn when there is time for it.
+  await page.bringToFront();
   await log.focus();
   await page.keyboard.press('Home');
   for (let next = 1; next <= total; ) {
