@@ -28,7 +28,6 @@ use crate::rpc::rest::Problem as ProblemDetails;
 use crate::rpc::wire::{CallError, ErrorCode};
 use crate::rpc::{auth, openapi, people, pipelines, schema, secrets, tokens};
 use crate::services::logs::LogPage;
-use crate::services::system::{ComponentHealth, Health, HealthStatus, QueueHealth, StreamsHealth};
 use crate::store::page::Page;
 
 const CASES: u32 = 64;
@@ -258,41 +257,6 @@ fn audit_entry() -> impl Strategy<Value = AuditEntry> {
     )
 }
 
-fn health() -> impl Strategy<Value = Health> {
-    let status =
-        || prop_oneof![Just(HealthStatus::Ok), Just(HealthStatus::Degraded), Just(HealthStatus::Down)];
-    let component = || {
-        (status(), any_text(), of(any_text())).prop_map(|(status, kind, error)| ComponentHealth {
-            status,
-            kind,
-            error,
-        })
-    };
-    let queue = (count(), count(), count(), count(), count()).prop_map(
-        |(waiting, active, delayed, failed, workers)| QueueHealth {
-            waiting,
-            active,
-            delayed,
-            failed,
-            workers,
-        },
-    );
-    let streams =
-        (count(), count(), count()).prop_map(|(open, logs, runs)| StreamsHealth { open, logs, runs });
-    (status(), any_text(), count(), component(), component(), queue, streams, of(at())).prop_map(
-        |(status, version, uptime_seconds, database, redis, queue, streams, last_fetch_at)| Health {
-            status,
-            version,
-            uptime_seconds,
-            database,
-            redis,
-            queue,
-            streams,
-            last_fetch_at,
-        },
-    )
-}
-
 fn secret() -> impl Strategy<Value = SecretInfo> {
     let named = (any_text(), of(id()), of(any_text()), vec(any_text(), 0..3), any::<bool>(), count());
     (named, at(), any_text(), at(), any_text(), of(at())).prop_map(
@@ -368,7 +332,7 @@ fn every_output_is_what_its_published_schema_says() {
     published.holds("LogPage", log.prop_map(|(items, total, next_from)| LogPage { items, total, next_from }));
     published.holds("TokenPage", page(token()));
     published.holds("AuditEntryPage", page(audit_entry()));
-    published.holds("Health", health());
+    published.holds("Health", stats::health());
     published.holds("Validation", validation().prop_map(pipelines::Validation::of));
     published.holds("DeletedPipeline", any::<bool>().prop_map(pipelines::DeletedPipeline::of));
     published.holds(

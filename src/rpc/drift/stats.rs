@@ -4,6 +4,7 @@ use super::*;
 use crate::services::history::{QueueHistory, QueuePoint};
 use crate::services::queues::live::QueueState;
 use crate::services::stats::{PipelineStats, RunSummary};
+use crate::services::system::{ComponentHealth, Health, HealthStatus, QueueHealth, StreamsHealth};
 
 pub(super) fn pipeline() -> impl Strategy<Value = PipelineStats> {
     let times = (at(), of(at()), of(at()), of(count()));
@@ -61,6 +62,41 @@ pub(super) fn queue() -> impl Strategy<Value = QueueState> {
             completed,
             failed,
             is_paused,
+        },
+    )
+}
+
+pub(super) fn health() -> impl Strategy<Value = Health> {
+    let status =
+        || prop_oneof![Just(HealthStatus::Ok), Just(HealthStatus::Degraded), Just(HealthStatus::Down)];
+    let component = || {
+        (status(), any_text(), of(any_text())).prop_map(|(status, kind, error)| ComponentHealth {
+            status,
+            kind,
+            error,
+        })
+    };
+    let queue = (count(), count(), count(), count(), count()).prop_map(
+        |(waiting, active, delayed, failed, workers)| QueueHealth {
+            waiting,
+            active,
+            delayed,
+            failed,
+            workers,
+        },
+    );
+    let streams =
+        (count(), count(), count()).prop_map(|(open, logs, runs)| StreamsHealth { open, logs, runs });
+    (status(), any_text(), count(), component(), component(), queue, streams, of(at())).prop_map(
+        |(status, version, uptime_seconds, database, redis, queue, streams, last_fetch_at)| Health {
+            status,
+            version,
+            uptime_seconds,
+            database,
+            redis,
+            queue,
+            streams,
+            last_fetch_at,
         },
     )
 }

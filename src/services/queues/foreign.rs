@@ -8,8 +8,9 @@ use super::{QueueName, Refusal, StoredJob};
 use crate::app::App;
 use crate::domain::ids::RunId;
 use crate::domain::token::Actor;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::jobs::QUEUE;
+use crate::services::access;
 use crate::services::runs::{self, Withdrawal};
 use crate::store;
 
@@ -36,7 +37,7 @@ pub(super) async fn remove(
     queue: QueueName,
     job: &StoredJob,
 ) -> Result<(), Refusal> {
-    let before = run_of(app, queue, job).await?;
+    let before = run_of(app, actor, queue, job).await?;
     if let Some(run) = &before
         && withdraw(app, actor, queue, run).await? == Withdrawal::Held
     {
@@ -45,7 +46,7 @@ pub(super) async fn remove(
     take_out(app, queue, &job.id).await?;
     // A worker may have triggered it at this moment; from now on, nobody does.
     if before.is_none()
-        && let Some(run) = run_of(app, queue, job).await?
+        && let Some(run) = run_of(app, actor, queue, job).await?
         && run_if_known(app, actor, &run).await?.is_some()
     {
         runs::cancel(app, actor, &run).await?;
@@ -68,7 +69,7 @@ async fn withdraw(app: &App, actor: &Actor, queue: QueueName, run: &RunId) -> Re
 }
 
 /// The run that a job became; none: it has not become one, or is another kind of job.
-async fn run_of(app: &App, queue: QueueName, job: &StoredJob) -> Result<Option<RunId>> {
+async fn run_of(app: &App, actor: &Actor, queue: QueueName, job: &StoredJob) -> Result<Option<RunId>> {
     if queue != QueueName::Pipelines {
         return Ok(None);
     }
@@ -79,10 +80,14 @@ async fn run_of(app: &App, queue: QueueName, job: &StoredJob) -> Result<Option<R
     let (Some(pipeline), Some(added_at_ms)) = (text("pipelineId"), job.timestamp.as_u64()) else {
         return Ok(None);
     };
-    let Some(pipeline) = store::pipelines::find(&app.store, pipeline).await? else { return Ok(None) };
+    let pipeline = match access::pipeline_of_runs(app, actor, pipeline).await {
+        Ok(pipeline) => pipeline,
+        Err(Error::NotFound { .. }) => return Ok(None),
+        Err(error) => return Err(error),
+    };
     let key = match text("idempotencyKey") {
         Some(key) => key.to_owned(),
         None => key_of(&job.id, added_at_ms),
     };
-    store::runs::find_by_key(&app.store, &pipeline.id, &key).await
+    store::runs::find_by_key(&app.store, &pipeline, &key).await
 }
