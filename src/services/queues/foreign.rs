@@ -8,11 +8,10 @@ use super::{QueueName, Refusal, StoredJob};
 use crate::app::App;
 use crate::domain::ids::RunId;
 use crate::domain::token::Actor;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::jobs::QUEUE;
 use crate::services::access;
 use crate::services::runs::{self, Withdrawal};
-use crate::store;
 
 /// The idempotency key of the run of such a job: the same for each delivery of it, and for no other job, since an id may
 /// be used again once its job is removed.
@@ -80,14 +79,9 @@ async fn run_of(app: &App, actor: &Actor, queue: QueueName, job: &StoredJob) -> 
     let (Some(pipeline), Some(added_at_ms)) = (text("pipelineId"), job.timestamp.as_u64()) else {
         return Ok(None);
     };
-    let pipeline = match access::pipeline_of_runs(app, actor, pipeline).await {
-        Ok(pipeline) => pipeline,
-        Err(Error::NotFound { .. }) => return Ok(None),
-        Err(error) => return Err(error),
-    };
     let key = match text("idempotencyKey") {
         Some(key) => key.to_owned(),
         None => key_of(&job.id, added_at_ms),
     };
-    store::runs::find_by_key(&app.store, &pipeline, &key).await
+    access::run_by_key(app, actor, pipeline, &key).await
 }
