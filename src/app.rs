@@ -25,6 +25,7 @@ use crate::redis::wakeups::Wakeups;
 use crate::services::audit::Trail;
 use crate::services::limits::Limiter;
 use crate::services::presence::Presence;
+use crate::services::secret_keys::{Keys, Surroundings};
 use crate::services::standing::Standing;
 use crate::services::states::States;
 use crate::services::throttle::Attempts;
@@ -53,6 +54,8 @@ pub struct Inner {
     pub audit: Trail,
     pub standing: Standing,
     pub sign_ins: Attempts,
+    /// Of the secrets.
+    pub keys: Keys,
     pub admin_token: Secret<String>,
     pub started_at: Timestamp,
     /// What of the fence around steps works here, once it is known.
@@ -120,6 +123,7 @@ impl App {
         tasks.spawn(sharing);
         Ok(Self(Arc::new(Inner {
             started_at: now(),
+            keys: keys(&config),
             config,
             store,
             redis,
@@ -148,6 +152,12 @@ impl App {
     pub fn run_dir(&self, run: &RunId) -> PathBuf {
         self.config.data_dir.join("runs").join(run.as_str())
     }
+}
+
+/// The keys of the secrets, from where the settings say.
+pub fn keys(config: &Config) -> Keys {
+    let surroundings = Surroundings { path: config.worker.path.clone(), home: config.worker.home.clone() };
+    Keys::new(&config.secrets.key, &config.data_dir, surroundings)
 }
 
 /// Where archived logs are kept.

@@ -14,6 +14,7 @@ mod environment;
 mod executor;
 mod layers;
 mod load;
+mod secrets;
 mod settings;
 mod values;
 
@@ -22,6 +23,7 @@ pub use environment::{Environment, Terminal};
 pub use executor::{ExecutorConfig, StepUser};
 pub use layers::{ConfigError, Origin, Problem};
 pub use load::{EffectiveSetting, Flags, Loaded};
+pub use secrets::SecretsConfig;
 pub use values::size_text;
 
 /// What is in force. Plain data; `config.default.toml` says what each setting means.
@@ -35,6 +37,7 @@ pub struct Config {
     pub objects: ObjectsConfig,
     pub worker: WorkerConfig,
     pub executor: ExecutorConfig,
+    pub secrets: SecretsConfig,
     pub logs: LogsConfig,
     pub metrics: MetricsConfig,
     pub limits: Limits,

@@ -104,7 +104,7 @@ enum Command {
     /// Make, list and revoke access tokens.
     #[command(subcommand)]
     Token(token::TokenCommand),
-    /// Store, list and delete secrets that steps are given.
+    /// Store, list and delete secrets that steps are given, and change their key.
     #[command(subcommand)]
     Secret(secret::SecretCommand),
 }
@@ -166,7 +166,7 @@ async fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Retry(arguments) => run::retry(output, &client()?, arguments).await,
         Command::Exec(arguments) => Box::pin(exec::run(output, &loaded, arguments)).await,
         Command::Token(command) => token::run(output, &client()?, command).await,
-        Command::Secret(command) => secret::run(output, &client()?, command).await,
+        Command::Secret(command) => secret::run(output, &loaded.config, client, command).await,
     }
 }
 

@@ -30,6 +30,8 @@ pub struct ExecutorConfig {
     pub hidden: Vec<PathBuf>,
     /// What must be in force for this process to work on runs.
     pub require: Vec<Part>,
+    /// What is not used although it may work here.
+    pub leave_out: Vec<Part>,
     /// Control groups that are the server's to divide among steps.
     pub cgroup: Vec<PathBuf>,
     /// What a step may use at most.
@@ -46,6 +48,7 @@ pub(super) fn read(layers: &mut Layers) -> ExecutorConfig {
         writable: layers.list("executor.writable", paths),
         hidden: layers.list("executor.hidden", paths),
         require: layers.list("executor.require", parts),
+        leave_out: layers.list("executor.leave_out", parts),
         cgroup: layers.list("executor.cgroup", paths),
         limits: Limits {
             memory: layers.optional("executor.memory_max", bytes(16 << 20, 1 << 50)),
@@ -53,6 +56,7 @@ pub(super) fn read(layers: &mut Layers) -> ExecutorConfig {
             files: layers.optional("executor.files_max", count(16, 1_000_000)),
             file_size: layers.optional("executor.file_size_max", bytes(1 << 10, 1 << 50)),
             cpu_time: layers.optional("executor.cpu_time_max", cpu_time),
+            cpu: layers.optional("executor.cpu_max", cpu),
         },
     }
 }
@@ -91,6 +95,13 @@ fn parts(texts: &[String]) -> Expected<Vec<Part>> {
         .iter()
         .map(|text| part(text).ok_or_else(|| "some of user, mounts, landlock and cgroup".to_owned()))
         .collect()
+}
+
+/// In thousandths: the system takes no less than a hundredth.
+fn cpu(text: &str) -> Expected<u64> {
+    let count = text.parse::<f64>().ok().filter(|count| (0.01..=10_000.0).contains(count));
+    let thousandths = count.map(|count| (count * 1000.0).round() as u64);
+    thousandths.ok_or_else(|| "a number of processors such as 0.5 or 2".to_owned())
 }
 
 /// The system counts whole seconds.

@@ -17,6 +17,8 @@ pub struct Limits {
     pub file_size: Option<u64>,
     /// Time on a processor, of each process.
     pub cpu_time: Option<Duration>,
+    /// Thousandths of a processor that all processes together may use at a time, where there are control groups.
+    pub cpu: Option<u64>,
 }
 
 impl Limits {
@@ -28,6 +30,7 @@ impl Limits {
             files: lesser(self.files, max.files),
             file_size: lesser(self.file_size, max.file_size),
             cpu_time: lesser(self.cpu_time, max.cpu_time),
+            cpu: lesser(self.cpu, max.cpu),
         }
     }
 }

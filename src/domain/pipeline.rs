@@ -72,6 +72,8 @@ pub struct StepSecret {
     pub name: String,
     /// The variable that the step sees.
     pub env: String,
+    /// It has the path of a file with the value, not the value.
+    pub is_file: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::command::{self, Outputs, Spawned};
 use super::fence::{self, Fence, Group};
+use super::files::{self, WireFile};
 use super::processes::{self, Identity};
 use super::stream::{READ_BYTES, Stream};
 use super::tree::{self, Terminator};
@@ -51,6 +52,7 @@ pub(super) struct WireSpec {
     pub(super) workspace: PathBuf,
     pub(super) env: Vec<(String, String)>,
     pub(super) secrets: Vec<String>,
+    pub(super) files: Vec<WireFile>,
     pub(super) timeout: Option<Duration>,
     pub(super) grace: Duration,
     pub(super) log_bytes_max: u64,
@@ -148,6 +150,7 @@ struct Supervisor {
     grace: Duration,
     group: Option<Group>,
     limits: Option<Limits>,
+    step_id: String,
     phase: Phase,
     main: i32,
     main_status: Option<WaitStatus>,
@@ -180,6 +183,7 @@ impl Supervisor {
             Err(error) => {
                 writer.note(&command::why_not_started(&spec, &error));
                 group.iter().for_each(Group::remove);
+                files::remove(&spec.step_id);
                 return end(writer, Ending::NotStarted);
             }
         };
@@ -230,6 +234,7 @@ impl Supervisor {
             grace: spec.grace,
             group,
             limits: spec.fence.as_ref().map(|fence| fence.limits),
+            step_id: spec.step_id.clone(),
             phase,
             main,
             main_status: None,
@@ -259,6 +264,7 @@ impl Supervisor {
             }
         }
         self.group.iter().for_each(Group::remove);
+        files::remove(&self.step_id);
         end(self.writer, ending)
     }
 

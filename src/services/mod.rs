@@ -12,6 +12,7 @@ pub mod pipelines;
 pub mod presence;
 pub mod queues;
 pub mod runs;
+pub mod secret_keys;
 pub mod secrets;
 pub mod standing;
 pub mod states;

@@ -276,6 +276,15 @@ fn the_published_schema_and_the_parser_agree() {
         "tty: true",
         "tty: 'true'",
         "tty: 1",
+        "secrets: []",
+        "secrets: [A_1, { name: B }, { name: C, env: c }, { name: A_1, file: A_FILE }]",
+        "secrets: [{ name: A, env: X, file: Y }]",
+        "secrets: [{ file: Y }]",
+        "secrets: [{ name: A, file: SLIPWAY_X }]",
+        "secrets: [{ name: A, file: /tmp/x }]",
+        "secrets: [{ name: A, path: X }]",
+        "secrets: [a]",
+        "secrets: A",
         "limits: {}",
         "limits: { memory: 512MiB, processes: 10, files: 64, file_size: 1GiB, cpu_time: 10m }",
         "limits: { memory: 512 }",
@@ -417,6 +426,7 @@ fn any_definition() -> impl Strategy<Value = Definition> {
                 files,
                 file_size: file_size.map(|kib| kib << 10),
                 cpu_time: cpu_time.map(Duration::from_secs),
+                cpu: None,
             })
     };
     let when = prop_oneof![Just(When::Success), Just(When::Failure), Just(When::Always)];

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::app::App;
 use crate::config::{Config, StepUser};
+use crate::domain::keyring::KeySource;
 use crate::domain::limits::Limits;
 use crate::error::{Error, Result};
 use crate::executor::fence::{self, Fence, Part, Report, State};
@@ -37,7 +38,7 @@ pub fn probe(config: &Config) -> io::Result<Report> {
         ..Fence::default()
     };
     let users = (config.executor.user == StepUser::Own).then_some(config.executor.uids);
-    fence::probe(&fence, users)
+    fence::probe(&fence, users, &config.executor.leave_out)
 }
 
 /// Refuses to work on runs where what the settings require is not in force. Blocks.
@@ -105,6 +106,9 @@ fn hidden(config: &Config) -> Vec<PathBuf> {
     let mut hidden = vec![config.data_dir.clone()];
     hidden.extend(config.executor.hidden.iter().chain(&config.executor.cgroup).cloned());
     hidden.extend(config.http.tls_key.clone());
+    if let KeySource::File(Some(file)) = &config.secrets.key {
+        hidden.push(file.clone());
+    }
     if let Some(store) = &config.objects.store {
         hidden.push(PathBuf::from(store.strip_prefix("file://").unwrap_or(store)));
     }

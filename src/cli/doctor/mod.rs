@@ -13,6 +13,7 @@ use crate::services::system::HealthStatus;
 mod fence;
 mod host;
 mod installation;
+mod secrets;
 
 /// How long anything that is asked may take to answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);

@@ -30,6 +30,8 @@ pub(super) fn limits(problems: &mut Problems, node: &Node<'_>, path: &str) -> Li
         files,
         file_size: fields.get("file_size").and_then(|node| size(problems, node, &at("file_size"), FILE_SIZE)),
         cpu_time: fields.get("cpu_time").and_then(|node| problems.duration(node, &at("cpu_time"), CPU_TIME)),
+        // Who shares the processors decides, not who uses them.
+        cpu: None,
     }
 }
 
@@ -68,6 +70,7 @@ mod tests {
             files: Some(256),
             file_size: Some(1 << 30),
             cpu_time: Some(Duration::from_secs(600)),
+            cpu: None,
         };
         assert_eq!(read, Ok(limits));
         for (wrong, field) in [

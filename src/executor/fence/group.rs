@@ -13,6 +13,9 @@ use crate::domain::limits::Limits;
 const EMPTY_TIME_MAX: Duration = Duration::from_secs(1);
 const EMPTY_INTERVAL: Duration = Duration::from_millis(1);
 
+/// Of the kernel's own choice, which its first version keeps unless it is told otherwise.
+const CPU_PERIOD_MICROS: u64 = 100_000;
+
 /// The step's groups: one, or with the kernel's first version one for each thing that is counted.
 #[derive(Debug)]
 pub(in crate::executor) struct Group {
@@ -90,7 +93,9 @@ pub(super) fn join(dirs: &[PathBuf]) -> io::Result<()> {
 pub(super) fn try_out(parents: &[PathBuf]) -> Result<(), String> {
     for parent in parents {
         // Of the second version; where it is refused, it may be there already, or the first version does without.
-        let _ = fs::write(parent.join("cgroup.subtree_control"), "+memory +pids");
+        for controller in ["+memory", "+pids", "+cpu"] {
+            let _ = fs::write(parent.join("cgroup.subtree_control"), controller);
+        }
         let group = Group::make(
             std::slice::from_ref(parent),
             &format!("probe-{}", std::process::id()),
@@ -117,7 +122,13 @@ fn bound(dir: &Path, limits: &Limits) -> io::Result<()> {
     set("memory.swap.max", limits.memory.map(|_| 0))?;
     set("memory.limit_in_bytes", limits.memory)?;
     set("memory.memsw.limit_in_bytes", limits.memory)?;
-    set("pids.max", limits.processes)
+    set("pids.max", limits.processes)?;
+    let quota = limits.cpu.map(|thousandths| thousandths * CPU_PERIOD_MICROS / 1000);
+    set("cpu.cfs_quota_us", quota)?;
+    match (quota, dir.join("cpu.max")) {
+        (Some(quota), file) if file.exists() => fs::write(file, format!("{quota} {CPU_PERIOD_MICROS}")),
+        _ => Ok(()),
+    }
 }
 
 /// The kernel's first version has no way to kill a whole group.

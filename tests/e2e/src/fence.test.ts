@@ -1,4 +1,5 @@
 // What a step can reach, seen from inside of it: its own, and nothing of the server's or of other runs.
+import { spawn, spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, mkdirSync, readFileSync, readdirSync, rmdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -136,6 +137,24 @@ describe.each(kinds)('a server %s', (_, hasUsers, options) => {
     await runToEnd(slipway.client, script(`touch '${gate}'`));
     const { lines: log } = await finish(slipway.client, other.id);
     expect(printed(log)).toEqual(['unharmed']);
+  });
+
+  test('keeps its memory from other processes of its user', async () => {
+    const { user } = options;
+    const as = user === undefined ? {} : { uid: user, gid: user };
+    const bystander = spawn('sleep', ['1000'], as);
+    try {
+      const read = (pid: number) => spawnSync('cat', [`/proc/${pid}/environ`], { ...as, encoding: 'utf8' });
+      expect(read(bystander.pid ?? 0).status).toBe(0);
+      for (const pid of slipway.pids) {
+        // Root reads everything.
+        if (user !== undefined || !isRoot) expect(read(pid).stderr).toContain('Permission denied');
+        expect(readFileSync(`/proc/${pid}/limits`, 'utf8')).toMatch(/^Max core file size +0 /m);
+      }
+    } finally {
+      bystander.kill('SIGKILL');
+    }
+    expect((await fetch(`${slipway.url}/metrics`, { headers: { authorization: `Bearer ${slipway.adminToken}` } })).status).toBe(200);
   });
 
   test('gives a step temporary directories of its own, and removes them', async () => {
