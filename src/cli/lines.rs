@@ -101,6 +101,19 @@ pub(super) fn harmless(text: &str, with_colours: bool) -> String {
     clean
 }
 
+/// Shows control characters, but line ends and tabs, instead of having the terminal obey them.
+pub(super) fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\n' | '\t' => shown.push(character),
+            character if character.is_control() => shown.extend(character.escape_unicode()),
+            character => shown.push(character),
+        }
+    }
+    shown
+}
+
 fn control_sequence(characters: &mut std::iter::Peekable<std::str::Chars<'_>>) -> String {
     let mut sequence = String::new();
     for character in characters.by_ref() {
@@ -162,6 +175,11 @@ mod tests {
         let part = "x".repeat(JOINED_BYTES_MAX / 2);
         assert!(joiner.push(piece(&part, true, false)).is_empty());
         assert_eq!(joiner.push(piece(&part, true, true)).len(), 1);
+    }
+
+    #[test]
+    fn what_is_shown_moves_no_cursor() {
+        assert_eq!(visible("a\u{1b}[2Jb\rc\u{9b}m\n\td"), "a\\u{1b}[2Jb\\u{d}c\\u{9b}m\n\td");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::cli::client::Client;
 use crate::cli::failure::{Exit, Failure};
+use crate::cli::lines::visible;
 use crate::cli::output::{Format, Output, note};
 use crate::config::{ClientFlags, Environment, Flags, Loaded};
 
@@ -134,7 +135,8 @@ pub fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(failure) => {
             if !failure.message.is_empty() {
-                note(&failure.to_string());
+                // A server, or whoever answers in its name, has worded some of it.
+                note(&visible(&failure.to_string()));
             }
             failure.exit.into()
         }
