@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::config::layers::Layers;
 use crate::config::values::{self, Expected};
-use crate::domain::limits::Limits;
+use crate::domain::step_limits::StepLimits;
 use crate::executor::fence::{Part, Users};
 
 /// Whom steps run as.
@@ -35,7 +35,7 @@ pub struct ExecutorConfig {
     /// Control groups that are the server's to divide among steps.
     pub cgroup: Vec<PathBuf>,
     /// What a step may use at most.
-    pub limits: Limits,
+    pub limits: StepLimits,
 }
 
 pub(super) fn read(layers: &mut Layers) -> ExecutorConfig {
@@ -50,7 +50,7 @@ pub(super) fn read(layers: &mut Layers) -> ExecutorConfig {
         require: layers.list("executor.require", parts),
         leave_out: layers.list("executor.leave_out", parts),
         cgroup: layers.list("executor.cgroup", paths),
-        limits: Limits {
+        limits: StepLimits {
             memory: layers.optional("executor.memory_max", bytes(16 << 20, 1 << 50)),
             processes: layers.optional("executor.processes_max", count(1, 4_000_000)),
             files: layers.optional("executor.files_max", count(16, 1_000_000)),

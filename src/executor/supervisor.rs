@@ -25,9 +25,9 @@ use super::stream::{READ_BYTES, Stream};
 use super::tree::{self, Terminator};
 use super::writer::SpoolWriter;
 use super::{Ending, spool};
-use crate::domain::limits::Limits;
 use crate::domain::mask::Masker;
 use crate::domain::secret::Secret;
+use crate::domain::step_limits::StepLimits;
 
 /// What `main` recognises a supervisor by.
 pub const SUPERVISE_ARGUMENT: &str = "__supervise";
@@ -149,7 +149,7 @@ struct Supervisor {
     buffer: Vec<u8>,
     grace: Duration,
     group: Option<Group>,
-    limits: Option<Limits>,
+    limits: Option<StepLimits>,
     step_id: String,
     phase: Phase,
     main: i32,

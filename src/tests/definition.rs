@@ -6,8 +6,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use slipway::domain::definition::{BYTES_MAX, PROBLEMS_MAX};
-use slipway::domain::limits::Limits;
 use slipway::domain::pipeline::{Definition, Problem, Retry, When, parse};
+use slipway::domain::step_limits::StepLimits;
 
 const SCHEMA: &str = include_str!("../../docs/pipeline.schema.json");
 
@@ -420,7 +420,7 @@ fn any_definition() -> impl Strategy<Value = Definition> {
             of(1..=1_u64 << 40),
             of(1..=604_800_u64),
         )
-            .prop_map(|(memory, processes, files, file_size, cpu_time)| Limits {
+            .prop_map(|(memory, processes, files, file_size, cpu_time)| StepLimits {
                 memory: memory.map(|mib| mib << 20),
                 processes,
                 files,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::app::App;
 use crate::config::{Config, StepUser};
 use crate::domain::keyring::KeySource;
-use crate::domain::limits::Limits;
+use crate::domain::step_limits::StepLimits;
 use crate::error::{Error, Result};
 use crate::executor::fence::{self, Fence, Part, Report, State};
 use crate::worker::prepare::RunDir;
@@ -68,7 +68,7 @@ pub fn user_of_run(app: &App, root: &Path) -> io::Result<Option<u32>> {
 }
 
 /// Around a step of the run. `mirror` is what its workspace borrows from.
-pub fn of_step(app: &App, dir: &RunDir, mirror: Option<PathBuf>, limits: Limits) -> Fence {
+pub fn of_step(app: &App, dir: &RunDir, mirror: Option<PathBuf>, limits: StepLimits) -> Fence {
     let open = vec![dir.workspace.clone(), dir.temporary.clone(), dir.home.clone()];
     let fence = around(app, dir.user, open, dir.temporary.clone());
     Fence {

@@ -154,6 +154,8 @@ fn put_up(
 ) -> io::Result<()> {
     let failed = |part: &'static str| move |reason: String| io::Error::other(format!("{part}: {reason}"));
     group::join(groups)?;
+    // While it can be seen.
+    let counted = group::counted(groups);
     // Where it is refused, the kernel chooses as it does without.
     let _ = fs::write("/proc/self/oom_score_adj", OOM_SCORE_ADJ);
     // What leads to the step's own files is for it to pass.
@@ -173,5 +175,5 @@ fn put_up(
         paths::restrict(fence, stays_root || !fence.with_mounts, Some(script)).map_err(failed("Landlock"))?;
     }
     rustix::process::umask(Mode::from_raw_mode(fence.umask));
-    limits::lower(&fence.limits, fence.user.is_some(), !groups.is_empty())
+    limits::lower(&fence.limits, fence.user.is_some(), counted)
 }

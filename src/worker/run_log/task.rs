@@ -209,8 +209,10 @@ impl RunLogTask {
         }
         // What is published, and not what is numbered: that may be far ahead, and the archive takes none of it yet.
         let published = self.entries.partition_point(|entry| entry.last_n() <= self.published_n);
-        let published_bytes = published.checked_sub(1).map_or(self.archived_bytes, |last| self.entries[last].log_bytes);
-        let is_long = self.app.config.logs.segment_bytes <= published_bytes.saturating_sub(self.archived_bytes);
+        let published_bytes =
+            published.checked_sub(1).map_or(self.archived_bytes, |last| self.entries[last].log_bytes);
+        let is_long =
+            self.app.config.logs.segment_bytes <= published_bytes.saturating_sub(self.archived_bytes);
         is_long.then_some(self.published_n)
     }
 
