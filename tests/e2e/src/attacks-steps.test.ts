@@ -29,14 +29,18 @@ test("51: links to what is not the step's are followed by nobody when its files 
     `if [ -L link ]; then echo again; exit 0; fi`,
     `ln -s '${file}' link; ln -s '${treasure}' dir; ln -s / root; ln '${file}' hard 2>/dev/null && echo linked`,
     `ln -s '${file}' "$TMPDIR/link"; ln -s '${treasure}' "$TMPDIR/dir"; ln -s '${treasure}' "$HOME/dir" 2>/dev/null || :`,
-    'cat link dir/file 2>/dev/null && echo stolen',
+    '[ -L there ] && [ -L all ] || echo missing; cat link dir/file there all/file 2>/dev/null && echo stolen',
     'false',
   ].join('\n');
   const text = definition([{ name: 'leave', run: leave }], { retry: { attempts: 1 } });
-  const { run, state, lines } = await runToEnd(slipway.client, text);
+  // A checkout is another user's until it is the run's.
+  const repository = new Repository(join(slipway.files, unique('repository')), { 'README.md': '' });
+  symlinkSync(file, join(repository.dir, 'there'));
+  symlinkSync(treasure, join(repository.dir, 'all'));
+  repository.commit({});
+  const { run, state, lines } = await runToEnd(slipway.client, text, { repository: repository.url });
   expect(state.status).toBe('failed');
-  expect(printed(lines)).not.toContain('linked');
-  expect(printed(lines)).not.toContain('stolen');
+  for (const word of ['missing', 'linked', 'stolen']) expect(printed(lines)).not.toContain(word);
   expect(seen()).toEqual(before);
   // What is kept is made the run's once more.
   await slipway.client.runs.retry.mutate({ runId: run.id, from: 'failed' });
