@@ -7,8 +7,9 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::app::App;
+use crate::domain::audit::{Deed, Entry};
 use crate::domain::branches;
-use crate::domain::ids::PipelineId;
+use crate::domain::ids::{AuditId, PipelineId};
 use crate::domain::keyring::{KeyError, KeyRing, NONCE_BYTES, Sealed};
 use crate::domain::pipeline::StepDefinition;
 use crate::domain::run::Run;
@@ -330,7 +331,27 @@ pub async fn rotate(store: &Store, keys: &Keys, elsewhere: &[String]) -> Result<
         keys.write(&ring.text_of(|id| !unused.iter().any(|unused| unused == id))).map_err(doing)?;
         std::mem::swap(&mut dropped, &mut unused);
     }
-    Ok(Rotation { key_id: ring.first_id().to_owned(), is_new, secrets, dropped, unused })
+    let rotation = Rotation { key_id: ring.first_id().to_owned(), is_new, secrets, dropped, unused };
+    note(store, &rotation).await;
+    Ok(rotation)
+}
+
+/// In the audit trail. It is done already, so a database that refuses its entry undoes nothing.
+async fn note(store: &Store, rotation: &Rotation) {
+    let Rotation { key_id, secrets, dropped, .. } = rotation;
+    let detail = format!("{secrets} secrets, {} keys dropped", dropped.len());
+    let entry = Entry {
+        id: AuditId::generate(),
+        at: now(),
+        actor: Some("slipway secret rotate".to_owned()),
+        token: None,
+        ip: None,
+        request_id: None,
+        deed: Deed::done("secrets.rotate").to("key", key_id.as_str()).saying(detail),
+    };
+    if let Err(error) = store::audit::insert(store, &[entry]).await {
+        tracing::error!(error = error.chain(), "A rotation is not in the audit trail");
+    }
 }
 
 /// Until nothing is stored under another key than the first. A slice at a time, each secret for itself: others read and

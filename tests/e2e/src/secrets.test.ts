@@ -332,6 +332,8 @@ describe('the key', () => {
       expect(await keyIds(alone)).not.toEqual(before);
       expect(readFileSync(file, 'utf8')).not.toContain(key.trim());
       expect(statSync(file).mode & 0o777).toBe(0o600);
+      const { items } = await alone.client.audit.list.query({ action: 'secrets.rotate' });
+      expect(items).toMatchObject([{ outcome: 'done', detail: '2 secrets, 1 keys dropped' }]);
       // Nobody was told, and all know it.
       await expectGiven(alone);
       await alone.client.secrets.set.mutate({ name: 'MORE', value: 'other-value-123' });
