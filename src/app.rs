@@ -20,6 +20,7 @@ use crate::jobs::queues::Queues;
 use crate::logs::Logs;
 use crate::logs::follow::Followers;
 use crate::metrics::{Metrics, Ports};
+use crate::oidc::Provider;
 use crate::redis::Redis;
 use crate::redis::wakeups::Wakeups;
 use crate::services::audit::Trail;
@@ -56,6 +57,8 @@ pub struct Inner {
     pub sign_ins: Attempts,
     /// Of the secrets.
     pub keys: Keys,
+    /// None: nobody signs in elsewhere.
+    pub oidc: Option<Provider>,
     pub admin_token: Secret<String>,
     pub started_at: Timestamp,
     /// What of the fence around steps works here, once it is known.
@@ -121,6 +124,7 @@ impl App {
             shutdown.clone(),
         );
         tasks.spawn(sharing);
+        let oidc = Provider::of(&config)?;
         Ok(Self(Arc::new(Inner {
             started_at: now(),
             keys: keys(&config),
@@ -140,6 +144,7 @@ impl App {
             audit: Trail::default(),
             standing: Standing::default(),
             sign_ins: Attempts::default(),
+            oidc,
             admin_token,
             fence: OnceLock::new(),
             streams_open: Arc::default(),

@@ -8,9 +8,9 @@ use serde_json::json;
 
 use crate::cli::client::{Client, PipelineFields};
 use crate::cli::failure::{Exit, Failure};
-use crate::cli::lines::visible;
 use crate::cli::output::{Output, STRONG};
 use crate::domain::pipeline::{self, Pipeline, Problem};
+use crate::domain::terminal::visible;
 
 /// The largest definition that is read.
 pub(super) const DEFINITION_BYTES_MAX: u64 = 256 << 10;
