@@ -27,6 +27,7 @@ use crate::services::audit::Trail;
 use crate::services::limits::Limiter;
 use crate::services::presence::Presence;
 use crate::services::queues::live::Watching;
+use crate::services::secret_keys::{Keys, Surroundings};
 use crate::services::standing::Standing;
 use crate::services::states::States;
 use crate::services::throttle::Attempts;
@@ -56,6 +57,8 @@ pub struct Inner {
     pub audit: Trail,
     pub standing: Standing,
     pub sign_ins: Attempts,
+    /// Of the secrets.
+    pub keys: Keys,
     /// None: nobody signs in elsewhere.
     pub oidc: Option<Provider>,
     pub admin_token: Secret<String>,
@@ -126,6 +129,7 @@ impl App {
         let oidc = Provider::of(&config)?;
         Ok(Self(Arc::new(Inner {
             started_at: now(),
+            keys: keys(&config),
             config,
             store,
             redis,
@@ -156,6 +160,12 @@ impl App {
     pub fn run_dir(&self, run: &RunId) -> PathBuf {
         self.config.data_dir.join("runs").join(run.as_str())
     }
+}
+
+/// The keys of the secrets, from where the settings say.
+pub fn keys(config: &Config) -> Keys {
+    let surroundings = Surroundings { path: config.worker.path.clone(), home: config.worker.home.clone() };
+    Keys::new(&config.secrets.key, &config.data_dir, surroundings)
 }
 
 /// Where archived logs are kept.

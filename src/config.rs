@@ -15,6 +15,7 @@ mod executor;
 mod layers;
 mod load;
 mod oidc;
+mod secrets;
 mod settings;
 mod values;
 
@@ -25,6 +26,7 @@ pub use layers::{ConfigError, Origin, Problem};
 pub use load::{EffectiveSetting, Flags, Loaded};
 pub use oidc::OidcConfig;
 pub(crate) use oidc::is_loopback;
+pub use secrets::SecretsConfig;
 pub use values::size_text;
 
 /// What is in force. Plain data; `config.default.toml` says what each setting means.
@@ -40,6 +42,7 @@ pub struct Config {
     pub objects: ObjectsConfig,
     pub worker: WorkerConfig,
     pub executor: ExecutorConfig,
+    pub secrets: SecretsConfig,
     pub logs: LogsConfig,
     pub metrics: MetricsConfig,
     pub limits: Limits,

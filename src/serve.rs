@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -142,17 +142,22 @@ struct Started {
     redis: Option<PrivateServer>,
 }
 
-/// They would hold secrets. What it starts inherits that.
-fn write_no_core_dumps() {
+/// It holds secrets, and what opens them. What this process starts inherits that there are no core dumps, and nothing else
+/// of it.
+fn protect_memory() {
     let none = Rlimit { current: Some(0), ..getrlimit(Resource::Core) };
-    if let Err(error) = setrlimit(Resource::Core, none) {
-        tracing::warn!(%error, "Core dumps could not be turned off");
+    let protected =
+        setrlimit(Resource::Core, none).and_then(|()| set_dumpable_behavior(DumpableBehavior::NotDumpable));
+    if let Err(error) = protected {
+        tracing::warn!(%error, "This process's memory could not be protected");
     }
 }
 
 async fn start(mut config: Config) -> Result<Started> {
     executor::become_subreaper();
-    write_no_core_dumps();
+    if config.secrets.protect_memory {
+        protect_memory();
+    }
     let files_max = executor::raise_files_max();
     config.data_dir = make_data_dir(&config.data_dir)?;
     let admin_token = match &config.auth.admin_token {

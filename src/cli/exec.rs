@@ -284,6 +284,7 @@ impl Execution<'_> {
             script: step.run.clone(),
             env: environment::of_step(base, &self.run, &self.definition, step, attempt),
             secrets: Vec::new(),
+            files: Vec::new(),
             timeout: step.timeout.into_iter().chain(bound).min(),
             grace: worker.grace,
             log_bytes_max: logs.run_bytes_max,

@@ -9,6 +9,7 @@ use crate::cli::client::Client;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::output::{Format, Output, note};
 use crate::config::{ClientFlags, Environment, Flags, Loaded};
+use crate::domain::terminal::visible;
 
 mod backup;
 mod bindings;
@@ -108,7 +109,7 @@ enum Command {
     /// Make accounts of people, and say what they may do.
     #[command(subcommand)]
     User(user::UserCommand),
-    /// Store, list and delete secrets that steps are given.
+    /// Store, list and delete secrets that steps are given, and change their key.
     #[command(subcommand)]
     Secret(secret::SecretCommand),
 }
@@ -138,7 +139,8 @@ pub fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(failure) => {
             if !failure.message.is_empty() {
-                note(&failure.to_string());
+                // A server, or whoever answers in its name, has worded some of it.
+                note(&visible(&failure.to_string()));
             }
             failure.exit.into()
         }
@@ -171,7 +173,7 @@ async fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Exec(arguments) => Box::pin(exec::run(output, &loaded, arguments)).await,
         Command::Token(command) => token::run(output, &client()?, command).await,
         Command::User(command) => user::run(output, &client()?, command).await,
-        Command::Secret(command) => secret::run(output, &client()?, command).await,
+        Command::Secret(command) => secret::run(output, &loaded.config, client, command).await,
     }
 }
 

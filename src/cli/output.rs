@@ -6,6 +6,7 @@ use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
 use crate::config::Terminal;
+use crate::domain::terminal::visible;
 
 pub(super) const GOOD: Style = AnsiColor::Green.on_default();
 pub(super) const BAD: Style = AnsiColor::Red.on_default();
@@ -85,8 +86,11 @@ impl Output {
         heading: [&str; N],
         rows: &[[String; N]],
     ) -> std::io::Result<()> {
+        // What people have named, described or written: one cell, one line.
+        let plain = |cell: &String| visible(&cell.replace(['\n', '\t'], " "));
+        let rows: Vec<[String; N]> = rows.iter().map(|row| row.each_ref().map(plain)).collect();
         let mut widths = heading.map(|cell| cell.chars().count());
-        for row in rows {
+        for row in &rows {
             for (width, cell) in widths.iter_mut().zip(row) {
                 *width = (*width).max(cell.chars().count());
             }

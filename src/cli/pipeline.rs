@@ -10,6 +10,7 @@ use crate::cli::client::{Client, PipelineFields};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::output::{Output, STRONG};
 use crate::domain::pipeline::{self, Pipeline, Problem};
+use crate::domain::terminal::visible;
 
 /// The largest definition that is read.
 pub(super) const DEFINITION_BYTES_MAX: u64 = 256 << 10;
@@ -197,7 +198,7 @@ fn description(output: Output, pipeline: &Pipeline) -> String {
     let mut text = format!("{}  {}", output.paint(STRONG, &pipeline.name), pipeline.id);
     let mut add = |name: &str, value: &Option<String>| {
         if let Some(value) = value {
-            text.push_str(&format!("\n{name}: {value}"));
+            text.push_str(&format!("\n{name}: {}", visible(value)));
         }
     };
     add("description", &pipeline.description);

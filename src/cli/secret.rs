@@ -2,17 +2,28 @@
 //! arguments.
 
 use std::io::{self, Read as _};
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use crate::app::keys;
 use crate::cli::client::{Client, NewSecret};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::output::Output;
+use crate::config::Config;
+use crate::domain::keyring::KeyRing;
 use crate::domain::secret::{Secret, SecretInfo, VALUE_BYTES_MAX};
+use crate::domain::time::now;
+use crate::services::secret_keys;
+use crate::services::secrets::{self, Rotation};
+use crate::store::{self, Store};
+use crate::worker::host::Roster;
 
 /// Lists are read whole, but not for ever.
 const PAGES_MAX: usize = 100;
+const WORKERS_MAX: u32 = 1_000;
+const SEEN_LATELY: Duration = Duration::from_secs(3600);
 
 #[derive(Debug, Subcommand)]
 pub(super) enum SecretCommand {
@@ -35,6 +46,11 @@ pub(super) enum SecretCommand {
         #[command(flatten)]
         scope: Scope,
     },
+    /// Have another key take the place of the one that secrets are encrypted with, on the server's machine; or go on with
+    /// what was begun.
+    Rotate,
+    /// Print a new key, for settings or files of several machines.
+    Key,
     /// Delete a secret. Steps that name it fail from then on.
     Delete {
         name: String,
@@ -50,23 +66,64 @@ pub(super) struct Scope {
     pipeline: Option<String>,
 }
 
-pub(super) async fn run(output: Output, client: &Client, command: SecretCommand) -> Result<Exit, Failure> {
+pub(super) async fn run(
+    output: Output,
+    config: &Config,
+    client: impl Fn() -> Result<Client, Failure>,
+    command: SecretCommand,
+) -> Result<Exit, Failure> {
     match command {
         SecretCommand::Set { name, scope, description, branches, allow_untrusted } => {
             let value = standard_input("the value", VALUE_BYTES_MAX)?;
             let pipeline = scope.pipeline.as_deref();
             let new =
                 NewSecret { name: &name, pipeline, value: &value, description, branches, allow_untrusted };
-            let info = client.set_secret(new).await?;
+            let info = client()?.set_secret(new).await?;
             output.either(&info, || format!("Stored {} (version {})", info.name, info.version))?;
         }
-        SecretCommand::List { scope } => list(output, client, scope.pipeline.as_deref()).await?,
+        SecretCommand::List { scope } => list(output, &client()?, scope.pipeline.as_deref()).await?,
         SecretCommand::Delete { name, scope } => {
-            client.delete_secret(scope.pipeline.as_deref(), &name).await?;
+            client()?.delete_secret(scope.pipeline.as_deref(), &name).await?;
             output.either(&json!({ "deleted": name }), || format!("Deleted {name}"))?;
+        }
+        SecretCommand::Rotate => rotate(output, config).await?,
+        SecretCommand::Key => {
+            let key = KeyRing::line_of(&*secret_keys::new_key()?);
+            output.line(key.reveal())?;
         }
     }
     Ok(Exit::Success)
+}
+
+async fn rotate(output: Output, config: &Config) -> Result<(), Failure> {
+    let store = Store::open(&config.database, &config.data_dir).await?;
+    let outcome = match elsewhere(config, &store).await {
+        Ok(elsewhere) => secrets::rotate(&store, &keys(config), &elsewhere).await,
+        Err(error) => Err(error),
+    };
+    store.close().await;
+    let rotation = outcome?;
+    output.either(&rotation, || {
+        let Rotation { key_id, is_new, secrets, dropped, unused } = &rotation;
+        let made = if *is_new { "the new key" } else { "the key" };
+        let mut said = format!("Encrypted {secrets} secrets anew: all are under {made} {key_id}");
+        for id in dropped {
+            said.push_str(&format!("\nDropped {id}: nothing is stored under it"));
+        }
+        for id in unused {
+            said.push_str(&format!("\nNothing is stored under {id}: it may go"));
+        }
+        said
+    })?;
+    Ok(())
+}
+
+/// Workers of other machines that were there lately. Who has gone since costs no more than the longer way.
+async fn elsewhere(config: &Config, store: &Store) -> crate::error::Result<Vec<String>> {
+    let here = Roster::of(&config.data_dir).host;
+    let mut workers = store::workers::list(store, WORKERS_MAX).await?;
+    workers.retain(|worker| here.as_ref() != Some(&worker.host) && now().since(worker.seen_at) < SEEN_LATELY);
+    Ok(workers.into_iter().map(|worker| worker.name).collect())
 }
 
 /// All of it, without the line end that `echo` and editors put there.
@@ -81,18 +138,18 @@ pub(super) fn standard_input(what: &str, bytes_max: usize) -> Result<Secret<Stri
 }
 
 async fn list(output: Output, client: &Client, pipeline: Option<&str>) -> Result<(), Failure> {
-    let mut secrets: Vec<SecretInfo> = Vec::new();
+    let mut found: Vec<SecretInfo> = Vec::new();
     let mut cursor = None;
     for _ in 0..PAGES_MAX {
         let page = client.secrets(pipeline, cursor.as_deref()).await?;
-        secrets.extend(page.items);
+        found.extend(page.items);
         cursor = page.next_cursor;
         if cursor.is_none() {
             break;
         }
     }
     if output.is_json() {
-        return Ok(output.json(&secrets)?);
+        return Ok(output.json(&found)?);
     }
     let row = |secret: SecretInfo| {
         let branches = match secret.branches.is_empty() {
@@ -102,6 +159,6 @@ async fn list(output: Output, client: &Client, pipeline: Option<&str>) -> Result
         let used = secret.last_used_at.map_or_else(|| "never".to_owned(), |at| at.to_string());
         [secret.name, branches, secret.updated_at.to_string(), secret.updated_by, used]
     };
-    let rows: Vec<_> = secrets.into_iter().map(row).collect();
+    let rows: Vec<_> = found.into_iter().map(row).collect();
     Ok(output.table(["NAME", "BRANCHES", "UPDATED", "BY", "LAST USED"], &rows)?)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::config::layers::Layers;
 use crate::config::values::{self, Expected};
-use crate::domain::limits::Limits;
+use crate::domain::step_limits::StepLimits;
 use crate::executor::fence::{Part, Users};
 
 /// Whom steps run as.
@@ -30,10 +30,12 @@ pub struct ExecutorConfig {
     pub hidden: Vec<PathBuf>,
     /// What must be in force for this process to work on runs.
     pub require: Vec<Part>,
+    /// What is not used although it may work here.
+    pub leave_out: Vec<Part>,
     /// Control groups that are the server's to divide among steps.
     pub cgroup: Vec<PathBuf>,
     /// What a step may use at most.
-    pub limits: Limits,
+    pub limits: StepLimits,
 }
 
 pub(super) fn read(layers: &mut Layers) -> ExecutorConfig {
@@ -46,13 +48,15 @@ pub(super) fn read(layers: &mut Layers) -> ExecutorConfig {
         writable: layers.list("executor.writable", paths),
         hidden: layers.list("executor.hidden", paths),
         require: layers.list("executor.require", parts),
+        leave_out: layers.list("executor.leave_out", parts),
         cgroup: layers.list("executor.cgroup", paths),
-        limits: Limits {
+        limits: StepLimits {
             memory: layers.optional("executor.memory_max", bytes(16 << 20, 1 << 50)),
             processes: layers.optional("executor.processes_max", count(1, 4_000_000)),
             files: layers.optional("executor.files_max", count(16, 1_000_000)),
             file_size: layers.optional("executor.file_size_max", bytes(1 << 10, 1 << 50)),
             cpu_time: layers.optional("executor.cpu_time_max", cpu_time),
+            cpu: layers.optional("executor.cpu_max", cpu),
         },
     }
 }
@@ -91,6 +95,13 @@ fn parts(texts: &[String]) -> Expected<Vec<Part>> {
         .iter()
         .map(|text| part(text).ok_or_else(|| "some of user, mounts, landlock and cgroup".to_owned()))
         .collect()
+}
+
+/// In thousandths: the system takes no less than a hundredth.
+fn cpu(text: &str) -> Expected<u64> {
+    let count = text.parse::<f64>().ok().filter(|count| (0.01..=10_000.0).contains(count));
+    let thousandths = count.map(|count| (count * 1000.0).round() as u64);
+    thousandths.ok_or_else(|| "a number of processors such as 0.5 or 2".to_owned())
 }
 
 /// The system counts whole seconds.

@@ -8,7 +8,7 @@ use crate::config::layers::{ConfigError, Layers, Origin, Raw};
 use crate::config::settings::{SETTINGS, Shown};
 use crate::config::{
     AuthConfig, Config, DatabaseConfig, HttpConfig, LogsConfig, MetricsConfig, ObjectsConfig, RedisConfig,
-    TraceConfig, WorkerConfig, values,
+    TraceConfig, WorkerConfig, secrets, values,
 };
 use crate::config::{executor, oidc};
 use crate::domain::limit::{Limits, Rule};
@@ -193,6 +193,7 @@ fn read(layers: &mut Layers, environment: &Environment) -> Config {
         objects: ObjectsConfig { store: layers.optional("objects.store", values::object_store) },
         worker: read_worker(layers, environment),
         executor: executor::read(layers),
+        secrets: secrets::read(layers),
         logs: LogsConfig {
             run_bytes_max: layers.required("logs.run_bytes_max", bytes(64 << 10, 1 << 40)),
             line_bytes_max: layers.required("logs.line_bytes_max", memory(256, 64 << 10)),

@@ -1,6 +1,7 @@
 //! The keys under which secrets are stored: XChaCha20-Poly1305, with random nonces of 192 bits.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -25,6 +26,17 @@ pub struct KeyRing {
 struct Key {
     id: String,
     bytes: Zeroizing<[u8; KEY_BYTES]>,
+}
+
+/// Where keys come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeySource {
+    /// A file, in the data directory where it is not named.
+    File(Option<PathBuf>),
+    /// The settings.
+    Given(Secret<String>),
+    /// What a program prints: its path and its arguments.
+    Command(Vec<String>),
 }
 
 /// A value as it is stored.
@@ -81,6 +93,24 @@ impl KeyRing {
     /// A key as a line of a file has it.
     pub fn line_of(key: &[u8; KEY_BYTES]) -> Secret<String> {
         Secret::new(STANDARD.encode(key))
+    }
+
+    /// These keys after a new one, as a file has them.
+    pub fn text_with_first(&self, key: &[u8; KEY_BYTES]) -> Secret<String> {
+        let mut text = self.text_of(|_| true);
+        text.reveal_mut().insert_str(0, &format!("{}\n", Self::line_of(key).reveal()));
+        text
+    }
+
+    /// Those of the keys that are wanted, as a file has them.
+    pub fn text_of(&self, is_wanted: impl Fn(&str) -> bool) -> Secret<String> {
+        // Grown once, so that no part of it stays behind in memory that was given up.
+        let mut text = Secret::new(String::with_capacity((self.others.len() + 2) * 2 * KEY_BYTES));
+        for key in std::iter::once(&self.first).chain(&self.others).filter(|key| is_wanted(&key.id)) {
+            text.reveal_mut().push_str(Self::line_of(&key.bytes).reveal());
+            text.reveal_mut().push('\n');
+        }
+        text
     }
 
     /// Names the key that writes.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use specta::Type;
 
 use crate::domain::ids::PipelineId;
-use crate::domain::limits::Limits;
+use crate::domain::step_limits::StepLimits;
 use crate::domain::time::Timestamp;
 
 pub use crate::domain::definition::{BYTES_MAX as DEFINITION_BYTES_MAX, PROBLEMS_MAX};
@@ -60,7 +60,7 @@ pub struct StepDefinition {
     /// Inside one attempt of the run; none: the step is tried once in each.
     pub retry: Option<Retry>,
     /// Beside those of the server: the lesser counts.
-    pub limits: Limits,
+    pub limits: StepLimits,
     /// Give it a terminal.
     pub tty: bool,
 }
@@ -72,6 +72,8 @@ pub struct StepSecret {
     pub name: String,
     /// The variable that the step sees.
     pub env: String,
+    /// It has the path of a file with the value, not the value.
+    pub is_file: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -31,6 +31,19 @@ pub fn harmless(text: &str, with_colours: bool) -> String {
     clean
 }
 
+/// Shows control characters, but line ends and tabs, instead of having the terminal obey them.
+pub fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\n' | '\t' => shown.push(character),
+            character if character.is_control() => shown.extend(character.escape_unicode()),
+            character => shown.push(character),
+        }
+    }
+    shown
+}
+
 fn control_sequence(characters: &mut std::iter::Peekable<std::str::Chars<'_>>) -> String {
     let mut sequence = String::new();
     for character in characters.by_ref() {
@@ -64,5 +77,10 @@ mod tests {
             "a\u{1b}[31mred\u{1b}[2J\u{1b}]0;title\u{7}\u{1b}]8;;x\u{1b}\\b\tc\rd\u{8}\u{9b}1m\u{1b}c\u{1b}[";
         assert_eq!(harmless(text, true), "a\u{1b}[31mredb\tcd1m\u{1b}[0m");
         assert_eq!(harmless(text, false), "aredb\tcd1m");
+    }
+
+    #[test]
+    fn what_is_shown_moves_no_cursor() {
+        assert_eq!(visible("a\u{1b}[2Jb\rc\u{9b}m\n\td"), "a\\u{1b}[2Jb\\u{d}c\\u{9b}m\n\td");
     }
 }

@@ -14,6 +14,7 @@ use rustix::termios::Winsize;
 
 use super::Source;
 use super::fence::{self, Group, LaunchSpec};
+use super::files;
 use super::stream::READ_BYTES;
 use super::supervisor::WireSpec;
 
@@ -84,6 +85,7 @@ fn spawn(
     stderr: OwnedFd,
 ) -> io::Result<i32> {
     let env = spec.env.iter().cloned().chain([("SLIPWAY_STEP_ID".to_owned(), spec.step_id.clone())]);
+    let env = env.chain(files::variables(&spec.step_id, &spec.files));
     // Reaped with all others by `tree::reap`, so the handle is of no use.
     let child = match &spec.fence {
         Some(fence) => {
@@ -94,21 +96,26 @@ fn spawn(
                 script: spec.script.clone(),
                 workspace: spec.workspace.clone(),
                 env: env.collect(),
+                step_id: spec.step_id.clone(),
+                files: spec.files.clone(),
                 tty: spec.tty,
             };
             fence::start(Command::new("/proc/self/exe").stdout(stdout).stderr(stderr), &launch)?
         }
-        None => Command::new(SHELL)
-            .arg("-e")
-            .arg(&spec.script)
-            .current_dir(&spec.workspace)
-            .env_clear()
-            .envs(env)
-            .process_group(0)
-            .stdin(terminal.map_or_else(Stdio::null, Stdio::from))
-            .stdout(stdout)
-            .stderr(stderr)
-            .spawn()?,
+        None => {
+            files::write(&spec.step_id, &spec.files, None)?;
+            Command::new(SHELL)
+                .arg("-e")
+                .arg(&spec.script)
+                .current_dir(&spec.workspace)
+                .env_clear()
+                .envs(env)
+                .process_group(0)
+                .stdin(terminal.map_or_else(Stdio::null, Stdio::from))
+                .stdout(stdout)
+                .stderr(stderr)
+                .spawn()?
+        }
     };
     i32::try_from(child.id()).map_err(io::Error::other)
 }

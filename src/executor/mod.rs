@@ -18,6 +18,7 @@ mod attachment;
 pub mod checkout;
 mod command;
 pub mod fence;
+mod files;
 mod lines;
 mod orphans;
 mod process;
@@ -30,6 +31,7 @@ mod watcher;
 mod writer;
 
 pub use attachment::{Attachment, punch, read_block};
+pub use files::SecretFile;
 pub use process::{
     become_subreaper, end, is_supervised, kill, kill_now, presence, raise_files_max, set_program, start,
 };
@@ -48,6 +50,8 @@ pub struct StepSpec {
     pub env: Vec<(String, String)>,
     /// Masked in the output.
     pub secrets: Vec<Secret<String>>,
+    /// Files that the command finds; `secrets` has their values too.
+    pub files: Vec<SecretFile>,
     pub timeout: Option<Duration>,
     /// Between TERM and KILL.
     pub grace: Duration,

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, waitid};
 
 use super::fence::Group;
+use super::files;
 use super::processes::{self, Identity, Stat};
 use super::spool::Start;
 use super::{process, supervisor};
@@ -28,6 +29,12 @@ const EMPTY_SCANS: u32 = 2;
 /// Kills what is left of a step until two scans have found nothing. Blocks, for at most ten seconds.
 /// `false`: something is left.
 pub(super) fn end(start: &Start, workspace: &Path) -> bool {
+    let is_clean = end_processes(start, workspace);
+    files::remove(&start.step_id);
+    is_clean
+}
+
+fn end_processes(start: &Start, workspace: &Path) -> bool {
     if !supervisor::is_of_this_boot(start) {
         // What the numbers stood for is gone with the machine's last life, or cannot be seen from here.
         return true;

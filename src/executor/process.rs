@@ -16,6 +16,7 @@ use rustix::fs::MemfdFlags;
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use tokio::process::{Child, Command};
 
+use super::files::WireFile;
 use super::processes::Identity;
 use super::supervisor::{self, SUPERVISE_ARGUMENT, WireSpec};
 use super::{Attachment, ExecutorError, Output, Presence, StepSpec, orphans, spool};
@@ -253,6 +254,7 @@ fn wire_spec(spec: &StepSpec, dir: &Path, script: &Path) -> Result<WireSpec, Exe
             .map_err(ExecutorError::io("resolving", &spec.workspace))?,
         env: spec.env.clone(),
         secrets: spec.secrets.iter().map(|secret| secret.reveal().clone()).collect(),
+        files: spec.files.iter().map(WireFile::from).collect(),
         timeout: spec.timeout,
         grace: spec.grace,
         log_bytes_max: spec.log_bytes_max,

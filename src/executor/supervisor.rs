@@ -19,14 +19,15 @@ use serde::{Deserialize, Serialize};
 
 use super::command::{self, Outputs, Spawned};
 use super::fence::{self, Fence, Group};
+use super::files::{self, WireFile};
 use super::processes::{self, Identity};
 use super::stream::{READ_BYTES, Stream};
 use super::tree::{self, Terminator};
 use super::writer::SpoolWriter;
 use super::{Ending, spool};
-use crate::domain::limits::Limits;
 use crate::domain::mask::Masker;
 use crate::domain::secret::Secret;
+use crate::domain::step_limits::StepLimits;
 
 /// What `main` recognises a supervisor by.
 pub const SUPERVISE_ARGUMENT: &str = "__supervise";
@@ -51,6 +52,7 @@ pub(super) struct WireSpec {
     pub(super) workspace: PathBuf,
     pub(super) env: Vec<(String, String)>,
     pub(super) secrets: Vec<String>,
+    pub(super) files: Vec<WireFile>,
     pub(super) timeout: Option<Duration>,
     pub(super) grace: Duration,
     pub(super) log_bytes_max: u64,
@@ -147,7 +149,8 @@ struct Supervisor {
     buffer: Vec<u8>,
     grace: Duration,
     group: Option<Group>,
-    limits: Option<Limits>,
+    limits: Option<StepLimits>,
+    step_id: String,
     phase: Phase,
     main: i32,
     main_status: Option<WaitStatus>,
@@ -180,6 +183,7 @@ impl Supervisor {
             Err(error) => {
                 writer.note(&command::why_not_started(&spec, &error));
                 group.iter().for_each(Group::remove);
+                files::remove(&spec.step_id);
                 return end(writer, Ending::NotStarted);
             }
         };
@@ -230,6 +234,7 @@ impl Supervisor {
             grace: spec.grace,
             group,
             limits: spec.fence.as_ref().map(|fence| fence.limits),
+            step_id: spec.step_id.clone(),
             phase,
             main,
             main_status: None,
@@ -259,6 +264,7 @@ impl Supervisor {
             }
         }
         self.group.iter().for_each(Group::remove);
+        files::remove(&self.step_id);
         end(self.writer, ending)
     }
 

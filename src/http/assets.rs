@@ -17,6 +17,8 @@ struct WebClient;
 const PAGE: &str = "index.html";
 /// Files below this have a hash of their content in their name, so they never change.
 const HASHED: [&str; 3] = ["assets/", "board/static/js/", "board/static/css/"];
+/// Where the web client has files and no pages.
+const FILES_BELOW: [&str; 3] = ["assets", "board", "docs"];
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     img-src 'self' data:; font-src 'self'; connect-src 'self'; worker-src 'self'; base-uri 'none'; \
     frame-ancestors 'none'; form-action 'self'";
@@ -32,15 +34,19 @@ pub(super) async fn asset(Path(path): Path<String>, headers: HeaderMap) -> Respo
     if let Some(response) = serve(&path, &headers) {
         return response;
     }
-    let looks_like_a_file = path.rsplit('/').next().is_some_and(|name| name.contains('.'));
-    let wants_a_page = headers
-        .get(header::ACCEPT)
-        .and_then(|accept| accept.to_str().ok())
-        .is_some_and(|accept| accept.contains("text/html"));
-    if looks_like_a_file || !wants_a_page {
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    if !accept.contains("text/html") || is_of_a_file(&path) {
         return plain(StatusCode::NOT_FOUND, "There is nothing here.\n");
     }
     page(headers).await
+}
+
+/// Whether a path could only be a file's: names of pipelines and branches have dots too, but stand below something.
+fn is_of_a_file(path: &str) -> bool {
+    match path.split_once('/') {
+        None => path.contains('.'),
+        Some((top, _)) => top.starts_with('.') || FILES_BELOW.contains(&top),
+    }
 }
 
 pub(super) fn serve(path: &str, headers: &HeaderMap) -> Option<Response> {
@@ -80,5 +86,43 @@ fn content_type(path: &str) -> &'static str {
         Some("ico") => "image/x-icon",
         Some("txt") => "text/plain; charset=utf-8",
         _ => "application/octet-stream",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_may_have_a_dot_in_its_name_and_a_file_is_no_page() {
+        for page in ["runs/7", "pipelines/web.api", "pipelines/a.b/runs.js", "people"] {
+            assert!(!is_of_a_file(page), "{page}");
+        }
+        for file in [
+            "favicon.ico",
+            "wp-login.php",
+            ".env",
+            ".git/config",
+            "assets/index-1a2b.js",
+            "board/static/js/x",
+        ] {
+            assert!(is_of_a_file(file), "{file}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_browser_that_loads_a_page_with_a_dot_again_is_given_the_page() {
+        let of = async |path: &str, accept: &'static str| {
+            let headers = HeaderMap::from_iter([(header::ACCEPT, accept.parse().unwrap())]);
+            let response = asset(Path(path.to_owned()), headers.clone()).await;
+            // The same as the page, whether or not this build has one.
+            let home = page(headers).await;
+            let text =
+                async |response: Response| axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+            text(response).await == text(home).await
+        };
+        assert!(of("pipelines/web.api", "text/html,*/*;q=0.8").await);
+        assert!(!of("pipelines/web.api", "*/*").await);
+        assert!(!of("assets/gone.js", "text/html,*/*;q=0.8").await);
     }
 }

@@ -36,6 +36,9 @@ comes with a cookie must come from Slipway's own pages. Each operation says whic
 **Errors** are problem documents (RFC 9457) with a `code` for programs, and with a JSON pointer for each field that \
 is wrong.
 
+**Limits** of requests are said in `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers); beyond one, \
+the answer is 429 with `Retry-After`.
+
 **Lists** give `nextCursor`, and the same as `Link: <…>; rel=\"next\"`. **Polling** is cheap with `If-None-Match`: \
 answers to GET have an `ETag`. **Streams** are server-sent events, or a JSON value a line with \
 `Accept: application/x-ndjson`; `Last-Event-ID` takes up where a stream was cut off.";
@@ -113,6 +116,26 @@ pub fn document() -> Value {
                 "Problem": {
                     "description": "What is wrong. `code` is for programs, `detail` for people.",
                     "content": { problem::MEDIA_TYPE: { "schema": problem } },
+                },
+                "TooMany": {
+                    "description": "Beyond a limit of requests: the same one succeeds after `Retry-After`.",
+                    "headers": {
+                        "Retry-After": { "description": "In seconds.", "schema": { "type": "integer", "minimum": 1 } },
+                        "RateLimit": header("RateLimit"),
+                        "RateLimit-Policy": header("RateLimit-Policy"),
+                    },
+                    "content": { problem::MEDIA_TYPE: { "schema": problem } },
+                },
+            },
+            "headers": {
+                "RateLimit": {
+                    "description": "What is left of the limit of which least is left, and the seconds until all of it is: \
+                                    `\"queries\";r=59999;t=1`. Not there where no limit is in force.",
+                    "schema": { "type": "string" },
+                },
+                "RateLimit-Policy": {
+                    "description": "That limit, in so many seconds: `\"queries\";q=60000;w=60`.",
+                    "schema": { "type": "string" },
                 },
             },
         },
@@ -239,9 +262,10 @@ fn responses(endpoint: &Endpoint, registry: &[Declared], schemas: &mut Schemas) 
     if is_read && (follows("cursor") || follows("from")) {
         headers.insert("Link".to_owned(), text("`rel=\"next\"`: what follows this page, if anything does."));
     }
-    if !headers.is_empty() {
-        success["headers"] = Value::Object(headers);
+    for name in ["RateLimit", "RateLimit-Policy"] {
+        headers.insert(name.to_owned(), header(name));
     }
+    success["headers"] = Value::Object(headers);
     let links = links(endpoint, registry);
     if !links.is_empty() {
         success["links"] = Value::Object(links);
@@ -267,7 +291,12 @@ fn responses(endpoint: &Endpoint, registry: &[Declared], schemas: &mut Schemas) 
     for status in refused.into_iter().chain(["default"]) {
         responses.insert(status.to_owned(), problem.clone());
     }
+    responses.insert("429".to_owned(), json!({ "$ref": "#/components/responses/TooMany" }));
     Value::Object(responses)
+}
+
+fn header(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/headers/{name}") })
 }
 
 /// What a line of a stream of lines is: the items of a page, or of a subscription.

@@ -15,6 +15,7 @@ pub mod presence;
 pub mod queues;
 pub mod runs;
 pub mod search;
+pub mod secret_keys;
 pub mod secrets;
 pub mod single_sign_on;
 pub mod standing;

@@ -97,6 +97,7 @@ fn cases() -> Vec<Case> {
         ),
         case("audit of a target", "audit_target", audit::list_query(&of_target, None, 21)),
         case("a secret", "secrets_pkey", secrets::one_query(Some(&pipeline_id), "N")),
+        case("a step's secrets", "secrets_pkey", secrets::names_query(&pipeline_id, &["N", "O"])),
         case("secrets", "secrets_pkey", secrets::list_query(None, None, 21)),
         case("secrets after one", "secrets_pkey", secrets::list_query(None, Some("N".to_owned()), 21)),
         case("keys of secrets", "secrets_key", secrets::key_after_query("k")),

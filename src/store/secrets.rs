@@ -103,6 +103,18 @@ pub(super) fn one_query(pipeline: Option<&PipelineId>, name: &str) -> Select<sec
     secret::Entity::find().filter(is(pipeline, name))
 }
 
+/// Those of these names that a pipeline's runs may be given: its own, and the global ones.
+pub async fn find_for(store: &Store, pipeline: &PipelineId, names: &[&str]) -> Result<Vec<StoredSecret>> {
+    let rows = names_query(pipeline, names).all(&store.reader).await.doing("looking up secrets")?;
+    rows.into_iter().map(read).collect()
+}
+
+pub(super) fn names_query(pipeline: &PipelineId, names: &[&str]) -> Select<secret::Entity> {
+    secret::Entity::find()
+        .filter(secret::Column::PipelineId.is_in([scope(None), scope(Some(pipeline))]))
+        .filter(secret::Column::Name.is_in(names.iter().copied()))
+}
+
 /// Those of a pipeline, or the global ones, by name.
 pub async fn list(
     store: &Store,
@@ -136,11 +148,15 @@ pub async fn delete(store: &Store, pipeline: Option<&PipelineId>, name: &str) ->
     Ok(0 < deleted.doing("deleting a secret")?.rows_affected)
 }
 
-/// Notes when a secret was given to a step last.
-pub async fn touch(store: &Store, info: &SecretInfo, now: Timestamp) -> Result<()> {
+/// Notes when secrets were given to a step last.
+pub async fn touch(store: &Store, infos: &[&SecretInfo], now: Timestamp) -> Result<()> {
+    if infos.is_empty() {
+        return Ok(());
+    }
+    let each = infos.iter().map(|info| is(info.pipeline_id.as_ref(), &info.name));
     secret::Entity::update_many()
         .col_expr(secret::Column::LastUsedAt, Expr::value(now.as_millis()))
-        .filter(is(info.pipeline_id.as_ref(), &info.name))
+        .filter(each.fold(Condition::any(), Condition::add))
         .exec(&store.writer)
         .await
         .doing("noting the use of a secret")?;
@@ -166,6 +182,13 @@ pub(super) fn key_after_query(after: &str) -> Select<secret::Entity> {
         .filter(secret::Column::KeyId.gt(after))
         .order_by_asc(secret::Column::KeyId)
         .limit(1)
+}
+
+/// How many are stored under this key, if they are not more than `max`.
+pub async fn count_under_key(store: &Store, key_id: &str, max: u64) -> Result<usize> {
+    let query = under_key_query(key_id, max).select_only().column(secret::Column::Name);
+    let names: Vec<String> = query.into_tuple().all(&store.reader).await.doing("counting secrets by key")?;
+    Ok(names.len())
 }
 
 /// The first of those that are stored under this key.

@@ -196,12 +196,14 @@ fn secrets_are_shown_nowhere() {
         ("SLIPWAY_ADMIN_TOKEN", "hunter2-hunter2-hunter2"),
         ("DATABASE_URL", "postgres://me:hunter2@db/ci"),
         ("REDIS_URL", "redis://:hunter2@cache:6379/0"),
+        ("SLIPWAY_SECRETS_KEY", "aHVudGVyMmh1bnRlcjJodW50ZXIyaHVudGVyMmh1bnQ="),
         ("HTTP_PROXY", "http://me:hunter2@proxy"),
         ("SLIPWAY_PASS_ENV", "HTTP_PROXY, MISSING"),
     ];
     let loaded = place.load(variables, &[]).unwrap();
     assert_eq!(loaded.config.worker.passed_env.len(), 1);
     assert!(!format!("{:?}", loaded.settings).contains("hunter2"));
+    assert!(!format!("{:?}", (loaded.settings.iter(), &loaded.config.secrets)).contains("aHVudGVy"));
     let value = |key: &str| loaded.settings.iter().find(|setting| setting.key == key).unwrap().value.clone();
     assert_eq!(value("auth.admin_token").as_deref(), Some("***"));
     assert_eq!(value("database.url").as_deref(), Some("postgres://me:***@db/ci"));
@@ -210,9 +212,10 @@ fn secrets_are_shown_nowhere() {
         ("SLIPWAY_ADMIN_TOKEN", "hunter2 hunter2"),
         ("DATABASE_URL", "mysql://me:hunter2@db"),
         ("REDIS_URL", "hunter2"),
+        ("SLIPWAY_SECRETS_KEY", "hunter2"),
     ];
     let messages = messages(place.load(bad, &["auth.admin_token=hunter2", "redis.url=redis://:hunter2@x"]));
-    assert_eq!(messages.len(), 5, "{messages:?}");
+    assert_eq!(messages.len(), 6, "{messages:?}");
     assert!(!messages.concat().contains("hunter2"), "{messages:?}");
     assert!(messages.iter().any(|message| message.starts_with("--set auth.admin_token: may hold a secret")));
 }
@@ -242,4 +245,18 @@ fn a_client_finds_its_server_and_shows_the_admin_token_to_its_own_machine_only()
 
     let flags = ClientFlags { url: Some("ftp://x".to_owned()), token_file: None };
     assert!(loaded.client(&flags).unwrap_err().to_string().starts_with("--url: expected"));
+}
+
+#[test]
+fn the_key_of_secrets_comes_from_one_place() {
+    let place = Place::without_file();
+    let key = "aHVudGVyMmh1bnRlcjJodW50ZXIyaHVudGVyMmh1bnQ=";
+    let two = [("SLIPWAY_SECRETS_KEY", key), ("SLIPWAY_SECRETS_KEY_FILE", "/run/key")];
+    let messages_of_two = messages(place.load(two, &[]));
+    assert!(messages_of_two[0].contains("set one of them"), "{messages_of_two:?}");
+    let relative = messages(place.load([("SLIPWAY_SECRETS_KEY_COMMAND", "vault,get")], &[]));
+    assert!(relative[0].contains("expected a program by its whole path"), "{relative:?}");
+    let loaded = place.load([("SLIPWAY_SECRETS_KEY_COMMAND", "/bin/vault, get")], &[]).unwrap();
+    let words = ["/bin/vault", "get"].map(str::to_owned).to_vec();
+    assert_eq!(loaded.config.secrets.key, slipway::domain::keyring::KeySource::Command(words));
 }

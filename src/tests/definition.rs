@@ -6,8 +6,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use slipway::domain::definition::{BYTES_MAX, PROBLEMS_MAX};
-use slipway::domain::limits::Limits;
 use slipway::domain::pipeline::{Definition, Problem, Retry, When, parse};
+use slipway::domain::step_limits::StepLimits;
 
 const SCHEMA: &str = include_str!("../../docs/pipeline.schema.json");
 
@@ -276,6 +276,15 @@ fn the_published_schema_and_the_parser_agree() {
         "tty: true",
         "tty: 'true'",
         "tty: 1",
+        "secrets: []",
+        "secrets: [A_1, { name: B }, { name: C, env: c }, { name: A_1, file: A_FILE }]",
+        "secrets: [{ name: A, env: X, file: Y }]",
+        "secrets: [{ file: Y }]",
+        "secrets: [{ name: A, file: SLIPWAY_X }]",
+        "secrets: [{ name: A, file: /tmp/x }]",
+        "secrets: [{ name: A, path: X }]",
+        "secrets: [a]",
+        "secrets: A",
         "limits: {}",
         "limits: { memory: 512MiB, processes: 10, files: 64, file_size: 1GiB, cpu_time: 10m }",
         "limits: { memory: 512 }",
@@ -411,12 +420,13 @@ fn any_definition() -> impl Strategy<Value = Definition> {
             of(1..=1_u64 << 40),
             of(1..=604_800_u64),
         )
-            .prop_map(|(memory, processes, files, file_size, cpu_time)| Limits {
+            .prop_map(|(memory, processes, files, file_size, cpu_time)| StepLimits {
                 memory: memory.map(|mib| mib << 20),
                 processes,
                 files,
                 file_size: file_size.map(|kib| kib << 10),
                 cpu_time: cpu_time.map(Duration::from_secs),
+                cpu: None,
             })
     };
     let when = prop_oneof![Just(When::Success), Just(When::Failure), Just(When::Always)];

@@ -33,6 +33,7 @@ impl Step {
             script: script.to_owned(),
             env: vec![("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned())],
             secrets: Vec::new(),
+            files: Vec::new(),
             timeout: None,
             grace: Duration::from_secs(5),
             log_bytes_max: 1 << 30,

@@ -70,6 +70,7 @@ async fn step(app: &App, run: &RunId) -> StepSpec {
         script: "sleep 1000".to_owned(),
         env: vec![("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned())],
         secrets: Vec::new(),
+        files: Vec::new(),
         timeout: None,
         grace: Duration::from_secs(5),
         log_bytes_max: 1 << 20,

@@ -19,6 +19,7 @@ mod logs;
 mod private_redis;
 mod rpc;
 mod runs;
+mod secrets;
 mod serve;
 mod store;
 mod support;

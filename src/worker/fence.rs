@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use crate::app::App;
 use crate::config::{Config, StepUser};
-use crate::domain::limits::Limits;
+use crate::domain::keyring::KeySource;
+use crate::domain::step_limits::StepLimits;
 use crate::error::{Error, Result};
 use crate::executor::fence::{self, Fence, Part, Report, State};
 use crate::worker::prepare::RunDir;
@@ -37,7 +38,7 @@ pub fn probe(config: &Config) -> io::Result<Report> {
         ..Fence::default()
     };
     let users = (config.executor.user == StepUser::Own).then_some(config.executor.uids);
-    fence::probe(&fence, users)
+    fence::probe(&fence, users, &config.executor.leave_out)
 }
 
 /// Refuses to work on runs where what the settings require is not in force. Blocks.
@@ -67,7 +68,7 @@ pub fn user_of_run(app: &App, root: &Path) -> io::Result<Option<u32>> {
 }
 
 /// Around a step of the run. `mirror` is what its workspace borrows from.
-pub fn of_step(app: &App, dir: &RunDir, mirror: Option<PathBuf>, limits: Limits) -> Fence {
+pub fn of_step(app: &App, dir: &RunDir, mirror: Option<PathBuf>, limits: StepLimits) -> Fence {
     let open = vec![dir.workspace.clone(), dir.temporary.clone(), dir.home.clone()];
     let fence = around(app, dir.user, open, dir.temporary.clone());
     Fence {
@@ -105,6 +106,9 @@ fn hidden(config: &Config) -> Vec<PathBuf> {
     let mut hidden = vec![config.data_dir.clone()];
     hidden.extend(config.executor.hidden.iter().chain(&config.executor.cgroup).cloned());
     hidden.extend(config.http.tls_key.clone());
+    if let KeySource::File(Some(file)) = &config.secrets.key {
+        hidden.push(file.clone());
+    }
     if let Some(store) = &config.objects.store {
         hidden.push(PathBuf::from(store.strip_prefix("file://").unwrap_or(store)));
     }

@@ -138,6 +138,7 @@ pub fn checkout_step(app: &App, record: &RunRecord, dir: &RunDir, name: &str, re
         script: checkout::script().to_owned(),
         env: env.into_iter().collect(),
         secrets: Vec::new(),
+        files: Vec::new(),
         timeout: Some(worker.checkout_timeout),
         grace: worker.grace,
         log_bytes_max: app.config.logs.run_bytes_max,

@@ -28,7 +28,8 @@ const EARLIEST: Timestamp = Timestamp::from_millis(1_735_689_600_000);
 /// How far a file may lie in the future before it says something of the clock.
 const CLOCK_SLACK: Duration = Duration::from_secs(60);
 /// What in the data directory is its owner's alone.
-const PRIVATE_FILES: [&str; 4] = ["admin-token", "slipway.db", "slipway.db-wal", "slipway.db-shm"];
+const PRIVATE_FILES: [&str; 5] =
+    ["admin-token", "secrets.key", "slipway.db", "slipway.db-wal", "slipway.db-shm"];
 
 pub(super) fn data_dir(dir: &Path) -> Check {
     const NAME: &str = "data directory";

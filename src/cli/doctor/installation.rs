@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
-use crate::cli::doctor::{ANSWER_TIMEOUT, Check, host};
+use crate::cli::doctor::{ANSWER_TIMEOUT, Check, host, secrets};
 use crate::config::Config;
 use crate::domain::secret::Secret;
 use crate::domain::time::now;
@@ -159,6 +159,7 @@ async fn of_app(app: &App) -> Vec<Check> {
     checks.push(archive(app).await);
     checks.extend(database_clock(app).await);
     checks.push(workers(app).await);
+    checks.push(secrets::check(app).await);
     match tokio::time::timeout(LOOK_TIMEOUT, faults::find(app)).await {
         Ok(Ok(found)) => checks.extend(KINDS.iter().filter_map(|kind| kind.check(&found, is_there))),
         Ok(Err(error)) => checks.push(Check::fail("runs", error.chain(), "See what is said of the database")),

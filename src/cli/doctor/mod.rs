@@ -13,6 +13,7 @@ use crate::services::system::HealthStatus;
 mod fence;
 mod host;
 mod installation;
+mod secrets;
 mod single_sign_on;
 
 /// How long anything that is asked may take to answer.

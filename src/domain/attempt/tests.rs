@@ -23,7 +23,7 @@ fn step(text: &str) -> StepDefinition {
         secrets: Vec::new(),
         timeout: None,
         retry: None,
-        limits: crate::domain::limits::Limits::default(),
+        limits: crate::domain::step_limits::StepLimits::default(),
         tty: false,
     }
 }

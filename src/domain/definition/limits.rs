@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::domain::definition::problems::{Problems, join, quote};
 use crate::domain::definition::tree::Node;
-use crate::domain::limits::Limits;
+use crate::domain::step_limits::StepLimits;
 
 const KEYS: [&str; 5] = ["memory", "processes", "files", "file_size", "cpu_time"];
 const UNITS: [(&str, u64); 3] = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
@@ -16,7 +16,7 @@ const PROCESSES: RangeInclusive<u32> = 1..=4_000_000;
 const FILES: RangeInclusive<u32> = 16..=1_000_000;
 const CPU_TIME: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(7 * 86_400);
 
-pub(super) fn limits(problems: &mut Problems, node: &Node<'_>, path: &str) -> Limits {
+pub(super) fn limits(problems: &mut Problems, node: &Node<'_>, path: &str) -> StepLimits {
     let fields = problems.fields(node, path, &KEYS);
     let at = |key: &str| join(path, key);
     let mut number = |key: &str, range| {
@@ -24,12 +24,14 @@ pub(super) fn limits(problems: &mut Problems, node: &Node<'_>, path: &str) -> Li
         count.map(u64::from)
     };
     let (processes, files) = (number("processes", PROCESSES), number("files", FILES));
-    Limits {
+    StepLimits {
         memory: fields.get("memory").and_then(|node| size(problems, node, &at("memory"), MEMORY)),
         processes,
         files,
         file_size: fields.get("file_size").and_then(|node| size(problems, node, &at("file_size"), FILE_SIZE)),
         cpu_time: fields.get("cpu_time").and_then(|node| problems.duration(node, &at("cpu_time"), CPU_TIME)),
+        // Who shares the processors decides, not who uses them.
+        cpu: None,
     }
 }
 
@@ -53,7 +55,7 @@ mod tests {
     use super::*;
     use crate::domain::pipeline;
 
-    fn step(limits: &str) -> Result<Limits, String> {
+    fn step(limits: &str) -> Result<StepLimits, String> {
         let text = format!("steps: [{{ name: a, run: 'true', limits: {limits} }}]");
         let parsed = pipeline::parse(&text);
         parsed.map(|definition| definition.steps[0].limits).map_err(|problems| format!("{problems:?}"))
@@ -62,12 +64,13 @@ mod tests {
     #[test]
     fn limits_are_sizes_numbers_and_durations() {
         let read = step("{ memory: 512MiB, processes: 64, files: 256, file_size: 1GiB, cpu_time: 10m }");
-        let limits = Limits {
+        let limits = StepLimits {
             memory: Some(512 << 20),
             processes: Some(64),
             files: Some(256),
             file_size: Some(1 << 30),
             cpu_time: Some(Duration::from_secs(600)),
+            cpu: None,
         };
         assert_eq!(read, Ok(limits));
         for (wrong, field) in [

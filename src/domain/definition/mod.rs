@@ -10,8 +10,8 @@ use saphyr::Scalar;
 use crate::domain::definition::order::check_order;
 use crate::domain::definition::problems::{Problems, join, quote};
 use crate::domain::definition::tree::{Content, Node, Place};
-use crate::domain::limits::Limits;
 use crate::domain::pipeline::{Definition, Problem, Retry, StepDefinition, When};
+use crate::domain::step_limits::StepLimits;
 use crate::domain::text;
 
 mod limits;
@@ -154,7 +154,7 @@ fn step(problems: &mut Problems, node: &Node<'_>, index: usize) -> PlacedStep {
         retry: fields.get("retry").map(|node| retry(problems, node, &at("retry"))),
         limits: fields
             .get("limits")
-            .map_or_else(Limits::default, |node| limits::limits(problems, node, &at("limits"))),
+            .map_or_else(StepLimits::default, |node| limits::limits(problems, node, &at("limits"))),
         tty: fields.get("tty").and_then(|node| problems.boolean(node, &at("tty"))).unwrap_or(false),
     };
     let name_place = fields.get("name").map_or(node.place, |node| node.place);

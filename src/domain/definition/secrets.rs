@@ -10,8 +10,8 @@ use crate::domain::text;
 /// Of one step: more are better kept together in one.
 const SECRETS_MAX: usize = 32;
 
-const KEYS: [&str; 2] = ["name", "env"];
-const EXPECTED: &str = "a list of up to 32 names of secrets, or of maps with `name` and `env`";
+const KEYS: [&str; 3] = ["name", "env", "file"];
+const EXPECTED: &str = "a list of up to 32 names of secrets, or of maps with `name` and `env` or `file`";
 const NAME_EXPECTED: &str = "capital letters, digits and _, not a digit first, not SLIPWAY_ first";
 
 /// `env` is the step's own: a variable has one value.
@@ -32,7 +32,7 @@ pub(super) fn read(
         let Some(secret) = secret(problems, item, &path) else { continue };
         if secrets.iter().any(|known| known.env == secret.env) || env.contains_key(&secret.env) {
             let message = format!("the variable {} has another value already", quote(&secret.env));
-            problems.add(item.place, &path, message, "a variable of its own: `env` names one");
+            problems.add(item.place, &path, message, "a variable of its own: `env` or `file` names one");
         } else {
             secrets.push(secret);
         }
@@ -43,7 +43,7 @@ pub(super) fn read(
 fn secret(problems: &mut Problems, node: &Node<'_>, path: &str) -> Option<StepSecret> {
     if matches!(node.content, Content::Scalar { .. }) {
         let name = name(problems, node, path)?;
-        return Some(StepSecret { env: name.clone(), name });
+        return Some(StepSecret { env: name.clone(), name, is_file: false });
     }
     let fields = problems.fields(node, path, &KEYS);
     let at = |key: &str| join(path, key);
@@ -51,11 +51,17 @@ fn secret(problems: &mut Problems, node: &Node<'_>, path: &str) -> Option<StepSe
         problems.add(node.place, &at("name"), "the key `name` is missing", "the name of a secret");
     }
     let name = name(problems, fields.get("name")?, &at("name"))?;
-    let env = match fields.get("env") {
-        None => name.clone(),
-        Some(node) => variable(problems, node, &at("env"))?,
+    let (env, is_file) = match (fields.get("env"), fields.get("file")) {
+        (None, None) => (name.clone(), false),
+        (Some(node), None) => (variable(problems, node, &at("env"))?, false),
+        (None, Some(node)) => (variable(problems, node, &at("file"))?, true),
+        (Some(_), Some(node)) => {
+            let message = "the value is in a variable or in a file".to_owned();
+            problems.add(node.place, &at("file"), message, "`env` or `file`, not both");
+            return None;
+        }
     };
-    Some(StepSecret { name, env })
+    Some(StepSecret { name, env, is_file })
 }
 
 fn name(problems: &mut Problems, node: &Node<'_>, path: &str) -> Option<String> {

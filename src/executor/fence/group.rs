@@ -7,11 +7,14 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use crate::domain::limits::Limits;
+use crate::domain::step_limits::StepLimits;
 
 /// The kernel needs a moment for what has ended to leave its group.
 const EMPTY_TIME_MAX: Duration = Duration::from_secs(1);
 const EMPTY_INTERVAL: Duration = Duration::from_millis(1);
+
+/// Of the kernel's own choice, which its first version keeps unless it is told otherwise.
+const CPU_PERIOD_MICROS: u64 = 100_000;
 
 /// The step's groups: one, or with the kernel's first version one for each thing that is counted.
 #[derive(Debug)]
@@ -21,7 +24,11 @@ pub(in crate::executor) struct Group {
 
 impl Group {
     /// Makes a group below each of the directories, which are the server's to divide.
-    pub(in crate::executor) fn make(parents: &[PathBuf], name: &str, limits: &Limits) -> io::Result<Self> {
+    pub(in crate::executor) fn make(
+        parents: &[PathBuf],
+        name: &str,
+        limits: &StepLimits,
+    ) -> io::Result<Self> {
         let mut group = Self { dirs: Vec::new() };
         for parent in parents {
             let dir = parent.join(format!("slipway-{name}"));
@@ -45,7 +52,7 @@ impl Group {
     }
 
     /// Which limit was reached, in words.
-    pub(in crate::executor) fn why_ended(&self, limits: &Limits) -> Option<String> {
+    pub(in crate::executor) fn why_ended(&self, limits: &StepLimits) -> Option<String> {
         let counted = |names: [&str; 2], key: &str| {
             let files = self.dirs.iter().flat_map(|dir| names.map(|name| dir.join(name)));
             files.filter_map(|file| fs::read_to_string(file).ok()).any(|text| is_counted(&text, key))
@@ -86,29 +93,43 @@ pub(super) fn join(dirs: &[PathBuf]) -> io::Result<()> {
     dirs.iter().try_for_each(|dir| fs::write(dir.join("cgroup.procs"), "0"))
 }
 
+/// What groups count for all of a step's processes together.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Counted {
+    pub(super) memory: bool,
+    pub(super) processes: bool,
+}
+
+pub(super) fn counted(dirs: &[PathBuf]) -> Counted {
+    let has = |names: &[&str]| dirs.iter().any(|dir| names.iter().any(|name| dir.join(name).exists()));
+    Counted { memory: has(&["memory.max", "memory.limit_in_bytes"]), processes: has(&["pids.max"]) }
+}
+
 /// Whether a group can be made below each of the directories.
 pub(super) fn try_out(parents: &[PathBuf]) -> Result<(), String> {
     for parent in parents {
         // Of the second version; where it is refused, it may be there already, or the first version does without.
-        let _ = fs::write(parent.join("cgroup.subtree_control"), "+memory +pids");
+        for controller in ["+memory", "+pids", "+cpu"] {
+            let _ = fs::write(parent.join("cgroup.subtree_control"), controller);
+        }
         let group = Group::make(
             std::slice::from_ref(parent),
             &format!("probe-{}", std::process::id()),
-            &Limits::default(),
+            &StepLimits::default(),
         );
         let group = group.map_err(|error| format!("{}: {error}", parent.display()))?;
-        let has_any = ["memory.max", "memory.limit_in_bytes", "pids.max"];
+        let has_any = ["memory.max", "memory.limit_in_bytes", "pids.max", "cpu.cfs_quota_us"];
         let is_of_use = has_any.iter().any(|name| group.dirs.iter().any(|dir| dir.join(name).exists()));
         group.remove();
         if !is_of_use {
-            return Err(format!("{} has neither `memory` nor `pids` to give", parent.display()));
+            return Err(format!("{} has neither `memory`, `pids` nor `cpu` to give", parent.display()));
         }
     }
     Ok(())
 }
 
 /// A group without the file for a limit leaves it to another.
-fn bound(dir: &Path, limits: &Limits) -> io::Result<()> {
+fn bound(dir: &Path, limits: &StepLimits) -> io::Result<()> {
     let set = |name: &str, bound: Option<u64>| match (bound, dir.join(name)) {
         (Some(bound), file) if file.exists() => fs::write(file, bound.to_string()),
         _ => Ok(()),
@@ -117,7 +138,13 @@ fn bound(dir: &Path, limits: &Limits) -> io::Result<()> {
     set("memory.swap.max", limits.memory.map(|_| 0))?;
     set("memory.limit_in_bytes", limits.memory)?;
     set("memory.memsw.limit_in_bytes", limits.memory)?;
-    set("pids.max", limits.processes)
+    set("pids.max", limits.processes)?;
+    let quota = limits.cpu.map(|thousandths| thousandths * CPU_PERIOD_MICROS / 1000);
+    set("cpu.cfs_quota_us", quota)?;
+    match (quota, dir.join("cpu.max")) {
+        (Some(quota), file) if file.exists() => fs::write(file, format!("{quota} {CPU_PERIOD_MICROS}")),
+        _ => Ok(()),
+    }
 }
 
 /// The kernel's first version has no way to kill a whole group.

@@ -14,6 +14,7 @@ use rustix::fs::Mode;
 use rustix::thread::CapabilitySet;
 use serde::{Deserialize, Serialize};
 
+use super::super::files::{self, WireFile};
 use super::{Fence, group, limits, mounts, paths, probe};
 
 /// What `main` recognises a launcher by.
@@ -47,6 +48,8 @@ pub(in crate::executor) enum LaunchSpec {
         script: PathBuf,
         workspace: PathBuf,
         env: Vec<(String, String)>,
+        step_id: String,
+        files: Vec<WireFile>,
         tty: bool,
     },
     /// Say what of a fence works here.
@@ -111,9 +114,9 @@ pub fn launch() -> ExitCode {
     let mut socket = UnixStream::from(socket);
     let answer = read(&mut socket).and_then(|spec| match spec {
         LaunchSpec::Probe(fence) => Ok(serde_json::to_string(&probe::try_out(&fence))?),
-        LaunchSpec::Step { fence, groups, shell, script, workspace, env, tty } => {
+        LaunchSpec::Step { fence, groups, shell, script, workspace, env, step_id, files, tty } => {
             close_standard_input(tty)?;
-            put_up(&fence, &groups, &script)?;
+            put_up(&fence, &groups, &script, || files::write(&step_id, &files, fence.user))?;
             let mut command = Command::new(shell);
             command.arg("-e").arg(&script).current_dir(&workspace).env_clear().envs(env);
             if let Some(user) = fence.user {
@@ -143,9 +146,16 @@ fn close_standard_input(tty: bool) -> io::Result<()> {
 }
 
 /// In this order: each part still needs what the next one takes away.
-fn put_up(fence: &Fence, groups: &[PathBuf], script: &std::path::Path) -> io::Result<()> {
+fn put_up(
+    fence: &Fence,
+    groups: &[PathBuf],
+    script: &std::path::Path,
+    write_files: impl FnOnce() -> io::Result<()>,
+) -> io::Result<()> {
     let failed = |part: &'static str| move |reason: String| io::Error::other(format!("{part}: {reason}"));
     group::join(groups)?;
+    // While it can be seen.
+    let counted = group::counted(groups);
     // Where it is refused, the kernel chooses as it does without.
     let _ = fs::write("/proc/self/oom_score_adj", OOM_SCORE_ADJ);
     // What leads to the step's own files is for it to pass.
@@ -153,6 +163,7 @@ fn put_up(fence: &Fence, groups: &[PathBuf], script: &std::path::Path) -> io::Re
     if fence.with_mounts {
         mounts::enter(fence, Some(script)).map_err(failed("mounts"))?;
     }
+    write_files().map_err(|error| failed("the files of secrets")(error.to_string()))?;
     let stays_root = fence.user.is_none() && rustix::process::geteuid().is_root();
     if stays_root {
         // Gone once the shell is executed.
@@ -164,5 +175,5 @@ fn put_up(fence: &Fence, groups: &[PathBuf], script: &std::path::Path) -> io::Re
         paths::restrict(fence, stays_root || !fence.with_mounts, Some(script)).map_err(failed("Landlock"))?;
     }
     rustix::process::umask(Mode::from_raw_mode(fence.umask));
-    limits::lower(&fence.limits, fence.user.is_some(), !groups.is_empty())
+    limits::lower(&fence.limits, fence.user.is_some(), counted)
 }

@@ -5,18 +5,19 @@ use std::io;
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 
 use super::super::Ending;
-use crate::domain::limits::Limits;
+use super::group::Counted;
+use crate::domain::step_limits::StepLimits;
 
 /// Lowers this process's bounds, for itself and all that it starts. They cannot be raised again.
 ///
 /// What its control group counts for all of them together is not bounded for each.
-pub(super) fn lower(limits: &Limits, is_own_user: bool, is_in_group: bool) -> io::Result<()> {
+pub(super) fn lower(limits: &StepLimits, is_own_user: bool, counted: Counted) -> io::Result<()> {
     // What a process held in its memory, secrets included, is written to no disk.
     to(Resource::Core, 0)?;
     let bounds = [
-        (Resource::Data, limits.memory.filter(|_| !is_in_group)),
+        (Resource::Data, limits.memory.filter(|_| !counted.memory)),
         // It counts all processes of the user: of a user who has others it would stop those.
-        (Resource::Nproc, limits.processes.filter(|_| is_own_user && !is_in_group)),
+        (Resource::Nproc, limits.processes.filter(|_| is_own_user && !counted.processes)),
         (Resource::Nofile, limits.files),
         (Resource::Fsize, limits.file_size),
         (Resource::Cpu, limits.cpu_time.map(|time| time.as_secs().max(1))),
@@ -35,7 +36,7 @@ fn to(resource: Resource, bound: u64) -> io::Result<()> {
 }
 
 /// Which limit has ended a step, in words.
-pub(in crate::executor) fn why_ended(limits: &Limits, ending: Ending) -> Option<String> {
+pub(in crate::executor) fn why_ended(limits: &StepLimits, ending: Ending) -> Option<String> {
     let signal = match ending {
         Ending::Signaled(signal) => signal,
         // What a shell says of a command that was ended.

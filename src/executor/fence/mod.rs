@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::limits::Limits;
+use crate::domain::step_limits::StepLimits;
 
 mod group;
 mod launcher;
@@ -44,7 +44,7 @@ pub struct Fence {
     /// Whether mounts and Landlock are used: what [`probe`] has found to work.
     pub with_mounts: bool,
     pub with_landlock: bool,
-    pub limits: Limits,
+    pub limits: StepLimits,
     /// Control groups that are the server's to divide: the step has one below each.
     pub groups: Vec<PathBuf>,
 }

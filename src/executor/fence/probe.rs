@@ -70,21 +70,39 @@ impl Report {
         }
     }
 
+    fn state_mut(&mut self, part: Part) -> &mut State {
+        match part {
+            Part::User => &mut self.user,
+            Part::Mounts => &mut self.mounts,
+            Part::Landlock => &mut self.landlock,
+            Part::Cgroup => &mut self.cgroup,
+        }
+    }
+
     pub fn has(&self, part: Part) -> bool {
         !matches!(self.state(part), State::Not { .. })
     }
 }
 
-/// Tries out on a process of its own what of the fence works. `users` none: steps are to run as the server's user.
-/// Blocks.
+/// Tries out on a process of its own what of the fence works. `users` none: steps are to run as the server's user. What
+/// is to be left out counts as not working. Blocks.
 ///
 /// # Errors
 ///
 /// The process cannot be started or does not answer.
-pub fn probe(fence: &Fence, users: Option<Users>) -> io::Result<Report> {
+pub fn probe(fence: &Fence, users: Option<Users>, left_out: &[Part]) -> io::Result<Report> {
     let text = ask(process::program(), &LaunchSpec::Probe(fence.clone()))?;
     let mut report: Report = serde_json::from_str(&text).map_err(|_| io::Error::other(text))?;
-    report.user = user(users, report.has(Part::Mounts));
+    let unwanted = State::Not {
+        why: "executor.leave_out names it".to_owned(),
+        advice: "Take it out of executor.leave_out".to_owned(),
+    };
+    for part in left_out {
+        *report.state_mut(*part) = unwanted.clone();
+    }
+    if !left_out.contains(&Part::User) {
+        report.user = user(users, report.has(Part::Mounts));
+    }
     Ok(report)
 }
 

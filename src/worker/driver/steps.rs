@@ -10,9 +10,9 @@ use crate::domain::pipeline::Definition;
 use crate::domain::run::{Percent, Step, StepStatus, put_steps};
 use crate::domain::time::{Timestamp, now};
 use crate::error::Result;
-use crate::executor::{self, Attachment, Ending, Output, Presence, StepSpec};
+use crate::executor::{self, Attachment, Ending, Output, Presence, SecretFile, StepSpec};
 use crate::services::executions::{self, Facts};
-use crate::services::secrets;
+use crate::services::secrets::{self, Given};
 use crate::worker::driver::{Driver, End, Event, patiently};
 use crate::worker::run_log::{Place, Progress, RunLog};
 use crate::worker::{environment, fence, prepare};
@@ -55,8 +55,13 @@ impl Driver {
             let (app, run, step) = (&self.app, &self.record.run, &definition.steps[index]);
             match patiently(&self.shutdown, || secrets::for_step(app, run, step)).await? {
                 Ok(given) => {
-                    spec.secrets = given.iter().map(|(_, value)| value.clone()).collect();
-                    spec.env.extend(given.iter().map(|(name, value)| (name.clone(), value.reveal().clone())));
+                    spec.secrets = given.iter().map(|given| given.value.clone()).collect();
+                    for Given { variable, value, is_file } in given {
+                        match is_file {
+                            true => spec.files.push(SecretFile { variable, value }),
+                            false => spec.env.push((variable, value.reveal().clone())),
+                        }
+                    }
                 }
                 Err(refused) => {
                     let end = End::Refused(refused.to_string());
@@ -98,6 +103,7 @@ impl Driver {
             script: step.run.clone(),
             env: environment::of_step(base, &self.record.run, definition, step, number),
             secrets: Vec::new(),
+            files: Vec::new(),
             timeout: [step.timeout, bound].into_iter().flatten().min(),
             grace: config.worker.grace,
             log_bytes_max: config.logs.run_bytes_max,

@@ -1,5 +1,16 @@
 // What a step can reach, seen from inside of it: its own, and nothing of the server's or of other runs.
-import { accessSync, constants, existsSync, mkdirSync, readFileSync, readdirSync, rmdirSync, statSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  rmdirSync,
+  statSync,
+} from 'node:fs';
 import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -16,7 +27,7 @@ const isRoot = process.getuid?.() === 0;
 const STRANGER = 1_999_999_999;
 
 /** Where root may make control groups that count memory and processes. */
-const groups = isRoot ? [['/sys/fs/cgroup'], ['/sys/fs/cgroup/memory', '/sys/fs/cgroup/pids']].find(isUsable) : undefined;
+const groups = isRoot ? [['/sys/fs/cgroup'], ['/sys/fs/cgroup/memory', '/sys/fs/cgroup/pids', '/sys/fs/cgroup/cpu']].find(isUsable) : undefined;
 
 function isUsable(dirs: string[]): boolean {
   const text = (name: string) => (existsSync(name) ? readFileSync(name, 'utf8') : '');
@@ -138,6 +149,24 @@ describe.each(kinds)('a server %s', (_, hasUsers, options) => {
     expect(printed(log)).toEqual(['unharmed']);
   });
 
+  test('keeps its memory from other processes of its user', async () => {
+    const { user } = options;
+    const as = user === undefined ? {} : { uid: user, gid: user };
+    const bystander = spawn('sleep', ['1000'], as);
+    try {
+      const read = (pid: number) => spawnSync('cat', [`/proc/${pid}/environ`], { ...as, encoding: 'utf8' });
+      expect(read(bystander.pid ?? 0).status).toBe(0);
+      for (const pid of slipway.pids) {
+        // Root reads everything.
+        if (user !== undefined || !isRoot) expect(read(pid).stderr).toContain('Permission denied');
+        expect(readFileSync(`/proc/${pid}/limits`, 'utf8')).toMatch(/^Max core file size +0 /m);
+      }
+    } finally {
+      bystander.kill('SIGKILL');
+    }
+    expect((await fetch(`${slipway.url}/metrics`, { headers: { authorization: `Bearer ${slipway.adminToken}` } })).status).toBe(200);
+  });
+
   test('gives a step temporary directories of its own, and removes them', async () => {
     const name = unique('temporary');
     const lines = await said(
@@ -226,7 +255,12 @@ test.skipIf(groups === undefined)('a control group counts what a step uses in al
   const parents = groups?.map((dir) => join(dir, unique('slipway-test'))) ?? [];
   for (const dir of parents) mkdirSync(dir);
   const slipway = await Installation.start({
-    env: { SLIPWAY_EXECUTOR_CGROUP: parents.join(','), SLIPWAY_EXECUTOR_PROCESSES_MAX: '40', SLIPWAY_EXECUTOR_REQUIRE: 'cgroup' },
+    env: {
+      SLIPWAY_EXECUTOR_CGROUP: parents.join(','),
+      SLIPWAY_EXECUTOR_PROCESSES_MAX: '40',
+      SLIPWAY_EXECUTOR_CPU_MAX: '0.5',
+      SLIPWAY_EXECUTOR_REQUIRE: 'cgroup',
+    },
   });
   try {
     const [memory, bomb] = await Promise.all([
@@ -266,6 +300,14 @@ test.skipIf(groups === undefined)('a control group counts what a step uses in al
       script(`cd /; env -i setsid sleep ${seconds} </dev/null >/dev/null 2>&1 & sleep 1000`, { retry: { attempts: 1 } }),
     );
     await until('the step sleeps', () => processesThatAre(`sleep ${seconds}`).length > 0);
+    const quotas = parents.flatMap((dir) =>
+      readdirSync(dir)
+        .filter((name) => name.startsWith('slipway-'))
+        .flatMap((name) => ['cpu.max', 'cpu.cfs_quota_us'].map((file) => join(dir, name, file)))
+        .filter((file) => existsSync(file))
+        .map((file) => readFileSync(file, 'utf8').trim()),
+    );
+    expect(quotas).toEqual([expect.stringMatching(/^50000( 100000)?$/)]);
     const [supervisor] = supervisorsIn(slipway.dir);
     await slipway.kill();
     process.kill(supervisor?.pid ?? 0, 'SIGKILL');
@@ -277,6 +319,50 @@ test.skipIf(groups === undefined)('a control group counts what a step uses in al
   } finally {
     await slipway.stop();
     for (const dir of parents) rmdirSync(dir);
+  }
+});
+
+// Each part alone keeps a step from the server's files; what the other adds is missing.
+test.each([
+  ['mounts', 'landlock'],
+  ['landlock', 'mounts'],
+])('without %s, %s keeps a step from the files of the server', async (leftOut, required) => {
+  const slipway = await Installation.start({
+    env: {
+      SLIPWAY_EXECUTOR_LEAVE_OUT: leftOut,
+      SLIPWAY_EXECUTOR_REQUIRE: required,
+      SLIPWAY_EXECUTOR_USER: 'server',
+    },
+  });
+  try {
+    const [server] = slipway.pids;
+    const outside = `/var/tmp/${unique('outside')}`;
+    const steps = [
+      'pwd > here; cat here > "$TMPDIR/there"; cat "$TMPDIR/there" >/dev/null; echo works',
+      `for file in host-id slipway.db redis/socket ../w0/host-id ../w1/host-id; do cat '${slipway.dataDir}'/$file >/dev/null 2>&1 && echo "read $file"; done`,
+      `ls '${slipway.dataDir}/runs' 2>/dev/null | grep -v "$SLIPWAY_RUN_ID" | sed 's/^/saw /'`,
+      `echo x 2>/dev/null > '${slipway.dataDir}/planted' && [ ! -e /nowhere ] && echo planted`,
+      `umount '${slipway.dataDir}' 2>/dev/null && echo uncovered`,
+      `kill -s CONT ${server} 2>/dev/null && echo signalled`,
+      `echo x > '${outside}' && echo "wrote"`,
+      `echo "tmp $(ls /tmp | wc -l)"`,
+    ].join('\n');
+    const { state, lines } = await runToEnd(slipway.client, script(steps));
+    expect(state.status).toBe('succeeded');
+    const said = printed(lines);
+    expect(said).toContain('works');
+    for (const word of ['read', 'saw', 'uncovered']) expect(said.filter((line) => line.startsWith(word))).toEqual([]);
+    expect(existsSync(join(slipway.dataDir, 'planted'))).toBe(false);
+    // Signals are Landlock's to refuse, where a step is the server's user; `/tmp` is the step's own with mounts.
+    expect(said.includes('signalled')).toBe(leftOut === 'landlock');
+    expect(existsSync(outside)).toBe(leftOut === 'mounts');
+    if (leftOut === 'mounts') rmSync(outside);
+    const report = await slipway.doctor(slipway.machines.at(-1) ?? 's');
+    const of = (name: string) => report.checks.find((check) => check.name === `fence: ${name}`)?.message ?? '';
+    expect(of(leftOut)).toContain('executor.leave_out names it');
+    expect(of(required)).not.toContain('not in force');
+  } finally {
+    await slipway.stop();
   }
 });
 

@@ -1,5 +1,18 @@
+import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { copyFileSync, existsSync, lstatSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  lstatSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -9,6 +22,7 @@ import { definition } from './harness/definition.js';
 import { Installation } from './harness/installation.js';
 import { supervisorsIn } from './harness/processes.js';
 import { finish, runToEnd, trigger, unique, waitFor, written } from './harness/runs.js';
+import { until } from './harness/until.js';
 
 let slipway: Installation;
 beforeAll(async () => {
@@ -44,29 +58,34 @@ function spellings(value: string): [string, string][] {
   ];
 }
 
+/** What is archived is compressed. */
+function plain(path: string): Buffer {
+  return path.endsWith('.zst') ? execFileSync('zstd', ['-dc', path], { stdio: ['ignore', 'pipe', 'ignore'] }) : readFileSync(path);
+}
+
 /** Everything that the installation keeps or shows, by where it is. */
-async function everything(runIds: string[]): Promise<[string, Buffer][]> {
+async function everything(runIds: string[], from = slipway): Promise<[string, Buffer][]> {
   const found: [string, Buffer][] = [];
   const walk = (dir: string) => {
     for (const name of readdirSync(dir)) {
       const path = join(dir, name);
       const kind = lstatSync(path);
       if (kind.isDirectory()) walk(path);
-      else if (kind.isFile()) found.push([path, readFileSync(path)]);
+      else if (kind.isFile()) found.push([path, plain(path)]);
     }
   };
-  walk(slipway.dir);
-  if (slipway.databaseKind === 'postgres') {
-    const tables = await slipway.askDatabase(
+  walk(from.dir);
+  if (from.databaseKind === 'postgres') {
+    const tables = await from.askDatabase(
       "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'",
     );
     for (const [table] of tables) {
-      const rows = await slipway.askDatabase(`SELECT t::text FROM "${String(table)}" t`);
+      const rows = await from.askDatabase(`SELECT t::text FROM "${String(table)}" t`);
       found.push([`table ${String(table)}`, Buffer.from(JSON.stringify(rows) + rows.flat().join('\n'))]);
     }
   }
-  found.push(['output of the server', Buffer.from(slipway.output)]);
-  const { client } = slipway;
+  found.push(['output of the server', Buffer.from(from.output)]);
+  const { client } = from;
   for (const runId of runIds) {
     const answers = [await client.runs.get.query({ runId }), await client.runs.logs.query({ runId, limit: 1000 })];
     for (const answer of answers) {
@@ -141,12 +160,74 @@ test('a secret that a step prints in every way is nowhere but in the step', asyn
   expect(texts).toContain('> ***');
   expect(texts).toContain('other has none');
 
+  await until('the log is archived', () => existsSync(join(slipway.objects, 'logs', run.id)));
   const found = await everything([run.id]);
   for (const value of [token, ...lines]) expect(places(found, value)).toEqual([]);
   // The same search finds what is no secret: in the spool, in the log's way through Redis, and in answers.
   const where = places(found, control).join('\n');
-  for (const place of [/spool: plain/, /\.aof: plain/, /answer about .*: plain/, /(table|slipway\.db).*: plain/]) {
+  for (const place of [/\.ndjson\.zst: plain/, /spool: plain/, /\.aof: plain/, /answer about .*: plain/, /(table|slipway\.db).*: plain/]) {
     expect(where).toMatch(place);
+  }
+});
+
+test.each([
+  ['with mounts of its own', {}],
+  ['without', { SLIPWAY_EXECUTOR_LEAVE_OUT: 'mounts' }],
+])('a secret that is asked for as a file is one, for the time of the step, %s', async (_, env: Record<string, string>) => {
+  /** From outside of the step. */
+  const isSeen = Object.keys(env).length > 0;
+  const other = isSeen ? await Installation.start({ env }) : slipway;
+  try {
+    const { client } = other;
+    const value = `${random()}\n${random()}`;
+    await client.secrets.set.mutate({ name: 'DEPLOY_KEY', value });
+    // Where the key was made by this.
+    for (const machine of other === slipway ? [] : other.machines.slice(1)) {
+      copyFileSync(join(other.dataDir, 'secrets.key'), join(other.dir, machine, 'secrets.key'));
+    }
+    const gate = `${other.files}/${unique('gate')}`;
+    const asked = { name: 'DEPLOY_KEY', file: 'KEY_FILE' };
+    const run = [
+      'echo "path $KEY_FILE"; stat -c "mode %a %u" "$KEY_FILE" "$(dirname "$KEY_FILE")"; echo "user $(id -u)"',
+      'wc -l < "$KEY_FILE"; cat "$KEY_FILE"; base64 -w0 "$KEY_FILE"; echo; env | grep -c -F "$(head -n 1 "$KEY_FILE")" || :',
+      `echo "$KEY_FILE" > '${gate}.begun'; ${waitFor(gate)}; cat "$KEY_FILE"`,
+    ].join('\n');
+    const text = definition([
+      { name: 'one', run, secrets: [asked], timeout: '2m' },
+      { name: 'two', needs: ['one'], run: `find /dev/shm /tmp /var/tmp "$TMPDIR" . -name KEY_FILE 2>/dev/null | sed 's/^/left /'; echo searched` },
+    ]);
+    const { id } = await trigger(client, text);
+    await written(`${gate}.begun`);
+    const path = readFileSync(`${gate}.begun`, 'utf8').trim();
+    expect(existsSync(path)).toBe(isSeen);
+    // Servers and workers go and come, and the step goes on.
+    await other.kill();
+    await other.startPrograms();
+    writeFileSync(gate, '');
+    const { state, lines } = await finish(client, id);
+    expect(state.status, JSON.stringify(lines)).toBe('succeeded');
+    const said = lines.map((line) => line.message);
+    const user = said.find((line) => line.startsWith('user '))?.slice('user '.length) ?? '';
+    expect(said).toEqual(expect.arrayContaining([`path ${path}`, `mode 600 ${user}`, `mode 700 ${user}`, '2', '0', 'searched']));
+    // Of both lines at once.
+    expect(said.filter((line) => line === '***')).toHaveLength(2);
+    expect(said.filter((line) => line.startsWith('left '))).toEqual([]);
+    const found = await everything([id], other);
+    for (const line of value.split('\n')) expect(places(found, line)).toEqual([]);
+
+    // Also when nobody is left who could remove it in time.
+    const lost = await trigger(client, definition([{ name: 'lost', run: `echo "$KEY_FILE" > '${gate}.lost'; sleep 1000`, secrets: [asked] }], { retry: { attempts: 1 } }));
+    await written(`${gate}.lost`);
+    const left = readFileSync(`${gate}.lost`, 'utf8').trim();
+    await other.kill();
+    for (const { pid } of other.machines.flatMap((machine) => supervisorsIn(join(other.dir, machine)))) process.kill(pid, 'SIGKILL');
+    expect(existsSync(left)).toBe(isSeen);
+    await other.startPrograms();
+    await client.runs.cancel.mutate({ runId: lost.id });
+    await finish(client, lost.id);
+    expect(existsSync(left)).toBe(false);
+  } finally {
+    if (other !== slipway) await other.stop();
   }
 });
 
@@ -201,19 +282,93 @@ test('the admin of a pipeline has its secrets, and not the global ones', async (
   expect((await failure(granted.secrets.list.query({}))).code).toBe('FORBIDDEN');
 });
 
-test('a key that is lost is not made anew while secrets are stored under it', async () => {
-  const alone = await Installation.start();
-  try {
-    await alone.client.secrets.set.mutate({ name: 'KEPT', value: 'kept-value-123' });
-    const file = join(alone.dataDir, 'secrets.key');
-    const key = readFileSync(file);
-    rmSync(file);
-    const refused = await failure(alone.client.secrets.set.mutate({ name: 'MORE', value: 'more-value-123' }));
-    expect(refused).toMatchObject({ code: 'CONFLICT' });
-    expect(existsSync(file)).toBe(false);
-    writeFileSync(file, key, { mode: 0o600 });
-    await alone.client.secrets.set.mutate({ name: 'MORE', value: 'more-value-123' });
-  } finally {
-    await alone.stop();
-  }
+describe('the key', () => {
+  const wants = definition([{ name: 'work', run: 'echo "got ${#KEPT}"', secrets: ['KEPT'] }]);
+  const expectGiven = async (from: Installation) => {
+    const { state, lines } = await runToEnd(from.client, wants);
+    expect(state.status, JSON.stringify(lines)).toBe('succeeded');
+    expect(lines.map((line) => line.message)).toContain('got 14');
+  };
+  const keyIds = async (from: Installation) => (await from.askDatabase('SELECT DISTINCT key_id FROM secrets')).flat();
+  const newKey = async (from: Installation) => (await from.cli('secret', 'key')).output.trim();
+  const doctor = async (from: Installation) =>
+    (await from.doctor('s')).checks.find(({ name }) => name === 'secrets') ?? { verdict: '', message: '' };
+
+  test('in a file that is lost is not made anew while secrets are stored under it, and another can take its place', async () => {
+    const alone = await Installation.start();
+    const files = alone.machines.map((machine) => join(alone.dir, machine, 'secrets.key'));
+    const [file = ''] = files;
+    const write = (text: string) => {
+      for (const file of files) writeFileSync(file, text, { mode: 0o600 });
+    };
+    try {
+      expect((await doctor(alone)).message).toContain('there are none');
+      await alone.client.secrets.set.mutate({ name: 'KEPT', value: 'kept-value-123' });
+      const key = readFileSync(file, 'utf8');
+      rmSync(file);
+      const refused = await failure(alone.client.secrets.set.mutate({ name: 'MORE', value: 'more-value-123' }));
+      expect(refused).toMatchObject({ code: 'CONFLICT' });
+      expect(existsSync(file)).toBe(false);
+      expect(await doctor(alone)).toMatchObject({ verdict: 'fail' });
+      write(key);
+      await alone.client.secrets.set.mutate({ name: 'MORE', value: 'more-value-123' });
+      await expectGiven(alone);
+
+      const before = await keyIds(alone);
+      if (files.length > 1) {
+        // One that is made here would be known nowhere else.
+        const early = await alone.operate('secret', 'rotate');
+        expect(early.code, early.output).toBe(1);
+        expect(early.output).toContain('workers on other machines');
+        write(`${await newKey(alone)}\n${key}`);
+      }
+      chmodSync(file, 0o640);
+      expect(await doctor(alone)).toMatchObject({ verdict: 'warn', message: expect.stringContaining('mode 640') as string });
+      chmodSync(file, 0o600);
+      const rotated = await alone.operate('secret', 'rotate');
+      expect(rotated.code, rotated.output).toBe(0);
+      expect(rotated.output).toMatch(/Encrypted 2 secrets anew/);
+      expect(rotated.output).toContain(`Dropped ${String(before[0])}`);
+      expect(await keyIds(alone)).not.toEqual(before);
+      expect(readFileSync(file, 'utf8')).not.toContain(key.trim());
+      expect(statSync(file).mode & 0o777).toBe(0o600);
+      const { items } = await alone.client.audit.list.query({ action: 'secrets.rotate' });
+      expect(items).toMatchObject([{ outcome: 'done', detail: '2 secrets, 1 keys dropped' }]);
+      // Nobody was told, and all know it.
+      await expectGiven(alone);
+      await alone.client.secrets.set.mutate({ name: 'MORE', value: 'other-value-123' });
+      expect(await doctor(alone)).toMatchObject({ verdict: 'ok' });
+    } finally {
+      await alone.stop();
+    }
+  });
+
+  test('that a command gives is asked for anew when another has taken its place', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'slipway-key-'));
+    const file = join(dir, 'keys');
+    const alone = await Installation.start({ env: { SLIPWAY_SECRETS_KEY_COMMAND: `/bin/cat,${file}` } });
+    try {
+      const first = await newKey(alone);
+      expect(Buffer.from(first, 'base64')).toHaveLength(32);
+      expect((await failure(alone.client.secrets.set.mutate({ name: 'KEPT', value: 'kept-value-123' }))).code).toBe('INTERNAL_SERVER_ERROR');
+      expect(alone.output).toContain('the program /bin/cat (secrets.key_command) failed');
+      writeFileSync(file, first);
+      await alone.client.secrets.set.mutate({ name: 'KEPT', value: 'kept-value-123' });
+      await expectGiven(alone);
+      expect(existsSync(join(alone.dataDir, 'secrets.key'))).toBe(false);
+      const early = await alone.operate('secret', 'rotate');
+      expect(early.code).toBe(1);
+      expect(early.output).toContain('/bin/cat (secrets.key_command) gives one key');
+      writeFileSync(file, `${await newKey(alone)}\n${first}`);
+      expect((await doctor(alone)).message).toContain('1 secrets are under older keys');
+      const rotated = await alone.operate('secret', 'rotate');
+      expect(rotated.code, rotated.output).toBe(0);
+      expect(rotated.output).toContain('it may go');
+      // The worker was given the first key, and nothing since.
+      await expectGiven(alone);
+    } finally {
+      await alone.stop();
+      rmSync(dir, { recursive: true });
+    }
+  });
 });
