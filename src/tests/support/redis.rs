@@ -51,7 +51,9 @@ impl Parts {
     pub(crate) async fn beside(&self) -> App {
         let redis_url = Secret::new(self.server.url().to_owned());
         let admin_token = Secret::new(ADMIN_TOKEN.to_owned());
-        App::connect(self.app.config.clone(), &redis_url, admin_token, self.app.shutdown.clone()).await.unwrap()
+        App::connect(self.app.config.clone(), &redis_url, admin_token, self.app.shutdown.clone())
+            .await
+            .unwrap()
     }
 
     /// Has Redis forget everything.
