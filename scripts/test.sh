@@ -8,23 +8,42 @@ scope=${1:-all}
 scripts/setup.sh test
 
 summary=
+failures=
 failed=0
 started=$(date +%s)
+logs=$PWD/target/test-logs
+mkdir -p "$logs"
+if [ -t 1 ]; then export FORCE_COLOR=1 CARGO_TERM_COLOR=always; fi
 
-# part NAME COMMAND…: remembers how it ended and how long it took.
+# part NAME COMMAND…: remembers how it ended and how long it took, and what it printed of failures.
 part() {
   name=$1
   shift
   printf '\n=== %s\n' "$name"
   since=$(date +%s)
-  if "$@"; then result=ok; else result=FAILED failed=1; fi
+  log=$logs/$(printf %s "$name" | tr -c 'a-z\n' -).log
+  # The end of a pipe is not the end of what writes into it.
+  { if "$@" 2>&1; then echo ok >"$log.result"; else echo FAILED >"$log.result"; fi; } | tee "$log"
+  result=$(cat "$log.result")
+  if [ "$result" = FAILED ]; then
+    failed=1
+    failures="$failures$(printf '\n=== %s, in short (the whole: %s)\n' "$name" "${log#"$PWD"/}"; in_short "$log")
+"
+  fi
   took=$(($(date +%s) - since))
   summary="$summary$(printf '  %-7s %5ds  %s' "$result" "$took" "$name")
 "
   [ "$result" = ok ]
 }
 
+# The lines of a log that name what failed. Whoever has only the end of all the output wants them there.
+in_short() {
+  found=$(grep -E '(^|[^a-z])(FAIL|FAILED|panicked|not ok|✗|×)([^a-z]|$)|[a-zA-Z]*Error:|^error' "$1" | head -n 30)
+  printf '%s\n' "${found:-$(tail -n 30 "$1")}"
+}
+
 finish() {
+  printf '%s' "$failures"
   printf '\n=== summary\n%s  %-7s %5ds\n' "$summary" total $(($(date +%s) - started))
   exit "$failed"
 }
@@ -107,7 +126,8 @@ part 'bindings: up to date' "$SLIPWAY_TEST_BIN" bindings --check || true
 part 'api: lint' api_lint || true
 if [ "$scope" = all ]; then
   part 'rust: tests' cargo_tests || true
-  part 'bindings, hooks, examples: tests' npm run --silent --workspace bindings --workspace tests/hooks test || true
+  part 'bindings, web client, hooks, examples: tests' \
+    npm run --silent --workspace bindings --workspace web-client --workspace tests/hooks test || true
   part 'api: tried out from its document' api || true
   part 'end to end' end_to_end || true
   part 'torture: a short schedule' torture || true

@@ -1,24 +1,35 @@
-import { defineConfig } from 'vite';
+import tailwindcss from '@tailwindcss/vite';
+import react from '@vitejs/plugin-react';
+import { defineConfig } from 'vitest/config';
 
 const server = 'http://127.0.0.1:3001';
 
 export default defineConfig({
+  plugins: [react(), tailwindcss()],
+  // The bindings have a tRPC of their own where npm keeps another version for them; a page needs one.
+  resolve: { dedupe: ['@trpc/client', '@trpc/server', 'react', 'react-dom'] },
   build: {
+    target: 'es2023',
     // The server's content security policy refuses `data:` addresses and scripts within the page.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     emptyOutDir: true,
+    // What `bundle.mjs` counts by.
+    manifest: 'assets/manifest.json',
   },
   server: {
     host: '127.0.0.1',
     port: 5173,
     strictPort: true,
-    // Everything that is not a file of this folder belongs to the server, so that a new path needs no entry here.
     proxy: {
-      '^/(?!$|\\?|index\\.html|src/|node_modules/|@|assets/|icon\\.svg)': {
+      // The server's own paths; every other is a route of the client.
+      '^/(trpc|trpc-live|api|docs|admin|auth|openapi\\.json|healthz|readyz|metrics)(/|$|\\?)': {
         target: server,
         changeOrigin: false,
       },
+      '^/sign-in/.+': { target: server, changeOrigin: false },
     },
   },
+  // A bound for what hangs; a busy machine is slow.
+  test: { include: ['src/**/*.test.ts'], testTimeout: 60_000 },
 });

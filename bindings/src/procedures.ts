@@ -401,6 +401,15 @@ cursor?: string | null;
 limit?: number | null }
 
 /**
+ * Lists are to be read again. What has changed is not said: who may see it, reads it.
+ */
+export type ListChange = {
+/**
+ * When it was noticed.
+ */
+at: Timestamp }
+
+/**
  * Which part of the list.
  */
 export type ListPeopleInput = {
@@ -542,6 +551,35 @@ total: number;
  * Give it as `from` for what follows; null where nothing follows at present.
  */
 nextFrom: number | null }
+
+/**
+ * What has been found so far.
+ */
+export type LogSearch = {
+/**
+ * How many lines match. Below 2^53.
+ */
+count: number;
+/**
+ * The numbers of the first of them, in order: at most 1,000. What follows is found with `after`.
+ */
+hits: number[];
+/**
+ * How many match in each of 512 equal parts of the log's lines.
+ */
+marks: number[];
+/**
+ * Lines up to this number were looked at.
+ */
+searched: number;
+/**
+ * How many lines the log had when the search began: it looks no further.
+ */
+total: number;
+/**
+ * Nothing is left to look at.
+ */
+done: boolean }
 
 /**
  * Where a line comes from.
@@ -1054,6 +1092,19 @@ limit?: number | null;
 step?: string | null }
 
 /**
+ * Which run of which pipeline.
+ */
+export type RunNumberInput = {
+/**
+ * The pipeline's id or name. The runs of a deleted one are found by its id.
+ */
+pipelineId: PipelineId;
+/**
+ * The run's number in it, from 1.
+ */
+number: number }
+
+/**
  * What `watchRun` sends: the state of a run at a version.
  */
 export type RunState = {
@@ -1152,6 +1203,35 @@ by: string;
  * Nobody here vouches for the code, such as that of a fork: secrets are withheld unless they allow it.
  */
 untrusted?: boolean }
+
+/**
+ * What is searched for, and where.
+ */
+export type SearchLogsInput = {
+/**
+ * Its id.
+ */
+runId: RunId;
+/**
+ * What matching lines contain.
+ */
+text: string;
+/**
+ * `text` is a regular expression, in the syntax of Rust's `regex`.
+ */
+regex?: boolean | null;
+/**
+ * Capital and small letters are not the same.
+ */
+matchCase?: boolean | null;
+/**
+ * Only lines of this step.
+ */
+step?: string | null;
+/**
+ * Only lines behind the one with this number.
+ */
+after?: number | null }
 
 /**
  * A stored secret, without its value: that is never given out.
@@ -1443,7 +1523,7 @@ runs: number }
 /**
  * The name of a subscription.
  */
-export type Subscription = "pipelines.streamLogs" | "pipelines.watchRun"
+export type Subscription = "pipelines.streamLogs" | "pipelines.watchRun" | "runs.searchLogs" | "runs.watchList"
 
 /**
  * An instant, as RFC 3339 in UTC with milliseconds: `2026-11-23T23:20:00.123Z`.
@@ -1630,6 +1710,11 @@ export type Validation = {
 problems: Problem[] }
 
 /**
+ * Nothing.
+ */
+export type WatchListInput = Record<string, never>
+
+/**
  * Which run, and which state of it is known.
  */
 export type WatchRunInput = {
@@ -1809,6 +1894,12 @@ export type Procedures = {
      */
     get: { kind: 'query'; input: RunInput; output: RunDetails; error: ApiError };
     /**
+     * Returns a run with its steps, by its pipeline and its number there.
+     *
+     * Role in the pipeline: viewer. REST: `GET /api/v1/pipelines/{pipelineId}/runs/{number}`.
+     */
+    getByNumber: { kind: 'query'; input: RunNumberInput; output: RunDetails; error: ApiError };
+    /**
      * Lists runs, newest first.
      *
      * Role in the pipeline: viewer. REST: `GET /api/v1/runs`.
@@ -1833,6 +1924,20 @@ export type Procedures = {
      * Role in the pipeline: viewer. REST: `GET /api/v1/runs/{runId}/logs`.
      */
     logs: { kind: 'query'; input: RunLogsInput; output: LogPage; error: ApiError };
+    /**
+     * Searches the whole log as it is at this moment, and streams what has been found so far until all of it has
+     * been looked at. Lines are searched as a terminal shows them, without their colours.
+     *
+     * Role in the pipeline: viewer. REST: `GET /api/v1/runs/{runId}/logs/search`.
+     */
+    searchLogs: { kind: 'subscription'; input: SearchLogsInput; output: LogSearch; error: ApiError };
+    /**
+     * Says, at once and then whenever runs are made, change or are deleted, that lists of runs are to be read
+     * again: at most once a second.
+     *
+     * Role in the pipeline: viewer. REST: `GET /api/v1/runs/watch`.
+     */
+    watchList: { kind: 'subscription'; input: WatchListInput; output: ListChange; error: ApiError };
   };
   secrets: {
     /**

@@ -18,6 +18,7 @@ pub mod pipeline;
 pub mod repository;
 pub mod run;
 pub mod secret;
+pub mod terminal;
 pub mod text;
 pub mod time;
 pub mod token;

@@ -60,6 +60,10 @@ pub(super) enum Subscription {
     StreamLogs,
     #[serde(rename = "pipelines.watchRun")]
     WatchRun,
+    #[serde(rename = "runs.searchLogs")]
+    SearchLogs,
+    #[serde(rename = "runs.watchList")]
+    WatchList,
 }
 
 impl Subscription {
@@ -67,6 +71,8 @@ impl Subscription {
         match self {
             Self::StreamLogs => "pipelines.streamLogs",
             Self::WatchRun => "pipelines.watchRun",
+            Self::SearchLogs => "runs.searchLogs",
+            Self::WatchList => "runs.watchList",
         }
     }
 }

@@ -22,7 +22,9 @@ use crate::domain::token::{Role, Token, TokenKind};
 use crate::rpc::error::{ApiError, ApiErrorCode, ApiErrorData};
 use crate::rpc::input::{InputCheck, InputProblem};
 use crate::rpc::{audit, auth, bindings, people, pipelines, runs, schema, secrets, tokens};
+use crate::services::lists::ListChange;
 use crate::services::logs::LogPage;
+use crate::services::search::LogSearch;
 use crate::services::system::Health;
 use crate::store::page::Page;
 
@@ -195,6 +197,9 @@ fn outputs(samples: &mut Samples) {
     );
     samples.parsed::<LogPage>("LogPage", json!({ "items": [line("stdout")], "total": 1, "nextFrom": 2 }));
     samples.parsed::<LogPage>("LogPage", json!({ "items": [], "total": 0, "nextFrom": null }));
+    let found = json!({ "count": 1, "hits": [4], "marks": [1], "searched": 9, "total": 9, "done": true });
+    samples.parsed::<LogSearch>("LogSearch", found);
+    samples.parsed::<ListChange>("ListChange", json!({ "at": "2026-11-21T12:00:00.000Z" }));
     for status in ["ok", "degraded", "down"] {
         samples.parsed::<Health>("Health", health(status));
     }
@@ -283,6 +288,11 @@ fn inputs(samples: &mut Samples) {
     samples.input::<runs::RunLogsInput>("RunLogsInput", run.clone());
     let all = json!({ "from": -1, "limit": 1000, "step": "build" });
     samples.input::<runs::RunLogsInput>("RunLogsInput", with(run.clone(), all));
+    samples.input::<runs::SearchLogsInput>("SearchLogsInput", with(run.clone(), json!({ "text": "error" })));
+    let all = json!({ "text": "^e", "regex": true, "matchCase": true, "step": "build", "after": 7 });
+    samples.input::<runs::SearchLogsInput>("SearchLogsInput", with(run.clone(), all));
+    samples.input::<runs::RunNumberInput>("RunNumberInput", with(pipeline.clone(), json!({ "number": 1 })));
+    samples.input::<runs::WatchListInput>("WatchListInput", json!({}));
     samples.input::<pipelines::StreamLogsInput>("StreamLogsInput", run.clone());
     let all = json!({ "after": -1, "lastEventId": "3-17" });
     samples.input::<pipelines::StreamLogsInput>("StreamLogsInput", with(run.clone(), all));

@@ -68,6 +68,7 @@ fn cases() -> Vec<Case> {
                 100,
             ),
         ),
+        case("a run by number", "runs_number", runs::by_number(&pipeline_id, 7)),
         case("a run by key", "runs_idempotency_key", runs::by_key(&pipeline_id, "k")),
         case("a run's steps", "steps_pkey", steps::of_runs_query(&[run_id.as_str()])),
         case("a pipeline by name", "pipelines_name", pipelines::by_name("n")),

@@ -88,7 +88,7 @@ async fn take(app: &App, actor: &Actor, delivery: &Delivery, mut request: Trigge
 /// Where the log of a run is found.
 pub(super) fn place(app: &App, run: &Run) -> String {
     match &app.config.http.public_url {
-        Some(url) => format!("{url}/#/runs/{}", run.id),
+        Some(url) => format!("{url}/r/{}", run.id),
         None => run.id.to_string(),
     }
 }

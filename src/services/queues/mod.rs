@@ -184,5 +184,5 @@ fn link(app: &App, queue: QueueName, job: &mut StoredJob) {
 /// Where the web client shows a run.
 fn run_page(app: &App, run: &RunId) -> String {
     let public_url = app.config.http.public_url.as_deref().unwrap_or_default().trim_end_matches('/');
-    format!("{public_url}/#/runs/{run}")
+    format!("{public_url}/r/{run}")
 }

@@ -55,10 +55,12 @@ pub struct RunLogTask {
     last_n: u64,
     last_line_at: Option<Timestamp>,
     log_bytes: u64,
+    archived_n: u64,
+    /// Of `log_bytes`, what the archive holds.
     archived_bytes: u64,
     /// Lines up to this number are in Redis alone, as far as this machine knows; 0: none.
     foreign_n: u64,
-    /// Not before then is the archive tried again for their sake.
+    /// Not before then is the archive tried again, where it did not take what it should.
     archive_at: Instant,
     published_n: u64,
     /// Text that follows the line `published_n`, unless it is to be read back.
@@ -99,6 +101,7 @@ impl RunLogTask {
         let Archive { archived_n, foreign_n } = archive;
         let Progress { last_n, last_line_at, published_n, .. } = *ends.progress.borrow();
         let log_bytes = entries.last().map_or(0, |entry| entry.log_bytes);
+        let archived_bytes = bytes_until(entries.iter(), archived_n);
         Self {
             app: app.clone(),
             run: record.run.id.clone(),
@@ -111,7 +114,8 @@ impl RunLogTask {
             last_n,
             last_line_at,
             log_bytes,
-            archived_bytes: log_bytes,
+            archived_n,
+            archived_bytes,
             foreign_n,
             archive_at: Instant::now(),
             published_n,
@@ -189,15 +193,27 @@ impl RunLogTask {
         if self.is_forgotten {
             return Some(self.publisher().reopen());
         }
-        if 0 < self.foreign_n && self.archive_at <= Instant::now() && !self.is_away {
-            self.archive_at = Instant::now() + CHECK_INTERVAL;
-            return Some(self.publisher().archive(self.foreign_n));
-        }
-        let is_long = self.app.config.logs.segment_bytes <= self.log_bytes - self.archived_bytes;
-        if is_long && !self.is_away {
-            return Some(self.publisher().archive(self.published_n));
+        if let Some(until_n) = self.to_archive() {
+            return Some(self.publisher().archive(until_n));
         }
         if self.published_n < self.journalled_n() { self.next_lines() } else { None }
+    }
+
+    /// Up to which line the archive should take the log now.
+    fn to_archive(&self) -> Option<u64> {
+        if self.is_away || Instant::now() < self.archive_at {
+            return None;
+        }
+        if 0 < self.foreign_n {
+            return Some(self.foreign_n);
+        }
+        // What is published, and not what is numbered: that may be far ahead, and the archive takes none of it yet.
+        let published = self.entries.partition_point(|entry| entry.last_n() <= self.published_n);
+        let published_bytes =
+            published.checked_sub(1).map_or(self.archived_bytes, |last| self.entries[last].log_bytes);
+        let is_long =
+            self.app.config.logs.segment_bytes <= published_bytes.saturating_sub(self.archived_bytes);
+        is_long.then_some(self.published_n)
     }
 
     fn next_lines(&mut self) -> Option<Work> {
@@ -252,8 +268,8 @@ impl RunLogTask {
             }
             Done::Archived(n) => self.forget_archived(n),
             Done::NotArchived(error) => {
-                // Tried again with the next segment; until then the spool keeps the lines.
-                self.archived_bytes = self.log_bytes;
+                // The spool keeps the lines until then. It may be full of them, so no further line need come.
+                self.archive_at = Instant::now() + CHECK_INTERVAL;
                 tracing::warn!(run.id = %self.run, error = error.chain(), "A segment of a log was not archived");
             }
             Done::Fenced => return Err(Ended::Fenced),
@@ -274,7 +290,12 @@ impl RunLogTask {
         if self.foreign_n <= archived_n {
             self.foreign_n = 0;
         }
-        self.archived_bytes = self.log_bytes;
+        if archived_n <= self.archived_n {
+            // Redis has forgotten what should follow. It is asked before the next attempt.
+            self.archive_at = Instant::now() + CHECK_INTERVAL;
+        }
+        self.archived_n = archived_n;
+        self.archived_bytes = self.archived_bytes.max(bytes_until(self.entries.iter(), archived_n));
         while let Some(entry) = self.entries.front()
             && entry.last_n() <= archived_n
         {
@@ -371,6 +392,11 @@ impl RunLogTask {
         let origin = Origin::Words { step, attempt, at_ms: at.as_millis(), text };
         pending.journal.push(Entry { first_n: self.last_n, count: 1, log_bytes: self.log_bytes, origin });
     }
+}
+
+/// What the log came to with the last entry that ends at the line `n` or before it; 0: there is none.
+fn bytes_until<'a>(entries: impl Iterator<Item = &'a Entry>, n: u64) -> u64 {
+    entries.take_while(|entry| entry.last_n() <= n).last().map_or(0, |entry| entry.log_bytes)
 }
 
 /// Waits for what is under way; for ever where nothing is.

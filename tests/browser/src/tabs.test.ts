@@ -10,6 +10,7 @@ import { Installation } from '../../e2e/src/harness/installation.js';
 import { finish, trigger, unique, waitFor } from '../../e2e/src/harness/runs.js';
 import { until } from '../../e2e/src/harness/until.js';
 import { launch, Person, PLAIN_HOST } from './browser.js';
+import { readThrough, untilShown } from './log-page.js';
 import { CountingProxy } from './proxy.js';
 
 const TABS = 10;
@@ -64,22 +65,15 @@ async function gated(): Promise<{ run: Run; open: () => void }> {
   return { run, open: () => writeFileSync(gate, '') };
 }
 
-const pathOf = (run: Run) => `/#/runs/${run.id}`;
+const pathOf = (run: Run) => `/r/${run.id}`;
 
-/** The lines that the page shows, as it shows them. */
-function shown(page: Page): Promise<string[]> {
-  return page.getByRole('log').locator('div').allTextContents();
-}
-
-async function untilShown(page: Page, line: string): Promise<void> {
-  await page.getByRole('log').getByText(line, { exact: true }).waitFor({ state: 'attached' });
-}
-
-/** What the server has of the log, as a page shows it. */
-async function logOf(run: Run): Promise<string[]> {
+/** What the server has of the log. */
+async function messagesOf(run: Run): Promise<string[]> {
   const lines = await followLog(slipway.client, run.id).done;
-  return lines.map(({ step, message }) => (step === null ? message : `${step} | ${message}`));
+  return lines.map(({ message }) => message);
 }
+
+const statusOf = (page: Page) => page.getByRole('main').getByRole('status').first();
 
 const streams = (count: number) =>
   until(`there are ${count} streams (${proxy.streams.join(', ')})`, () => proxy.streams.length === count);
@@ -91,8 +85,8 @@ describe(`${TABS} tabs, each with the log and the status of its run`, () => {
     const pages: [Page, Run][] = [];
     for (const { run } of runs) pages.push([await person.open(pathOf(run)), run]);
     for (const [page] of pages) {
-      await untilShown(page, `work | ${LINES / 2}`);
-      await page.getByRole('status').getByText('running').waitFor();
+      await untilShown(page, String(LINES / 2));
+      await statusOf(page).getByText('running').waitFor();
     }
     await streams(1);
     expect(proxy.streams).toEqual(['/trpc-live']);
@@ -109,13 +103,11 @@ describe(`${TABS} tabs, each with the log and the status of its run`, () => {
     for (const { open } of runs) open();
     for (const [page, run] of pages) {
       await finish(slipway.client, run.id);
-      await page
-        .getByRole('status')
+      await statusOf(page)
         .getByText(/succeeded|failed/)
         .waitFor();
-      const log = await logOf(run);
-      await until('the page shows the whole log', async () => (await shown(page)).length >= log.length);
-      expect(await shown(page)).toEqual(log);
+      const messages = await messagesOf(run);
+      expect(await readThrough(page, messages.length)).toEqual(messages);
     }
     // Nobody watches anything any more.
     await streams(0);
@@ -126,13 +118,13 @@ describe(`${TABS} tabs, each with the log and the status of its run`, () => {
     const { run, open } = await gated();
     const pages: Page[] = [];
     for (let index = 0; index < 4; index += 1) pages.push(await person.open(pathOf(run)));
-    for (const page of pages) await untilShown(page, `work | ${LINES / 2}`);
+    for (const page of pages) await untilShown(page, String(LINES / 2));
     await streams(1);
     const [last, ...others] = pages;
     for (const page of others) await page.close();
     await streams(1);
     open();
-    await last?.getByRole('status').getByText('succeeded').waitFor();
+    if (last !== undefined) await statusOf(last).getByText('succeeded').waitFor();
     await streams(0);
   });
 });
@@ -143,7 +135,7 @@ test('pages of a host that is not this machine share a connection too', async ()
   const pages: Page[] = [];
   for (let index = 0; index < 3; index += 1) pages.push(await person.open(pathOf(run)));
   expect(await pages[0]?.evaluate(() => window.isSecureContext)).toBe(false);
-  for (const page of pages) await untilShown(page, `work | ${LINES / 2}`);
+  for (const page of pages) await untilShown(page, String(LINES / 2));
   await streams(1);
   // There is no lock that tells: they say that they go.
   for (const page of pages) await page.close({ runBeforeUnload: false });
@@ -157,7 +149,7 @@ test('a session that ends in one tab is told in all of them', async () => {
   const { run, open } = await gated();
   const pages: Page[] = [];
   for (let index = 0; index < 3; index += 1) pages.push(await person.open(pathOf(run)));
-  for (const page of pages) await untilShown(page, `work | ${LINES / 2}`);
+  for (const page of pages) await untilShown(page, String(LINES / 2));
   await person.context.clearCookies();
   person.expectComplaint(/401/);
   const away = await person.open('/');

@@ -99,8 +99,9 @@ function differences(got: unknown, wanted: unknown, path: string[] = []): string
   const key = path.findLast((part) => Number.isNaN(Number(part))) ?? '';
   if (Array.isArray(got) && Array.isArray(wanted)) {
     if (got.length !== wanted.length) return [`${path.join('.')}: ${got.length} items, not ${wanted.length}`];
-    // Jobs that ended in the same millisecond come in any order, so that a page may have others of them.
-    const byId = key === 'jobs' || key === 'children';
+    // Jobs that ended in the same millisecond come in any order, so that a page may have others of them; which scheduler
+    // is due before another depends on the hour.
+    const byId = ['jobs', 'children', 'schedulers'].includes(key);
     return got.flatMap((item: unknown, index) => {
       const others: unknown[] = byId ? wanted.filter((one) => idOf(one) === idOf(item)) : [wanted[index]];
       const [other] = others;

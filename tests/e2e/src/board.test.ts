@@ -163,7 +163,7 @@ test('an added job is a trigger, and a duplicate the same one again', async () =
     const { status, body } = await add(data);
     expect(status).toBe(200);
     const { id, externalUrl } = (body as { job: { id: string; externalUrl: { href: string } } }).job;
-    expect(externalUrl.href).toBe(`/#/runs/${id}`);
+    expect(externalUrl.href).toBe(`/r/${id}`);
     const run = await runOf(id);
     expect(run.pipelineId).toBe(made.pipelineId);
     expect(run.inputs).toEqual('runId' in data ? { who: 'me' } : { who: 'you' });
@@ -181,7 +181,7 @@ test('the log of a job is the end of the run’s, and says where the rest is', a
   const { body } = await ask(slipway, 'GET', `${jobOf(run)}/logs`);
   const shown = body as string[];
   expect(shown.length).toBe(1_001);
-  expect(shown[0]).toBe(`${lines.length - 1_000} lines come before these: /#/runs/${run.id}`);
+  expect(shown[0]).toBe(`${lines.length - 1_000} lines come before these: /r/${run.id}`);
   expect(shown).toContain('[work] 1500');
 });
 

@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -91,6 +91,31 @@ describe('server and workers are killed and started again three times amid a ste
     for (const run of runs) expect((await finish(slipway.client, run.id)).state.status).toBe('succeeded');
     expect(linesOf(file('effects')).sort()).toEqual(runs.map((run) => run.id).sort());
   });
+});
+
+test('a step that was held back while nobody read its output goes on, and each line comes once', async () => {
+  const lines = 60_000;
+  await slipway.stop();
+  slipway = await Installation.start({
+    env: { SLIPWAY_LOG_SEGMENT_BYTES: '4MiB', SLIPWAY_LOG_BACKLOG_BYTES_MAX: '4MiB' },
+  });
+  const work = `echo begun >> '${file('effects')}'; ${waitFor(file('gate'))}; seq -f '%0100.0f' ${lines}`;
+  const run = await trigger(slipway.client, script(work));
+  await written(file('effects'));
+  await slipway.kill();
+  writeFileSync(file('gate'), '');
+  const spools = readdirSync(slipway.dir).map((name) =>
+    join(slipway.dir, name, 'runs', run.id, 'steps', '0-1', 'spool'),
+  );
+  const spool = spools.find((path) => existsSync(path)) ?? '';
+  await until('the step is held back', () => statSync(spool).blocks * 512 > 4 << 20);
+  await slipway.startPrograms();
+  const { state, lines: seen } = await finish(slipway.client, run.id);
+  expect(state).toMatchObject({ status: 'succeeded', attempt: 1 });
+  expect(gapsIn(seen)).toEqual([]);
+  const messages = printed(seen);
+  expect(messages.length).toBe(lines);
+  expect(messages.findIndex((text, index) => Number(text) !== index + 1)).toBe(-1);
 });
 
 test('Redis is killed amid a step, and each line still comes once', async () => {

@@ -1,0 +1,202 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+
+import type { AxeResults, RunOptions } from 'axe-core';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+
+import { script } from '../../e2e/src/harness/definition.js';
+import type { Run } from '../../e2e/src/harness/client.js';
+import { Installation } from '../../e2e/src/harness/installation.js';
+import { finish, unique, waitFor } from '../../e2e/src/harness/runs.js';
+import { launch, Person } from './browser.js';
+import { logOf, readThrough, untilShown } from './log-page.js';
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const RULES: RunOptions = { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] };
+
+const STEPS = `steps:
+  - name: build
+    run: printf 'a \\033[31mred\\033[0m word\\n'; echo '<b>text</b>'; printf '1%%\\r50%%\\r100%%\\n'
+  - name: test
+    needs: [build]
+    run: 'seq 1 400; echo broken >&2; exit 3'
+  - name: deploy
+    needs: [test]
+    run: 'true'
+`;
+
+let slipway: Installation;
+let browser: Browser;
+let cookie: string;
+let person: Person;
+let failed: Run;
+let live: Run;
+let open: () => void;
+
+beforeAll(async () => {
+  [slipway, browser] = await Promise.all([Installation.start(), launch()]);
+  const response = await fetch(slipway.signInLink, { redirect: 'manual' });
+  cookie = /slipway_session=([^;]+)/.exec(response.headers.get('set-cookie') ?? '')?.[1] ?? '';
+  const gate = join(slipway.files, unique('gate'));
+  open = () => writeFileSync(gate, '');
+  const { client } = slipway;
+  await client.pipelines.create.mutate({ name: 'team/site', definition: STEPS, description: 'The site.' });
+  await client.pipelines.create.mutate({ name: 'waits', definition: script(`echo begun; ${waitFor(gate)}; echo ended`) });
+  await client.tokens.create.mutate({ name: 'ci', role: 'operator', expiresInDays: 30 });
+  failed = await client.pipelines.trigger.mutate({ pipelineId: 'team/site', branch: 'main', inputs: { A: 'b' } });
+  await finish(client, failed.id);
+  live = await client.pipelines.trigger.mutate({ pipelineId: 'waits' });
+});
+afterAll(async () => {
+  open?.();
+  await browser?.close();
+  await slipway?.stop();
+});
+beforeEach(async () => {
+  person = await Person.of(browser, slipway.url);
+  await person.context.addCookies([{ name: 'slipway_session', value: cookie, url: slipway.url }]);
+});
+afterEach(async () => await person?.leave());
+
+/** What keeps somebody from using the page, as axe finds it. */
+async function faults(page: Page): Promise<string[]> {
+  // Through the debugger, which the page's policy does not concern.
+  await page.evaluate(AXE);
+  const { violations } = await page.evaluate<AxeResults, RunOptions>(
+    (rules) => (window as unknown as { axe: { run: (options: RunOptions) => Promise<AxeResults> } }).axe.run(rules),
+    RULES,
+  );
+  return violations.flatMap(({ id, nodes }) => nodes.map(({ html, failureSummary }) => `${id}: ${html}: ${failureSummary}`));
+}
+
+const isTooWide = (page: Page) =>
+  page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth);
+
+const run = '/pipelines/team%2Fsite/runs/1';
+const pages: [string, string, (page: Page) => Promise<void>][] = [
+  ['the pipelines', '/pipelines', (page) => page.getByRole('link', { name: 'team/site' }).waitFor()],
+  ['a pipeline', '/pipelines/team%2Fsite', (page) => page.getByRole('link', { name: /#1, failed/ }).waitFor()],
+  ['its trigger dialog', '/pipelines/team%2Fsite?trigger=1', (page) => page.getByRole('dialog').waitFor()],
+  ['its definition', '/pipelines/team%2Fsite/definition', (page) => page.getByText('No problems').waitFor()],
+  ['its settings', '/pipelines/team%2Fsite/settings', (page) => page.getByLabel('Git repository').waitFor()],
+  ['the runs', '/runs', (page) => page.getByRole('link', { name: /#1, failed/ }).waitFor()],
+  ['a run', run, (page) => untilShown(page, 'broken')],
+  ['its lines', `${run}#L3-L5`, (page) => page.getByRole('button', { name: 'Copy 3 lines' }).waitFor()],
+  ['its timeline', `${run}?panel=timeline`, (page) => page.getByRole('heading', { name: '#1' }).waitFor()],
+  ['its graph', `${run}?panel=graph`, (page) => page.getByRole('heading', { name: '#1' }).waitFor()],
+  ['its details', `${run}?panel=details`, (page) => page.getByRole('heading', { name: '#1' }).waitFor()],
+  ['the queues', '/queues', (page) => page.getByText('workers', { exact: true }).waitFor()],
+  ['the tokens', '/settings/tokens', (page) => page.getByRole('cell', { name: 'ci', exact: true }).waitFor()],
+  ['the appearance', '/settings/appearance', (page) => page.getByText('Light').waitFor()],
+  ['about', '/settings/about', (page) => page.getByText('Version').waitFor()],
+  ['the first run', '/welcome', (page) => page.getByRole('textbox', { name: /Definition/ }).waitFor()],
+  ['nothing', '/nothing', (page) => page.getByText('no such page').waitFor()],
+];
+
+describe('for everyone: axe finds nothing, and nothing is cut off', () => {
+  test.each(pages)('%s', async (_, path, isThere) => {
+    const page = await person.open(path);
+    // The two contrasts on the two layouts: what is wrong depends on one of them, not on which they are together.
+    for (const [width, colorScheme] of [[1280, 'light'], [360, 'dark']] as const) {
+      await page.setViewportSize({ width, height: 800 });
+      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+      await isThere(page);
+      expect(await faults(page), `${width} ${colorScheme}`).toEqual([]);
+      expect(await isTooWide(page), `${width}`).toBe(false);
+    }
+  });
+});
+
+describe('a run', () => {
+  test('that failed is opened where it failed, and has each line as it was printed', async () => {
+    const page = await person.open(`/r/${failed.id}`);
+    await untilShown(page, 'broken');
+    expect(new URL(page.url()).pathname).toBe(run);
+    await expect.poll(() => logOf(page).getByText('broken', { exact: true }).isVisible()).toBe(true);
+    const { lines } = await finish(slipway.client, failed.id);
+    const shown = lines.map(({ message }) => message.replace(/\x1b\[[0-9;]*m/g, '').replace(/^[^]*\r/, ''));
+    expect(await readThrough(page, lines.length)).toEqual(shown);
+  });
+
+  test('whose scrollbar is dragged from end to end shows what lies at each end', async () => {
+    const page = await person.open(`/r/${failed.id}`);
+    const log = logOf(page);
+    await untilShown(page, 'broken');
+    const drag = (from: number, to: number) =>
+      log.evaluate(
+        async (scroller, [start, end]) => {
+          for (let step = 0; step <= 10; step += 1) {
+            const share = start + ((end - start) * step) / 10;
+            scroller.scrollTop = (scroller.scrollHeight - scroller.clientHeight) * share;
+            await new Promise((done) => requestAnimationFrame(done));
+          }
+        },
+        [from, to] as const,
+      );
+    const { lines } = await finish(slipway.client, failed.id);
+    const line = (n: number) => log.getByRole('link', { name: `Line ${n}`, exact: true });
+    await drag(0, 1);
+    await expect.poll(() => line(lines.length).isVisible()).toBe(true);
+    await drag(1, 0);
+    await expect.poll(() => line(1).isVisible()).toBe(true);
+  });
+
+  test('is followed to its end, and triggered, opened and read with the keyboard alone', async () => {
+    const page = await person.open('/pipelines/waits');
+    await page.getByRole('link', { name: /#1, running/ }).waitFor();
+    await page.keyboard.press('j');
+    await page.keyboard.press('Enter');
+    await untilShown(page, 'begun');
+    open();
+    await untilShown(page, 'ended');
+    await page.getByRole('main').getByText('succeeded').first().waitFor();
+    await page.keyboard.press('R');
+    await page.getByText('attempt 2').first().waitFor();
+    await finish(slipway.client, live.id);
+    await page.keyboard.press('g');
+    await page.keyboard.press('p');
+    await page.getByRole('heading', { name: 'Pipelines' }).waitFor();
+  });
+});
+
+test('from an empty list to a run that went well it is one click', async () => {
+  const page = await person.open('/welcome');
+  await page.getByRole('button', { name: 'Run it' }).click();
+  await untilShown(page, 'line 3');
+  await page.getByRole('main').getByText('succeeded').first().waitFor();
+});
+
+test('somebody with an account signs in by name and password, and out again', async () => {
+  await slipway.client.people.create.mutate({ login: 'ana', name: 'Ana', role: 'viewer', password: 'a long password' });
+  await person.context.clearCookies();
+  person.expectComplaint(/401/);
+  const page = await person.open('/pipelines');
+  await page.getByRole('heading', { name: 'Sign in' }).waitFor();
+  await page.getByLabel('Name').fill('ana');
+  await page.getByLabel('Password').fill('a wrong password');
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByText('Wrong name or password').waitFor();
+  await page.getByLabel('Password').fill('a long password');
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByRole('heading', { name: 'Pipelines' }).waitFor();
+  await page.keyboard.press('Control+k');
+  await page.getByRole('combobox', { name: 'Search for' }).fill('Sign out');
+  await page.keyboard.press('Enter');
+  await page.getByRole('heading', { name: 'Sign in' }).waitFor();
+});
+
+test('a stranger is asked to sign in, and led to where they wanted', async () => {
+  await person.context.clearCookies();
+  person.expectComplaint(/401/);
+  const page = await person.open('/runs?status=failed');
+  await page.getByRole('heading', { name: 'Sign in' }).waitFor();
+  await page.getByRole('alert').getByText('not signed in').waitFor();
+  expect(await faults(page)).toEqual([]);
+  await person.context.addCookies([{ name: 'slipway_session', value: cookie, url: slipway.url }]);
+  await page.getByText('With a one-time link').click();
+  await page.getByRole('button', { name: 'I have signed in' }).click();
+  await page.getByRole('heading', { name: 'Runs' }).waitFor();
+  expect(new URL(page.url()).search).toBe('?status=failed');
+});

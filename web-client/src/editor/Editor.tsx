@@ -1,0 +1,43 @@
+import type { Problem } from '@slipway/client';
+import { useEffect, useEffectEvent, useRef } from 'react';
+
+import { useTheme } from '../settings';
+import { useText } from '../text';
+import { open, type OpenEditor } from './codemirror';
+
+const NONE: readonly Problem[] = [];
+
+interface Props {
+  /** What it begins with; then it is the editor's. */
+  value: string;
+  onChange: (value: string) => void;
+  problems?: readonly Problem[];
+  /** To go to. */
+  line?: number | undefined;
+  onSave?: () => void;
+}
+
+export function Editor({ value, onChange, problems = NONE, line, onSave }: Props) {
+  const text = useText();
+  const theme = useTheme();
+  const host = useRef<HTMLDivElement>(null);
+  const editor = useRef<OpenEditor>(null);
+  const begin = useEffectEvent(() => ({ value, label: text.editor.label, theme }));
+  const change = useEffectEvent(onChange);
+  const save = useEffectEvent(() => onSave?.());
+  useEffect(() => {
+    if (host.current === null) return;
+    const made = open(host.current, { ...begin(), onChange: (next) => change(next), onSave: () => save() });
+    editor.current = made;
+    return () => {
+      made.close();
+      editor.current = null;
+    };
+  }, []);
+  useEffect(() => editor.current?.setTheme(theme), [theme]);
+  useEffect(() => editor.current?.setProblems(problems), [problems]);
+  useEffect(() => {
+    if (line !== undefined) editor.current?.goTo(line);
+  }, [line]);
+  return <div ref={host} className="h-full min-h-0" />;
+}

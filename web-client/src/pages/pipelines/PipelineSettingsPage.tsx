@@ -1,0 +1,133 @@
+import type { Pipeline } from '@slipway/client';
+import { useMutation, useQuery } from '@tanstack/react-query';
+import { useNavigate, useParams } from '@tanstack/react-router';
+import { useState, type FormEvent } from 'react';
+
+import { queryClient, trpc } from '../../api/client';
+import { explain } from '../../api/errors';
+import { Page } from '../../components/Page';
+import { useText } from '../../text';
+import { Button } from '../../ui/Button';
+import { Skeleton } from '../../ui/Empty';
+import { Field } from '../../ui/Field';
+import { Problem } from '../../ui/Problem';
+
+export function PipelineSettingsPage() {
+  const text = useText();
+  const { slug } = useParams({ from: '/pipelines/$slug/settings' });
+  const pipeline = useQuery(trpc.pipelines.get.queryOptions({ pipelineId: slug }));
+  return (
+    <Page title={text.pipeline.settings}>
+      <Problem error={pipeline.error} onRetry={() => void pipeline.refetch()} />
+      {pipeline.isPending && <Skeleton rows={5} height={56} />}
+      {pipeline.data !== undefined && (
+        <div className="flex max-w-2xl flex-col gap-10">
+          <Settings key={pipeline.data.updatedAt} pipeline={pipeline.data} />
+          <Delete pipeline={pipeline.data} />
+        </div>
+      )}
+    </Page>
+  );
+}
+
+function Settings({ pipeline }: { pipeline: Pipeline }) {
+  const text = useText();
+  const { pipelineForm: words } = text;
+  const navigate = useNavigate();
+  const update = useMutation(
+    trpc.pipelines.update.mutationOptions({
+      onSuccess: (changed) => {
+        queryClient.setQueryData(trpc.pipelines.get.queryKey({ pipelineId: changed.name }), changed);
+        void queryClient.invalidateQueries({ queryKey: trpc.pipelines.list.pathKey() });
+        if (changed.name !== pipeline.name)
+          void navigate({ to: '/pipelines/$slug/settings', params: { slug: changed.name }, replace: true });
+      },
+    }),
+  );
+  const failure = update.error === null ? null : explain(update.error, text);
+  const of = (field: string) => (failure?.field === field ? failure.words : null);
+  const submit = (event: FormEvent<HTMLFormElement>) => {
+    event.preventDefault();
+    const form = new FormData(event.currentTarget);
+    const value = (name: string) => String(form.get(name) ?? '').trim() || null;
+    update.mutate({
+      pipelineId: pipeline.id,
+      name: value('name'),
+      description: value('description'),
+      repository: value('repository'),
+      defaultBranch: value('defaultBranch'),
+    });
+  };
+  const isOther = failure !== null && !['name', 'description', 'repository', 'defaultBranch'].includes(failure.field ?? '');
+  return (
+    <form onSubmit={submit} className="flex flex-col gap-4">
+      <Field label={words.name} hint={words.nameHint} error={of('name')}>
+        {(field) => <input {...field} name="name" required maxLength={100} defaultValue={pipeline.name} className="field" />}
+      </Field>
+      <Field label={words.description} error={of('description')}>
+        {(field) => (
+          <textarea {...field} name="description" rows={3} defaultValue={pipeline.description ?? ''} className="field" />
+        )}
+      </Field>
+      <Field label={words.repository} hint={words.repositoryHint} error={of('repository')}>
+        {(field) => <input {...field} name="repository" defaultValue={pipeline.repository ?? ''} className="field" />}
+      </Field>
+      <Field label={words.branch} error={of('defaultBranch')}>
+        {(field) => <input {...field} name="defaultBranch" defaultValue={pipeline.defaultBranch ?? ''} className="field" />}
+      </Field>
+      {isOther && <Problem error={update.error} />}
+      <div className="flex items-center gap-3">
+        <Button kind="primary" type="submit" isBusy={update.isPending}>
+          {text.actions.save}
+        </Button>
+        <p role="status" className="text-text-2">
+          {update.isSuccess ? text.actions.saved : ''}
+        </p>
+      </div>
+    </form>
+  );
+}
+
+function Delete({ pipeline }: { pipeline: Pipeline }) {
+  const text = useText();
+  const { pipelineForm: words } = text;
+  const navigate = useNavigate();
+  const [typed, setTyped] = useState('');
+  const remove = useMutation(
+    trpc.pipelines.delete.mutationOptions({
+      onSuccess: () => {
+        void queryClient.invalidateQueries({ queryKey: trpc.pipelines.pathKey() });
+        void navigate({ to: '/pipelines' });
+      },
+    }),
+  );
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    if (typed === pipeline.name) remove.mutate({ pipelineId: pipeline.id });
+  };
+  return (
+    <section className="border-t border-border pt-6">
+      <h2 className="text-section">{words.deleteTitle}</h2>
+      <p className="pb-3 text-text-2">{words.deleteText}</p>
+      <form onSubmit={submit} className="flex flex-col gap-3">
+        <Field label={words.deleteAsk(pipeline.name)}>
+          {(field) => (
+            <input
+              {...field}
+              value={typed}
+              autoComplete="off"
+              className="field max-w-sm"
+              onChange={({ target }) => setTyped(target.value)}
+            />
+          )}
+        </Field>
+        <Problem error={remove.error} />
+        <div>
+          <Button kind="danger" type="submit" disabled={typed !== pipeline.name} isBusy={remove.isPending}>
+            {text.actions.delete}
+          </Button>
+        </div>
+      </form>
+    </section>
+  );
+}

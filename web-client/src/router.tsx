@@ -1,0 +1,155 @@
+import {
+  createRootRoute,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  redirect,
+} from '@tanstack/react-router';
+
+import { queryClient, trpc } from './api/client';
+import { ownPath, pipelinesSearch, runSearch, runsSearch } from './search';
+import { NoPage, Shell } from './shell/Shell';
+import { Broken } from './shell/Broken';
+
+const root = createRootRoute({ component: Shell, notFoundComponent: NoPage });
+
+const home = createRoute({
+  getParentRoute: () => root,
+  path: '/',
+  beforeLoad: async () => {
+    const { items } = await queryClient.fetchQuery(trpc.pipelines.list.queryOptions({ limit: 100 })).catch(() => ({
+      items: null,
+    }));
+    // Where it cannot be asked, the page of the pipelines says why.
+    throw redirect({ to: items?.length === 0 ? '/welcome' : '/pipelines', replace: true });
+  },
+});
+
+const welcome = createRoute({
+  getParentRoute: () => root,
+  path: '/welcome',
+  component: lazyRouteComponent(() => import('./pages/welcome/WelcomePage'), 'WelcomePage'),
+});
+
+const signIn = createRoute({
+  getParentRoute: () => root,
+  path: '/sign-in',
+  validateSearch: (search: Record<string, unknown>): { next?: string } => {
+    const next = ownPath(search['next']);
+    return next === null ? {} : { next };
+  },
+  component: lazyRouteComponent(() => import('./pages/sign-in/SignInPage'), 'SignInPage'),
+});
+
+const pipelines = createRoute({
+  getParentRoute: () => root,
+  path: '/pipelines',
+  validateSearch: pipelinesSearch,
+  component: lazyRouteComponent(() => import('./pages/pipelines/PipelinesPage'), 'PipelinesPage'),
+});
+
+const pipeline = createRoute({
+  getParentRoute: () => root,
+  path: '/pipelines/$slug',
+  validateSearch: runsSearch,
+  component: lazyRouteComponent(() => import('./pages/pipelines/PipelinePage'), 'PipelinePage'),
+});
+
+const definition = createRoute({
+  getParentRoute: () => root,
+  path: '/pipelines/$slug/definition',
+  validateSearch: (search: Record<string, unknown>): { line?: number } => {
+    const line = Number(search['line']);
+    return Number.isSafeInteger(line) && line > 0 ? { line } : {};
+  },
+  component: lazyRouteComponent(() => import('./pages/pipelines/DefinitionPage'), 'DefinitionPage'),
+});
+
+const pipelineSettings = createRoute({
+  getParentRoute: () => root,
+  path: '/pipelines/$slug/settings',
+  component: lazyRouteComponent(() => import('./pages/pipelines/PipelineSettingsPage'), 'PipelineSettingsPage'),
+});
+
+const run = createRoute({
+  getParentRoute: () => root,
+  path: '/pipelines/$slug/runs/$number',
+  validateSearch: runSearch,
+  component: lazyRouteComponent(() => import('./pages/run/RunPage'), 'RunPage'),
+});
+
+const runById = createRoute({
+  getParentRoute: () => root,
+  path: '/r/$runId',
+  component: lazyRouteComponent(() => import('./pages/run/RunById'), 'RunById'),
+});
+
+const runs = createRoute({
+  getParentRoute: () => root,
+  path: '/runs',
+  validateSearch: runsSearch,
+  component: lazyRouteComponent(() => import('./pages/runs/RunsPage'), 'RunsPage'),
+});
+
+const queues = createRoute({
+  getParentRoute: () => root,
+  path: '/queues',
+  component: lazyRouteComponent(() => import('./pages/queues/QueuesPage'), 'QueuesPage'),
+});
+
+const settings = createRoute({
+  getParentRoute: () => root,
+  path: '/settings',
+  beforeLoad: ({ location }) => {
+    if (location.pathname === '/settings') throw redirect({ to: '/settings/appearance', replace: true });
+  },
+  component: lazyRouteComponent(() => import('./pages/settings/SettingsPage'), 'SettingsPage'),
+});
+
+const tokens = createRoute({
+  getParentRoute: () => settings,
+  path: 'tokens',
+  validateSearch: (search: Record<string, unknown>): { create?: 1 } =>
+    Number(search['create']) === 1 ? { create: 1 } : {},
+  component: lazyRouteComponent(() => import('./pages/settings/TokensPage'), 'TokensPage'),
+});
+
+const appearance = createRoute({
+  getParentRoute: () => settings,
+  path: 'appearance',
+  component: lazyRouteComponent(() => import('./pages/settings/AppearancePage'), 'AppearancePage'),
+});
+
+const about = createRoute({
+  getParentRoute: () => settings,
+  path: 'about',
+  component: lazyRouteComponent(() => import('./pages/settings/AboutPage'), 'AboutPage'),
+});
+
+export const router = createRouter({
+  routeTree: root.addChildren([
+    home,
+    welcome,
+    signIn,
+    pipelines,
+    pipeline,
+    definition,
+    pipelineSettings,
+    run,
+    runById,
+    runs,
+    queues,
+    settings.addChildren([tokens, appearance, about]),
+  ]),
+  defaultPreload: 'intent',
+  defaultErrorComponent: Broken,
+  // A log has its own.
+  scrollRestoration: ({ location }) => !location.pathname.includes('/runs/'),
+});
+
+declare module '@tanstack/react-router' {
+  interface Register {
+    router: typeof router;
+  }
+}
+

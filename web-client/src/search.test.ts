@@ -1,0 +1,20 @@
+import { expect, test } from 'vitest';
+
+import { ownPath, runSearch, runsSearch } from './search';
+
+test.each(['/runs', '/r/1#L3', '/pipelines/a%2Fb?status=failed'])('%s is a path of this server', (path) => {
+  expect(ownPath(path)).toBe(path);
+});
+
+test.each(['//evil.example', '/\\evil.example', 'https://evil.example', 'runs', '', null, '/\t/evil.example'])(
+  '%j leads away, or nowhere',
+  (path) => {
+    expect(ownPath(path)).toBeNull();
+  },
+);
+
+test('what is unknown or wrong is dropped', () => {
+  expect(runsSearch({ status: 'nonsense', branch: 'main', x: 1, trigger: 2 })).toEqual({ branch: 'main' });
+  expect(runsSearch({ status: 'failed', trigger: 1 })).toEqual({ status: 'failed', trigger: 1 });
+  expect(runSearch({ panel: 'graph', step: 42 })).toEqual({ panel: 'graph', step: '42' });
+});

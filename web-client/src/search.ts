@@ -1,0 +1,62 @@
+// What addresses say behind their question mark. What is unknown or wrong is dropped.
+
+import type { RunStatus } from '@slipway/client';
+
+export const statuses: readonly RunStatus[] = [
+  'queued',
+  'waiting',
+  'running',
+  'canceling',
+  'succeeded',
+  'failed',
+  'canceled',
+  'timed_out',
+];
+
+export const sorts = ['activity', 'name', 'health'] as const;
+export type Sort = (typeof sorts)[number];
+
+export const panels = ['steps', 'timeline', 'graph', 'details'] as const;
+export type Panel = (typeof panels)[number];
+
+type Given = Record<string, unknown>;
+
+function text(value: unknown): string | undefined {
+  const given = typeof value === 'number' ? String(value) : value;
+  return typeof given === 'string' && given !== '' && given.length <= 500 ? given : undefined;
+}
+
+function oneOf<T extends string>(choices: readonly T[], value: unknown): T | undefined {
+  return choices.find((choice) => choice === value);
+}
+
+/** Without the keys that say nothing, so that addresses stay short. */
+function told<T extends Given>(search: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  const entries = Object.entries(search).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries) as { [K in keyof T]?: Exclude<T[K], undefined> };
+}
+
+export function pipelinesSearch(given: Given) {
+  return told({ q: text(given['q']), sort: oneOf(sorts, given['sort']) });
+}
+
+export function runsSearch(given: Given) {
+  return told({
+    status: oneOf(statuses, given['status']),
+    branch: text(given['branch']),
+    pipeline: text(given['pipeline']),
+    trigger: Number(given['trigger']) === 1 ? (1 as const) : undefined,
+  });
+}
+
+export type RunsSearch = ReturnType<typeof runsSearch>;
+
+export function runSearch(given: Given) {
+  return told({ panel: oneOf(panels, given['panel']), step: text(given['step']) });
+}
+
+/** A path of this server; anything else could lead away from it. */
+export function ownPath(value: unknown): string | null {
+  if (typeof value !== 'string' || !/^\/(?![/\\])/.test(value) || value.length > 2_000) return null;
+  return new URL(value, 'http://here.invalid').host === 'here.invalid' ? value : null;
+}
