@@ -127,7 +127,9 @@ async fn admit(
     };
     let domain = claims.email.as_deref().and_then(|email| email.rsplit_once('@')).map(|(_, domain)| domain);
     let is_welcome = |domain: &str| config.email_domains.contains(&domain.to_lowercase());
-    if !config.email_domains.is_empty() && !(claims.email_verified && domain.is_some_and(is_welcome)) {
+    let is_allowed =
+        config.email_domains.is_empty() || (claims.email_verified && domain.is_some_and(is_welcome));
+    if !is_allowed {
         return no(Problem::Email, "no verified address of an allowed domain");
     }
     let found = store::people::find_by_identity(&app.store, &claims.identity).await?;
