@@ -22,6 +22,7 @@ use tokio::sync::Mutex;
 use crate::config::{Config, OidcConfig};
 use crate::domain::person::Identity;
 use crate::domain::secret::Secret;
+use crate::domain::time::now;
 use crate::error::{Error, Result};
 
 mod fetch;
@@ -299,11 +300,15 @@ fn verify(
     token: &ProvedToken,
     nonce: &Nonce,
 ) -> Result<IdTokenClaims<Others, CoreGenderClaim>, ClaimsVerificationError> {
-    let verifier = client
-        .id_token_verifier()
-        .set_allowed_algs(ALGORITHMS)
-        .set_time_fn(|| (SystemTime::now() - CLOCK_SKEW).into());
+    let verifier =
+        client.id_token_verifier().set_allowed_algs(ALGORITHMS).set_time_fn(|| earliest_now().into());
     token.clone().into_claims(&verifier, nonce)
+}
+
+/// The time, as the clock may have it that is the furthest behind.
+fn earliest_now() -> SystemTime {
+    let millis = u64::try_from(now().as_millis()).unwrap_or_default();
+    SystemTime::UNIX_EPOCH + Duration::from_millis(millis).saturating_sub(CLOCK_SKEW)
 }
 
 /// In our words: the library's name what was found.

@@ -16,7 +16,6 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::ids::RunId;
 use crate::domain::log::{LineId, LogLine, LogStream};
-use crate::domain::person::{Identity, Person};
 use crate::domain::pipeline::{Pipeline, Problem};
 use crate::domain::run::{
     Percent, Run, RunDetails, RunState, RunStatus, RunTrigger, Step, StepStatus, TriggerKind,
@@ -24,7 +23,7 @@ use crate::domain::run::{
 use crate::domain::secret::SecretInfo;
 use crate::domain::text;
 use crate::domain::time::Timestamp;
-use crate::domain::token::{Grant, Role, Session, Token, TokenKind};
+use crate::domain::token::{Grant, Role};
 use crate::rpc::rest::Problem as ProblemDetails;
 use crate::rpc::wire::{CallError, ErrorCode};
 use crate::rpc::{auth, openapi, people, pipelines, schema, secrets, tokens};
@@ -191,71 +190,6 @@ fn grant() -> impl Strategy<Value = Grant> {
     (id(), role()).prop_map(|(pipeline_id, role)| Grant { pipeline_id, role })
 }
 
-fn person() -> impl Strategy<Value = Person> {
-    let named = (id(), any_text(), any_text(), of(any_text()));
-    let identity = (any_text(), any_text()).prop_map(|(issuer, subject)| Identity { issuer, subject });
-    let may = (of(role()), vec(grant(), 0..3), any::<bool>(), any::<bool>());
-    (named, may, of(identity), at(), of(at())).prop_map(
-        |(
-            (id, login, name, email),
-            (role, grants, disabled, has_password),
-            identity,
-            created_at,
-            signed_in_at,
-        )| {
-            Person {
-                id,
-                login,
-                name,
-                email,
-                role,
-                grants,
-                disabled,
-                has_password,
-                identity,
-                created_at,
-                signed_in_at,
-            }
-        },
-    )
-}
-
-fn session() -> impl Strategy<Value = Session> {
-    let seen = (of(any_text()), of(any_text()));
-    (id(), seen, at(), of(at()), of(at()), any::<bool>()).prop_map(
-        |(id, (device, ip), created_at, expires_at, last_used_at, current)| Session {
-            id,
-            device,
-            ip,
-            created_at,
-            expires_at,
-            last_used_at,
-            current,
-        },
-    )
-}
-
-fn token() -> impl Strategy<Value = Token> {
-    let kind = prop_oneof![Just(TokenKind::Api), Just(TokenKind::Session)];
-    let made = (of(id()), of(any_text()), vec(grant(), 0..3));
-    (id(), any_text(), kind, of(role()), made, at(), of(at()), of(at())).prop_map(
-        |(id, name, kind, role, (person_id, created_by, grants), created_at, expires_at, last_used_at)| {
-            Token {
-                id,
-                name,
-                kind,
-                role,
-                grants,
-                person_id,
-                created_by,
-                created_at,
-                expires_at,
-                last_used_at,
-            }
-        },
-    )
-}
-
 fn secret() -> impl Strategy<Value = SecretInfo> {
     let named = (any_text(), of(id()), of(any_text()), vec(any_text(), 0..3), any::<bool>(), count());
     (named, at(), any_text(), at(), any_text(), of(at())).prop_map(
@@ -331,21 +265,21 @@ fn every_output_is_what_its_published_schema_says() {
     published.holds("LogPage", log.prop_map(|(items, total, next_from)| LogPage { items, total, next_from }));
     published.holds("LogSearch", values::log_search());
     published.holds("ListChange", at().prop_map(|at| ListChange { at }));
-    published.holds("TokenPage", page(token()));
+    published.holds("TokenPage", page(values::token()));
     published.holds("AuditEntryPage", page(values::audit_entry()));
     published.holds("Health", stats::health());
     published.holds("Validation", validation().prop_map(pipelines::Validation::of));
     published.holds("DeletedPipeline", any::<bool>().prop_map(pipelines::DeletedPipeline::of));
     published.holds(
         "CreatedToken",
-        (token(), any_text()).prop_map(|(token, value)| tokens::CreatedToken::of(token, value)),
+        (values::token(), any_text()).prop_map(|(token, value)| tokens::CreatedToken::of(token, value)),
     );
     let ticket = (any_text(), at()).prop_map(|(ticket, at)| auth::StreamTicket::of(ticket, at));
     published.holds("StreamTicket", ticket);
-    published.holds("Person", person());
-    published.holds("PersonPage", page(person()));
+    published.holds("Person", values::person());
+    published.holds("PersonPage", page(values::person()));
     published.holds("Done", any::<bool>().prop_map(|done| people::Done { done }));
-    published.holds("Sessions", vec(session(), 0..3).prop_map(|items| auth::Sessions { items }));
+    published.holds("Sessions", vec(values::session(), 0..3).prop_map(|items| auth::Sessions { items }));
     let me = (any_text(), of(role()), vec(grant(), 0..3), of(id()));
     let me = me.prop_map(|(name, role, grants, person_id)| auth::Me { name, role, grants, person_id });
     published.holds("Me", me);

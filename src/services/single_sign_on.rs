@@ -1,5 +1,7 @@
 //! Who somebody is whom a provider of single sign-on has signed in: known by issuer and subject, and by nothing else.
 
+use std::net::IpAddr;
+
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
@@ -77,7 +79,7 @@ pub async fn begin(app: &App) -> Result<Begun, Problem> {
 /// Signs somebody in who comes back from the provider, with what their browser has kept. `Unavailable` for the database.
 pub async fn finish(app: &App, answer: Answer, kept: Option<Kept>, browser: Browser) -> Result<SignOn> {
     let ip = browser.ip;
-    match admit(app, answer, kept).await? {
+    match admit(app, answer, kept, ip).await? {
         Ok(person) => {
             let value = tokens::begin_session(app, &person, browser).await?;
             store::people::note_sign_in(&app.store, &person.id, now()).await?;
@@ -96,7 +98,12 @@ pub async fn finish(app: &App, answer: Answer, kept: Option<Kept>, browser: Brow
 }
 
 /// The person, or why not: for them, and for the audit trail.
-async fn admit(app: &App, answer: Answer, kept: Option<Kept>) -> Result<Result<Person, (Problem, String)>> {
+async fn admit(
+    app: &App,
+    answer: Answer,
+    kept: Option<Kept>,
+    ip: Option<IpAddr>,
+) -> Result<Result<Person, (Problem, String)>> {
     let no = |problem, why: &str| Ok(Err((problem, why.to_owned())));
     let (Some(provider), Some(config)) = (&app.oidc, &app.config.oidc) else {
         return no(Problem::Off, "it is not set up");
@@ -120,13 +127,15 @@ async fn admit(app: &App, answer: Answer, kept: Option<Kept>) -> Result<Result<P
     };
     let domain = claims.email.as_deref().and_then(|email| email.rsplit_once('@')).map(|(_, domain)| domain);
     let is_welcome = |domain: &str| config.email_domains.contains(&domain.to_lowercase());
-    if !config.email_domains.is_empty() && !(claims.email_verified && domain.is_some_and(is_welcome)) {
+    let is_allowed =
+        config.email_domains.is_empty() || (claims.email_verified && domain.is_some_and(is_welcome));
+    if !is_allowed {
         return no(Problem::Email, "no verified address of an allowed domain");
     }
     let found = store::people::find_by_identity(&app.store, &claims.identity).await?;
     let person = match found {
         Some(person) => person,
-        None if config.create_people => make(app, &claims).await?,
+        None if config.create_people => make(app, &claims, ip).await?,
         None => return no(Problem::Unknown, "no such account"),
     };
     if person.disabled {
@@ -154,7 +163,7 @@ async fn follow_role(app: &App, person: Person, claims: &Claims) -> Result<Perso
     Ok(Person { role, ..person })
 }
 
-async fn make(app: &App, claims: &Claims) -> Result<Person> {
+async fn make(app: &App, claims: &Claims, ip: Option<IpAddr>) -> Result<Person> {
     let wanted = login_of(claims);
     let mark = Sha256::digest(format!("{}\n{}", claims.identity.issuer, claims.identity.subject).as_bytes());
     let mark: String = mark.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
@@ -177,7 +186,12 @@ async fn make(app: &App, claims: &Claims) -> Result<Person> {
             signed_in_at: None,
         };
         match store::people::insert(&app.store, &person, None).await {
-            Ok(()) => return Ok(person),
+            Ok(()) => {
+                let deed = Deed::done("people.create").to("person", person.id.as_str());
+                let actor = Actor { ip, ..tokens::actor_of(&person) };
+                audit::record(app, &actor, deed.saying("by single sign-on")).await;
+                return Ok(person);
+            }
             // Of the same person, who signs in twice at once; or the login is somebody else's.
             Err(Error::Conflict(_)) => {
                 if let Some(person) = store::people::find_by_identity(&app.store, &claims.identity).await? {

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::domain::audit::{AuditEntry, Outcome};
+use crate::domain::person::{Identity, Person};
+use crate::domain::token::{Session, Token, TokenKind};
 use crate::services::search::LogSearch;
 
 pub(super) fn audit_entry() -> impl Strategy<Value = AuditEntry> {
@@ -35,6 +37,71 @@ pub(super) fn log_search() -> impl Strategy<Value = LogSearch> {
             searched,
             total,
             done,
+        },
+    )
+}
+
+pub(super) fn person() -> impl Strategy<Value = Person> {
+    let named = (id(), any_text(), any_text(), of(any_text()));
+    let identity = (any_text(), any_text()).prop_map(|(issuer, subject)| Identity { issuer, subject });
+    let may = (of(role()), vec(grant(), 0..3), any::<bool>(), any::<bool>());
+    (named, may, of(identity), at(), of(at())).prop_map(
+        |(
+            (id, login, name, email),
+            (role, grants, disabled, has_password),
+            identity,
+            created_at,
+            signed_in_at,
+        )| {
+            Person {
+                id,
+                login,
+                name,
+                email,
+                role,
+                grants,
+                disabled,
+                has_password,
+                identity,
+                created_at,
+                signed_in_at,
+            }
+        },
+    )
+}
+
+pub(super) fn session() -> impl Strategy<Value = Session> {
+    let seen = (of(any_text()), of(any_text()));
+    (id(), seen, at(), of(at()), of(at()), any::<bool>()).prop_map(
+        |(id, (device, ip), created_at, expires_at, last_used_at, current)| Session {
+            id,
+            device,
+            ip,
+            created_at,
+            expires_at,
+            last_used_at,
+            current,
+        },
+    )
+}
+
+pub(super) fn token() -> impl Strategy<Value = Token> {
+    let kind = prop_oneof![Just(TokenKind::Api), Just(TokenKind::Session)];
+    let made = (of(id()), of(any_text()), vec(grant(), 0..3));
+    (id(), any_text(), kind, of(role()), made, at(), of(at()), of(at())).prop_map(
+        |(id, name, kind, role, (person_id, created_by, grants), created_at, expires_at, last_used_at)| {
+            Token {
+                id,
+                name,
+                kind,
+                role,
+                grants,
+                person_id,
+                created_by,
+                created_at,
+                expires_at,
+                last_used_at,
+            }
         },
     )
 }

@@ -93,8 +93,11 @@ export class SignOnProvider {
   }
 }
 
-/** Keeps cookies by host and port, and follows nothing by itself. */
+let addresses = 0;
+
+/** Keeps cookies by host and port, follows nothing by itself, and says to come from an address of its own. */
 export class Browser {
+  readonly address = `192.0.2.${(addresses += 1)}`;
   private readonly cookies = new Map<string, Map<string, string>>();
 
   jar(url: string): Map<string, string> {
@@ -107,7 +110,7 @@ export class Browser {
   async send(url: string, init: RequestInit & { headers?: Record<string, string> } = {}): Promise<Response> {
     const jar = this.jar(url);
     const cookie = [...jar].map(([name, value]) => `${name}=${value}`).join('; ');
-    const headers = { accept: 'text/html', ...init.headers, ...(cookie === '' ? {} : { cookie }) };
+    const headers = { accept: 'text/html', 'x-forwarded-for': this.address, ...init.headers, ...(cookie === '' ? {} : { cookie }) };
     const response = await fetch(url, { ...init, headers, redirect: 'manual' });
     for (const line of response.headers.getSetCookie()) {
       const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(line) ?? [];
