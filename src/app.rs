@@ -20,6 +20,7 @@ use crate::jobs::queues::Queues;
 use crate::logs::Logs;
 use crate::logs::follow::Followers;
 use crate::metrics::{Metrics, Ports};
+use crate::oidc::Provider;
 use crate::redis::Redis;
 use crate::redis::wakeups::Wakeups;
 use crate::services::audit::Trail;
@@ -55,6 +56,8 @@ pub struct Inner {
     pub audit: Trail,
     pub standing: Standing,
     pub sign_ins: Attempts,
+    /// None: nobody signs in elsewhere.
+    pub oidc: Option<Provider>,
     pub admin_token: Secret<String>,
     pub started_at: Timestamp,
     /// What of the fence around steps works here, once it is known.
@@ -120,6 +123,7 @@ impl App {
             shutdown.clone(),
         );
         tasks.spawn(sharing);
+        let oidc = Provider::of(&config)?;
         Ok(Self(Arc::new(Inner {
             started_at: now(),
             config,
@@ -139,6 +143,7 @@ impl App {
             audit: Trail::default(),
             standing: Standing::default(),
             sign_ins: Attempts::default(),
+            oidc,
             admin_token,
             fence: OnceLock::new(),
             streams_open: Arc::default(),

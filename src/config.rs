@@ -14,6 +14,7 @@ mod environment;
 mod executor;
 mod layers;
 mod load;
+mod oidc;
 mod settings;
 mod values;
 
@@ -22,6 +23,8 @@ pub use environment::{Environment, Terminal};
 pub use executor::{ExecutorConfig, StepUser};
 pub use layers::{ConfigError, Origin, Problem};
 pub use load::{EffectiveSetting, Flags, Loaded};
+pub use oidc::OidcConfig;
+pub(crate) use oidc::is_loopback;
 pub use values::size_text;
 
 /// What is in force. Plain data; `config.default.toml` says what each setting means.
@@ -30,6 +33,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     pub http: HttpConfig,
     pub auth: AuthConfig,
+    /// None: nobody signs in elsewhere.
+    pub oidc: Option<OidcConfig>,
     pub database: DatabaseConfig,
     pub redis: RedisConfig,
     pub objects: ObjectsConfig,
@@ -202,6 +207,10 @@ impl Config {
             (
                 self.http.tls_cert.is_some() == self.http.tls_key.is_some(),
                 "http.tls_cert and http.tls_key belong together: set both, or neither",
+            ),
+            (
+                self.oidc.is_none() || self.http.public_url.is_some(),
+                "oidc.issuer needs http.public_url: the provider sends browsers back there",
             ),
             (
                 self.logs.line_bytes_max as u64 <= self.logs.segment_bytes,

@@ -11,6 +11,7 @@ pub mod http;
 pub mod jobs;
 pub mod logs;
 pub mod metrics;
+pub mod oidc;
 pub mod redis;
 pub mod rpc;
 pub mod serve;

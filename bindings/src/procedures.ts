@@ -157,6 +157,11 @@ email?: string | null;
  */
 password?: string | null;
 /**
+ * Who they are at the provider of single sign-on: the claim `sub` of its tokens. Without it, they cannot sign in
+ * there, unless they are given another account when they do.
+ */
+subject?: string | null;
+/**
  * What they may do to everything; null or absent: nothing but what `grants` say.
  */
 role?: Role | null;
@@ -324,6 +329,19 @@ export type HealthStatus = "ok" |
 "degraded" | "down"
 
 /**
+ * Who somebody is at a provider of single sign-on.
+ */
+export type Identity = {
+/**
+ * Which provider.
+ */
+issuer: string;
+/**
+ * What it knows them by, for ever.
+ */
+subject: string }
+
+/**
  * What is wrong with one field of an input.
  */
 export type InputProblem = {
@@ -381,6 +399,15 @@ cursor?: string | null;
  * 20 if it is absent.
  */
 limit?: number | null }
+
+/**
+ * Lists are to be read again. What has changed is not said: who may see it, reads it.
+ */
+export type ListChange = {
+/**
+ * When it was noticed.
+ */
+at: Timestamp }
 
 /**
  * Which part of the list.
@@ -526,6 +553,35 @@ total: number;
 nextFrom: number | null }
 
 /**
+ * What has been found so far.
+ */
+export type LogSearch = {
+/**
+ * How many lines match. Below 2^53.
+ */
+count: number;
+/**
+ * The numbers of the first of them, in order: at most 1,000. What follows is found with `after`.
+ */
+hits: number[];
+/**
+ * How many match in each of 512 equal parts of the log's lines.
+ */
+marks: number[];
+/**
+ * Lines up to this number were looked at.
+ */
+searched: number;
+/**
+ * How many lines the log had when the search began: it looks no further.
+ */
+total: number;
+/**
+ * Nothing is left to look at.
+ */
+done: boolean }
+
+/**
  * Where a line comes from.
  */
 export type LogStream = "stdout" | "stderr" |
@@ -609,6 +665,10 @@ disabled: boolean;
  * Whether they can sign in with a password.
  */
 hasPassword: boolean;
+/**
+ * By whom they are known who sign in elsewhere; null: they do not.
+ */
+identity: Identity | null;
 /**
  * When the account was made.
  */
@@ -1167,6 +1227,19 @@ limit?: number | null;
 step?: string | null }
 
 /**
+ * Which run of which pipeline.
+ */
+export type RunNumberInput = {
+/**
+ * The pipeline's id or name. The runs of a deleted one are found by its id.
+ */
+pipelineId: PipelineId;
+/**
+ * The run's number in it, from 1.
+ */
+number: number }
+
+/**
  * What `watchRun` sends: the state of a run at a version.
  */
 export type RunState = {
@@ -1298,6 +1371,35 @@ by: string;
  * Nobody here vouches for the code, such as that of a fork: secrets are withheld unless they allow it.
  */
 untrusted?: boolean }
+
+/**
+ * What is searched for, and where.
+ */
+export type SearchLogsInput = {
+/**
+ * Its id.
+ */
+runId: RunId;
+/**
+ * What matching lines contain.
+ */
+text: string;
+/**
+ * `text` is a regular expression, in the syntax of Rust's `regex`.
+ */
+regex?: boolean | null;
+/**
+ * Capital and small letters are not the same.
+ */
+matchCase?: boolean | null;
+/**
+ * Only lines of this step.
+ */
+step?: string | null;
+/**
+ * Only lines behind the one with this number.
+ */
+after?: number | null }
 
 /**
  * A stored secret, without its value: that is never given out.
@@ -1438,6 +1540,32 @@ branches?: string[] | null;
 allowUntrusted?: boolean | null }
 
 /**
+ * How a browser can be signed in.
+ */
+export type SignInWays = {
+/**
+ * By `POST /sign-in`.
+ */
+password: boolean;
+/**
+ * By single sign-on; null: none is set up.
+ */
+oidc: SingleSignOn | null }
+
+/**
+ * A provider of single sign-on.
+ */
+export type SingleSignOn = {
+/**
+ * As people call it.
+ */
+name: string;
+/**
+ * Where it begins: a path, to which `?next=` and a path may be added, where to go afterwards.
+ */
+link: string }
+
+/**
  * A step of a run: its latest attempt.
  */
 export type Step = {
@@ -1563,7 +1691,7 @@ runs: number }
 /**
  * The name of a subscription.
  */
-export type Subscription = "pipelines.streamLogs" | "pipelines.watchRun" | "system.watchQueue"
+export type Subscription = "pipelines.streamLogs" | "pipelines.watchRun" | "runs.searchLogs" | "runs.watchList" | "system.watchQueue"
 
 /**
  * An instant, as RFC 3339 in UTC with milliseconds: `2026-11-23T23:20:00.123Z`.
@@ -1696,7 +1824,11 @@ grants?: Grant[] | null;
 /**
  * Null leaves it as it is.
  */
-disabled?: boolean | null }
+disabled?: boolean | null;
+/**
+ * Who they are at the provider of single sign-on: the claim `sub` of its tokens. Null: they do not sign in there.
+ */
+subject?: string | null }
 
 /**
  * What changes: an absent field is left as it is, null clears it.
@@ -1746,6 +1878,11 @@ export type Validation = {
 problems: Problem[] }
 
 /**
+ * Nothing.
+ */
+export type WatchListInput = Record<string, never>
+
+/**
  * Which run, and which state of it is known.
  */
 export type WatchRunInput = {
@@ -1778,6 +1915,12 @@ export type Procedures = {
      * Role in the pipeline: viewer. REST: `POST /api/v1/auth/stream-tickets`.
      */
     streamTicket: { kind: 'mutation'; input: StreamTicketInput; output: StreamTicket; error: ApiError };
+    /**
+     * Tells which ways to sign in a browser there are.
+     *
+     * Public. REST: `GET /api/v1/auth/ways`.
+     */
+    ways: { kind: 'query'; input: null; output: SignInWays; error: ApiError };
     /**
      * Tells who asks, and what they may do.
      *
@@ -1925,6 +2068,12 @@ export type Procedures = {
      */
     get: { kind: 'query'; input: RunInput; output: RunDetails; error: ApiError };
     /**
+     * Returns a run with its steps, by its pipeline and its number there.
+     *
+     * Role in the pipeline: viewer. REST: `GET /api/v1/pipelines/{pipelineId}/runs/{number}`.
+     */
+    getByNumber: { kind: 'query'; input: RunNumberInput; output: RunDetails; error: ApiError };
+    /**
      * Lists runs, newest first.
      *
      * Role in the pipeline: viewer. REST: `GET /api/v1/runs`.
@@ -1949,6 +2098,20 @@ export type Procedures = {
      * Role in the pipeline: viewer. REST: `GET /api/v1/runs/{runId}/logs`.
      */
     logs: { kind: 'query'; input: RunLogsInput; output: LogPage; error: ApiError };
+    /**
+     * Searches the whole log as it is at this moment, and streams what has been found so far until all of it has
+     * been looked at. Lines are searched as a terminal shows them, without their colours.
+     *
+     * Role in the pipeline: viewer. REST: `GET /api/v1/runs/{runId}/logs/search`.
+     */
+    searchLogs: { kind: 'subscription'; input: SearchLogsInput; output: LogSearch; error: ApiError };
+    /**
+     * Says, at once and then whenever runs are made, change or are deleted, that lists of runs are to be read
+     * again: at most once a second.
+     *
+     * Role in the pipeline: viewer. REST: `GET /api/v1/runs/watch`.
+     */
+    watchList: { kind: 'subscription'; input: WatchListInput; output: ListChange; error: ApiError };
   };
   secrets: {
     /**

@@ -10,10 +10,11 @@ use serde_json::{Value, json};
 
 use crate::config::ClientConfig;
 use crate::domain::ids::RunId;
+use crate::domain::person::Person;
 use crate::domain::pipeline::{Pipeline, Problem};
 use crate::domain::run::{Run, RunDetails};
 use crate::domain::secret::{Secret, SecretInfo};
-use crate::domain::token::{Role, Token};
+use crate::domain::token::{Grant, Role, Token};
 use crate::services::logs::LogPage;
 use crate::services::system::Health;
 use crate::store::page::Page;
@@ -88,6 +89,18 @@ pub(super) struct PipelineFields {
 pub(super) struct CreatedToken {
     pub(super) token: Token,
     pub(super) value: String,
+}
+
+/// A person to be given an account.
+#[derive(Debug)]
+pub(super) struct NewPerson<'a> {
+    pub(super) login: &'a str,
+    pub(super) name: Option<String>,
+    pub(super) email: Option<String>,
+    pub(super) password: Option<&'a Secret<String>>,
+    pub(super) subject: Option<String>,
+    pub(super) role: Option<Role>,
+    pub(super) grants: Vec<Grant>,
 }
 
 /// A secret to be stored.
@@ -236,6 +249,47 @@ impl Client {
 
     pub(super) async fn revoke_token(&self, token: &str) -> Result<Value, ClientError> {
         self.mutation("tokens.revoke", &json!({ "token": token })).await
+    }
+
+    pub(super) async fn create_person(&self, new: &NewPerson<'_>) -> Result<Person, ClientError> {
+        let password = new.password.map(Secret::reveal);
+        let input = present(json!({
+            "login": new.login,
+            "name": new.name,
+            "email": new.email,
+            "password": password,
+            "subject": new.subject,
+            "role": new.role,
+            "grants": new.grants,
+        }));
+        self.mutation("people.create", &input).await
+    }
+
+    pub(super) async fn person(&self, person: &str) -> Result<Person, ClientError> {
+        self.query("people.get", &json!({ "person": person })).await
+    }
+
+    pub(super) async fn people(&self, cursor: Option<&str>) -> Result<Page<Person>, ClientError> {
+        self.query("people.list", &present(json!({ "cursor": cursor, "limit": 100 }))).await
+    }
+
+    /// `change` as `people.update` takes it, but for the person: null says something there.
+    pub(super) async fn update_person(&self, person: &str, mut change: Value) -> Result<Person, ClientError> {
+        change["person"] = json!(person);
+        self.mutation("people.update", &change).await
+    }
+
+    pub(super) async fn set_password(
+        &self,
+        person: &str,
+        password: &Secret<String>,
+    ) -> Result<Value, ClientError> {
+        let input = json!({ "person": person, "password": password.reveal() });
+        self.mutation("people.setPassword", &input).await
+    }
+
+    pub(super) async fn delete_person(&self, person: &str) -> Result<Value, ClientError> {
+        self.mutation("people.delete", &json!({ "person": person })).await
     }
 
     pub(super) async fn set_secret(&self, new: NewSecret<'_>) -> Result<SecretInfo, ClientError> {

@@ -29,6 +29,7 @@ mod sse;
 mod steps;
 mod subscription;
 mod token;
+mod user;
 mod view;
 
 const EXIT_CODES: &str = "Exit codes: 0 success (or the run succeeded), 1 failed, 2 wrong usage, 3 the run was \
@@ -104,6 +105,9 @@ enum Command {
     /// Make, list and revoke access tokens.
     #[command(subcommand)]
     Token(token::TokenCommand),
+    /// Make accounts of people, and say what they may do.
+    #[command(subcommand)]
+    User(user::UserCommand),
     /// Store, list and delete secrets that steps are given.
     #[command(subcommand)]
     Secret(secret::SecretCommand),
@@ -166,6 +170,7 @@ async fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Retry(arguments) => run::retry(output, &client()?, arguments).await,
         Command::Exec(arguments) => Box::pin(exec::run(output, &loaded, arguments)).await,
         Command::Token(command) => token::run(output, &client()?, command).await,
+        Command::User(command) => user::run(output, &client()?, command).await,
         Command::Secret(command) => secret::run(output, &client()?, command).await,
     }
 }

@@ -53,7 +53,7 @@ pub(super) struct Scope {
 pub(super) async fn run(output: Output, client: &Client, command: SecretCommand) -> Result<Exit, Failure> {
     match command {
         SecretCommand::Set { name, scope, description, branches, allow_untrusted } => {
-            let value = value()?;
+            let value = standard_input("the value", VALUE_BYTES_MAX)?;
             let pipeline = scope.pipeline.as_deref();
             let new =
                 NewSecret { name: &name, pipeline, value: &value, description, branches, allow_untrusted };
@@ -69,12 +69,12 @@ pub(super) async fn run(output: Output, client: &Client, command: SecretCommand)
     Ok(Exit::Success)
 }
 
-/// Without the line end that `echo` and editors put there.
-fn value() -> Result<Secret<String>, Failure> {
-    let max = VALUE_BYTES_MAX + 2;
+/// All of it, without the line end that `echo` and editors put there.
+pub(super) fn standard_input(what: &str, bytes_max: usize) -> Result<Secret<String>, Failure> {
+    let max = bytes_max + 2;
     let mut value = Secret::new(String::with_capacity(max + 1));
     let read = io::stdin().lock().take(max as u64 + 1).read_to_string(value.reveal_mut());
-    read.map_err(|error| Failure::failed(format!("the value cannot be read from standard input: {error}")))?;
+    read.map_err(|error| Failure::failed(format!("{what} cannot be read from standard input: {error}")))?;
     let text = value.reveal();
     let text = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
     Ok(Secret::new(text.to_owned()))

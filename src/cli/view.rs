@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use anstyle::Style;
 
-use crate::cli::lines::{Joiner, Line, Piece, harmless};
+use crate::cli::lines::{Joiner, Line, Piece};
 use crate::cli::output::{BAD, BUSY, FAINT, GOOD, NAME, Output, STRONG, note, window};
 use crate::domain::log::LogStream;
 use crate::domain::run::{Percent, RunStatus, Step, StepStatus};
+use crate::domain::terminal::harmless;
 use crate::domain::time::{self, Timestamp};
 
 /// How a run stands.

@@ -3,11 +3,12 @@
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use url::{Host, Url};
+use url::Url;
 
 use crate::config::Config;
 use crate::config::environment::Environment;
 use crate::config::layers::{ConfigError, Origin, Problem};
+use crate::config::oidc::is_loopback;
 use crate::domain::secret::Secret;
 
 /// A token file is one line; whatever is longer is something else.
@@ -90,15 +91,6 @@ fn own_token(environment: &Environment, config: &Config, is_own: bool) -> Option
         return Some(token.clone());
     }
     read_token(&config.data_dir.join("admin-token")).ok()
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
-    }
 }
 
 fn read_token(path: &Path) -> Result<Secret<String>, String> {

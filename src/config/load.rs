@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use crate::config::client::{ClientConfig, ClientFlags};
 use crate::config::environment::Environment;
-use crate::config::executor;
 use crate::config::layers::{ConfigError, Layers, Origin, Raw};
 use crate::config::settings::{SETTINGS, Shown};
 use crate::config::{
     AuthConfig, Config, DatabaseConfig, HttpConfig, LogsConfig, MetricsConfig, ObjectsConfig, RedisConfig,
     TraceConfig, WorkerConfig, values,
 };
+use crate::config::{executor, oidc};
 use crate::domain::limit::{Limits, Rule};
 
 const DEFAULTS: &str = include_str!("../config.default.toml");
@@ -177,6 +177,7 @@ fn read(layers: &mut Layers, environment: &Environment) -> Config {
             session_lifetime: layers.required("auth.session_lifetime", values::some_time),
             session_idle: layers.required("auth.session_idle", values::some_time),
         },
+        oidc: oidc::read(layers),
         database: DatabaseConfig {
             url: layers.optional("database.url", values::database_url),
             connections_max: layers

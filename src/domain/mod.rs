@@ -19,6 +19,7 @@ pub mod repository;
 pub mod run;
 pub mod secret;
 pub mod stats;
+pub mod terminal;
 pub mod text;
 pub mod time;
 pub mod token;

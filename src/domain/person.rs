@@ -12,6 +12,16 @@ use crate::domain::token::{Grant, Role};
 pub const PASSWORD_CHARS_MIN: usize = 10;
 pub const PASSWORD_CHARS_MAX: usize = 200;
 
+/// Who somebody is at a provider of single sign-on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Identity {
+    /// Which provider.
+    pub issuer: String,
+    /// What it knows them by, for ever.
+    pub subject: String,
+}
+
 /// Somebody who has an account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -32,6 +42,8 @@ pub struct Person {
     pub disabled: bool,
     /// Whether they can sign in with a password.
     pub has_password: bool,
+    /// By whom they are known who sign in elsewhere; null: they do not.
+    pub identity: Option<Identity>,
     /// When the account was made.
     pub created_at: Timestamp,
     /// When they last signed in.

@@ -294,6 +294,17 @@ pub struct RunDetails {
     pub earlier_steps: Vec<Step>,
 }
 
+impl RunDetails {
+    /// The line before the first of a step's, over all its attempts; none if the run has no such step.
+    pub fn line_before(&self, step: &str) -> Option<u64> {
+        let mut attempts =
+            self.steps.iter().chain(&self.earlier_steps).filter(|one| one.name == step).peekable();
+        attempts.peek()?;
+        let first = attempts.filter_map(|one| one.first_line).min();
+        Some(first.map_or(0, |first| first.saturating_sub(1)))
+    }
+}
+
 /// What `watchRun` sends: the state of a run at a version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type, JsonSchema)]
 #[serde(rename_all = "camelCase")]

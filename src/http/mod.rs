@@ -22,6 +22,7 @@ use crate::rpc::foreign::JobData;
 use crate::rpc::rest::Rest;
 use crate::rpc::{self, Ctx, wire};
 use crate::services::measures::Measures;
+use crate::services::single_sign_on::{CALLBACK, START};
 
 pub mod assets;
 pub mod auth;
@@ -40,6 +41,7 @@ mod procedures;
 mod sending;
 pub mod server;
 pub mod sign_in;
+mod single_sign_on;
 pub mod tls;
 
 /// Who may call a path.
@@ -111,6 +113,8 @@ pub fn routes() -> Vec<Route> {
             access: Access::Public,
             handler: get(sign_in::enter).head(sign_in::preview),
         },
+        Route { path: START, access: Access::Public, handler: get(single_sign_on::start) },
+        Route { path: CALLBACK, access: Access::Public, handler: get(single_sign_on::callback) },
         // The page that asks whoever has not signed in to do so; it holds no data.
         Route { path: "/", access: Access::Public, handler: get(assets::page) },
         Route { path: "/{*path}", access: Access::Public, handler: get(assets::asset) },
@@ -234,6 +238,7 @@ mod tests {
     fn these_paths_and_no_others_are_open_to_everybody() {
         let public: Vec<&str> =
             routes().iter().filter(|route| route.access == Access::Public).map(|route| route.path).collect();
-        assert_eq!(public, ["/healthz", "/readyz", "/sign-in", "/sign-in/{code}", "/", "/{*path}"]);
+        let ours = ["/healthz", "/readyz", "/sign-in", "/sign-in/{code}", START, CALLBACK, "/", "/{*path}"];
+        assert_eq!(public, ours);
     }
 }

@@ -11,17 +11,20 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::domain::audit::Deed;
+use crate::domain::limit::Rule;
 use crate::domain::secret::Secret;
 use crate::error::Result;
 use crate::http::auth::{COOKIE, check_origin, cookie};
 use crate::http::forwarded::Client;
-use crate::http::{Http, plain};
+use crate::http::{Http, limits, plain};
 use crate::services::tokens::{self, Browser};
 use crate::services::{audit, people};
 
 /// A name and a password are shorter.
 const BODY_BYTES_MAX: usize = 4 * 1024;
 const DEVICE_CHARS_MAX: usize = 120;
+/// Of where somebody goes after they have signed in.
+const PATH_BYTES_MAX: usize = 1024;
 const FORM: &str = "application/x-www-form-urlencoded";
 const LIFETIME: Duration = Duration::from_secs(60 * 60);
 /// Codes that wait to be used.
@@ -94,6 +97,8 @@ pub(super) async fn enter(
 struct Credentials {
     name: String,
     password: String,
+    /// Where a form leads to afterwards.
+    next: Option<String>,
 }
 
 /// Signs in by name and password. Only our own pages may have it done: otherwise another site could sign a browser in
@@ -104,44 +109,74 @@ pub(super) async fn by_password(
     request: Request,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    let is_form = parts.headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == FORM);
+    let is_form = is_form(&parts.headers);
+    // A form that a browser posts by itself is answered by where the browser goes next.
+    let wants = if is_form && wants_page(&parts.headers) { Wants::Page } else { Wants::Json };
     if check_origin(http.app.config.http.public_url.as_deref(), &parts).is_err() {
-        return refused(StatusCode::FORBIDDEN, "a sign-in must come from Slipway's own pages");
+        return refused(wants, Problem::Foreign);
     }
     let read = axum::body::to_bytes(body, BODY_BYTES_MAX);
     let Ok(Ok(body)) = tokio::time::timeout(http.app.config.http.body_timeout, read).await else {
-        return refused(StatusCode::BAD_REQUEST, "the body is too large or does not come");
+        return refused(wants, Problem::Body);
     };
-    let Some(Credentials { name, password }) = credentials(&body, is_form) else {
-        return refused(StatusCode::BAD_REQUEST, "expected name and password, as a form or as JSON");
+    let Some(Credentials { name, password, next }) = credentials(&body, is_form) else {
+        return refused(wants, Problem::Fields);
     };
     let browser = browser(&client, &parts.headers);
     match people::sign_in(&http.app, &name, Secret::new(password), browser).await {
         Ok(people::SignIn::Done(session)) => {
-            if let Some(old) = cookie(&parts.headers, COOKIE)
-                && let Err(error) = tokens::end_session(&http.app, old).await
-            {
-                tracing::warn!(error = error.chain(), "The session before a sign-in was not ended");
-            }
+            end_session_before(&http, &parts.headers).await;
+            let next = next.filter(|next| local_path(next));
             let response = match is_form {
-                true => Redirect::to("/").into_response(),
+                true => Redirect::to(next.as_deref().unwrap_or("/")).into_response(),
                 false => StatusCode::NO_CONTENT.into_response(),
             };
             signed_in(&http, &client, &session, response)
         }
-        Ok(people::SignIn::Wrong) => refused(StatusCode::UNAUTHORIZED, "wrong name or password"),
+        Ok(people::SignIn::Wrong) => {
+            limits::strike(&http.app, Rule::Guesses, client.ip).await;
+            refused(wants, Problem::Wrong)
+        }
         Ok(people::SignIn::Throttled(wait)) => {
-            let mut response =
-                refused(StatusCode::TOO_MANY_REQUESTS, "too many attempts: try again in some minutes");
+            let mut response = refused(wants, Problem::Throttled);
             let seconds = HeaderValue::from(wait.as_secs() + 1);
             response.headers_mut().insert(header::RETRY_AFTER, seconds);
             response
         }
         Err(error) => {
             tracing::error!(error = error.chain(), "A sign-in could not be looked at");
-            refused(StatusCode::SERVICE_UNAVAILABLE, "sign-in is not possible at the moment: try again")
+            refused(wants, Problem::Away)
         }
     }
+}
+
+/// A browser that signs in anew has a new session, and not two.
+pub(super) async fn end_session_before(http: &Http, headers: &HeaderMap) {
+    if let Some(old) = cookie(headers, COOKIE)
+        && let Err(error) = tokens::end_session(&http.app, old).await
+    {
+        tracing::warn!(error = error.chain(), "The session before a sign-in was not ended");
+    }
+}
+
+fn is_form(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let essence = kind.split(';').next().unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case(FORM)
+}
+
+fn wants_page(headers: &HeaderMap) -> bool {
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    accept.is_some_and(|accept| accept.contains("text/html"))
+}
+
+/// Whether a path is one of this server's, however browsers read it.
+pub(super) fn local_path(path: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && byte != b'\\';
+    path.starts_with('/')
+        && !path.starts_with("//")
+        && path.len() <= PATH_BYTES_MAX
+        && path.bytes().all(is_plain)
 }
 
 fn credentials(body: &[u8], is_form: bool) -> Option<Credentials> {
@@ -152,27 +187,85 @@ fn credentials(body: &[u8], is_form: bool) -> Option<Credentials> {
         let mut fields = form_urlencoded::parse(body);
         fields.find_map(|(name, value)| (name == wanted).then(|| value.into_owned()))
     };
-    Some(Credentials { name: field("name")?, password: field("password")? })
+    Some(Credentials { name: field("name")?, password: field("password")?, next: field("next") })
 }
 
-fn refused(status: StatusCode, message: &str) -> Response {
-    let body = json!({ "message": message }).to_string();
-    let headers = [(header::CACHE_CONTROL, "no-store"), (header::CONTENT_TYPE, "application/json")];
-    (status, headers, body).into_response()
+/// Who reads why a sign-in was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wants {
+    /// A script.
+    Json,
+    /// A person.
+    Page,
+}
+
+/// Why a sign-in was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Problem {
+    Foreign,
+    Body,
+    Fields,
+    Wrong,
+    Throttled,
+    Away,
+}
+
+impl Problem {
+    /// For scripts, and for what the page says it by.
+    const fn parts(self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Self::Foreign => {
+                (StatusCode::FORBIDDEN, "foreign", "a sign-in must come from Slipway's own pages")
+            }
+            Self::Body => (StatusCode::BAD_REQUEST, "fields", "the body is too large or does not come"),
+            Self::Fields => {
+                (StatusCode::BAD_REQUEST, "fields", "expected name and password, as a form or as JSON")
+            }
+            Self::Wrong => (StatusCode::UNAUTHORIZED, "wrong", "wrong name or password"),
+            Self::Throttled => {
+                (StatusCode::TOO_MANY_REQUESTS, "throttled", "too many attempts: try again in some minutes")
+            }
+            Self::Away => {
+                (StatusCode::SERVICE_UNAVAILABLE, "away", "sign-in is not possible at the moment: try again")
+            }
+        }
+    }
+}
+
+fn refused(wants: Wants, problem: Problem) -> Response {
+    let (status, code, message) = problem.parts();
+    let no_store = (header::CACHE_CONTROL, "no-store");
+    match wants {
+        Wants::Page => ([no_store], Redirect::to(&format!("/sign-in?problem={code}"))).into_response(),
+        Wants::Json => {
+            let body = json!({ "message": message }).to_string();
+            (status, [no_store, (header::CONTENT_TYPE, "application/json")], body).into_response()
+        }
+    }
 }
 
 /// What is kept of the browser that signs in.
-fn browser(client: &Client, headers: &HeaderMap) -> Browser {
+pub(super) fn browser(client: &Client, headers: &HeaderMap) -> Browser {
     let device = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
     let device = device.map(|agent| agent.chars().take(DEVICE_CHARS_MAX).collect());
     Browser { device, ip: client.ip }
 }
 
-/// The response with the cookie of a new session.
-fn signed_in(http: &Http, client: &Client, session: &Secret<String>, mut response: Response) -> Response {
+/// What a cookie ends with where browsers come by TLS.
+pub(super) fn secure(http: &Http, client: &Client) -> &'static str {
     let public_url = http.app.config.http.public_url.as_deref();
     let is_secure = client.is_secure || public_url.is_some_and(|url| url.starts_with("https://"));
-    let secure = if is_secure { "; Secure" } else { "" };
+    if is_secure { "; Secure" } else { "" }
+}
+
+/// The response with the cookie of a new session.
+pub(super) fn signed_in(
+    http: &Http,
+    client: &Client,
+    session: &Secret<String>,
+    mut response: Response,
+) -> Response {
+    let secure = secure(http, client);
     let cookie = format!(
         "{COOKIE}={}; Path=/; HttpOnly; SameSite=Lax; Max-Age={}{secure}",
         session.reveal(),
@@ -200,5 +293,24 @@ mod tests {
         assert!(!sign_in.redeem("something else"));
         assert!(sign_in.redeem(&code));
         assert!(!sign_in.redeem(&code));
+    }
+    #[test]
+    fn nobody_is_led_elsewhere_after_a_sign_in() {
+        for path in ["/", "/runs/1?a=b", "/#/runs/1", "/%2f/evil.example"] {
+            assert!(local_path(path), "{path}");
+        }
+        let long = format!("/{}", "a".repeat(PATH_BYTES_MAX));
+        for path in [
+            "",
+            "runs",
+            "//evil.example",
+            "/\\evil.example",
+            "https://evil.example",
+            "/\t/evil.example",
+            "/é",
+            &long,
+        ] {
+            assert!(!local_path(path), "{path}");
+        }
     }
 }

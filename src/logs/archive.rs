@@ -28,6 +28,7 @@ const SEGMENT_BYTES_MAX: usize = 64 * 1024 * 1024;
 const SKIPPABLE_MAGIC: u32 = 0x184D_2A50;
 const INDEX_MAGIC: &[u8; 4] = b"SLW1";
 const LEVEL: i32 = 3;
+const OTHER_LINES: &str = "a frame holds other lines than its index says";
 
 /// Consecutive lines in one object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,18 +151,13 @@ impl Logs {
         let frame = &index.frames[at];
         let end = index.frames.get(at + 1).map_or(index.end, |next| next.offset);
         let compressed = self.get(segment, frame.offset..end).await?;
-        let text_bytes = frame.text_bytes.min(SEGMENT_BYTES_MAX);
-        let last_n = frame.last_n;
-        let text = tokio::task::spawn_blocking(move || zstd::bulk::decompress(&compressed, text_bytes))
+        let (text_bytes, last_n) = (frame.text_bytes, frame.last_n);
+        let block = tokio::task::spawn_blocking(move || decompress(&compressed, text_bytes, last_n))
             .await
-            .map_err(|error| Error::internal("reading an archived log", error))?
-            .map_err(|error| Error::internal("reading an archived log", error))?;
-        // The index has no checksum, but the frame has, and its lines have their numbers.
-        let block = Block::parse(text.into(), last_n)
-            .filter(|block| block.first_n <= n + 1 && block.is_numbered())
-            .ok_or_else(|| {
-                Error::internal("reading an archived log", "a frame holds other lines than its index says")
-            })?;
+            .map_err(|error| Error::internal("reading an archived log", error))??;
+        if n + 1 < block.first_n {
+            return Err(Error::internal("reading an archived log", OTHER_LINES));
+        }
         Ok(block.after(n))
     }
 
@@ -187,9 +183,7 @@ impl Logs {
         let tail =
             if length as usize + 8 <= tail.len() { tail } else { self.get_tail(segment, length + 8).await? };
         let start = (tail.len() as u64).checked_sub(length + 8).ok_or_else(broken_index)?;
-        let json = &tail[start as usize..tail.len() - 8];
-        serde_json::from_slice(json)
-            .map_err(|error| Error::internal("reading the index of an archived log", error))
+        parse_index(&tail[start as usize..tail.len() - 8])
     }
 
     async fn get_tail(&self, segment: &Segment, bytes: u64) -> Result<Bytes> {
@@ -203,6 +197,33 @@ impl Logs {
         let answer = self.objects.get_range(&segment.path, range).await;
         answer.map_err(|error| Error::unavailable("object store", error))
     }
+}
+
+/// The lines of a whole segment, a block for each frame. Blocks.
+pub(super) fn blocks(object: &[u8]) -> Result<impl Iterator<Item = Result<Block>>> {
+    let end = object.len() as u64;
+    let start = end.checked_sub(index_length(object)? + 8).ok_or_else(broken_index)?;
+    let Index { end, frames } = parse_index(&object[start as usize..object.len() - 8])?;
+    let ends: Vec<u64> = frames.iter().skip(1).map(|frame| frame.offset).chain([end]).collect();
+    Ok(frames.into_iter().zip(ends).map(|(frame, end)| {
+        let compressed = object.get(frame.offset as usize..end as usize).ok_or_else(broken_index)?;
+        decompress(compressed, frame.text_bytes, frame.last_n)
+    }))
+}
+
+/// The lines of a frame. Blocks.
+fn decompress(compressed: &[u8], text_bytes: usize, last_n: u64) -> Result<Block> {
+    let text = zstd::bulk::decompress(compressed, text_bytes.min(SEGMENT_BYTES_MAX))
+        .map_err(|error| Error::internal("reading an archived log", error))?;
+    // The index has no checksum, but the frame has, and its lines have their numbers.
+    Block::parse(text.into(), last_n)
+        .filter(Block::is_numbered)
+        .ok_or_else(|| Error::internal("reading an archived log", OTHER_LINES))
+}
+
+fn parse_index(json: &[u8]) -> Result<Index> {
+    serde_json::from_slice(json)
+        .map_err(|error| Error::internal("reading the index of an archived log", error))
 }
 
 fn broken_index() -> Error {

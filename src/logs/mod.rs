@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
+use tokio::sync::Semaphore;
 
 use crate::domain::ids::RunId;
 use crate::domain::time::Timestamp;
@@ -22,6 +23,7 @@ pub mod follow;
 pub mod journal;
 pub mod lines;
 pub mod read;
+pub mod search;
 pub mod writer;
 
 /// Cheap to clone.
@@ -29,6 +31,7 @@ pub mod writer;
 pub struct Logs {
     redis: Redis,
     objects: Arc<dyn ObjectStore>,
+    searches: Arc<Semaphore>,
     pub lines_written: Counter,
     pub lines_sent: Counter,
 }
@@ -47,7 +50,13 @@ pub struct Head {
 
 impl Logs {
     pub fn new(redis: Redis, objects: Arc<dyn ObjectStore>) -> Self {
-        Self { redis, objects, lines_written: Counter::default(), lines_sent: Counter::default() }
+        Self {
+            redis,
+            objects,
+            searches: Arc::new(Semaphore::new(search::SEARCHES_MAX)),
+            lines_written: Counter::default(),
+            lines_sent: Counter::default(),
+        }
     }
 
     /// None: Redis knows nothing of this log, because it has not begun or has gone to the archive.

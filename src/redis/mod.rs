@@ -133,9 +133,13 @@ impl Redis {
         self.command(redis::cmd("SET").arg(self.key(name)).arg(value).arg("PX").arg(millis)).await
     }
 
-    /// Tells those who listen on `channel` (a name without the prefix) to look again.
-    pub async fn wake(&self, channel: &str) -> Result<()> {
-        self.command(redis::cmd("PUBLISH").arg(self.key(channel)).arg("")).await
+    /// Tells those who listen on `channels` (names without the prefix) to look again.
+    pub async fn wake(&self, channels: &[&str]) -> Result<()> {
+        let mut pipe = redis::pipe();
+        for channel in channels {
+            pipe.cmd("PUBLISH").arg(self.key(channel)).arg("").ignore();
+        }
+        self.pipeline(&pipe).await
     }
 
     /// What the server does when its memory is full; none where it does not tell.

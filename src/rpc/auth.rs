@@ -24,6 +24,8 @@ pub(super) fn declare(api: &mut Api) {
         /// as `{ ticket }` in tRPC's `connectionParams`. It must be used within a minute; then it serves that
         /// subscription, and its reconnects, until a minute after its last close.
         mutation auth.streamTicket = POST "/auth/stream-tickets" -> 201, Viewer in pipeline, stream_ticket;
+        /// Tells which ways to sign in a browser there are.
+        query auth.ways = GET "/auth/ways", Public, ways;
         /// Tells who asks, and what they may do.
         query auth.me = GET "/auth/me", SignedIn, me;
         /// Ends the session, or the token, that asks.
@@ -58,6 +60,10 @@ pub(super) enum Subscription {
     StreamLogs,
     #[serde(rename = "pipelines.watchRun")]
     WatchRun,
+    #[serde(rename = "runs.searchLogs")]
+    SearchLogs,
+    #[serde(rename = "runs.watchList")]
+    WatchList,
     #[serde(rename = "system.watchQueue")]
     WatchQueue,
 }
@@ -67,6 +73,8 @@ impl Subscription {
         match self {
             Self::StreamLogs => "pipelines.streamLogs",
             Self::WatchRun => "pipelines.watchRun",
+            Self::SearchLogs => "runs.searchLogs",
+            Self::WatchList => "runs.watchList",
             Self::WatchQueue => "system.watchQueue",
         }
     }
@@ -80,6 +88,32 @@ pub(super) struct StreamTicket {
     ticket: String,
     /// Until when it must first be used.
     expires_at: Timestamp,
+}
+
+/// How a browser can be signed in.
+#[derive(Debug, Serialize, Deserialize, Type, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SignInWays {
+    /// By `POST /sign-in`.
+    pub(super) password: bool,
+    /// By single sign-on; null: none is set up.
+    pub(super) oidc: Option<SingleSignOn>,
+}
+
+/// A provider of single sign-on.
+#[derive(Debug, Serialize, Deserialize, Type, JsonSchema)]
+pub(super) struct SingleSignOn {
+    /// As people call it.
+    pub(super) name: String,
+    /// Where it begins: a path, to which `?next=` and a path may be added, where to go afterwards.
+    pub(super) link: String,
+}
+
+async fn ways(ctx: Ctx, _: NoInput) -> Result<SignInWays> {
+    let oidc = ctx.app.config.oidc.as_ref();
+    let link = services::single_sign_on::START.to_owned();
+    let oidc = oidc.map(|config| SingleSignOn { name: config.name.clone(), link });
+    Ok(SignInWays { password: true, oidc })
 }
 
 /// Who asks.

@@ -1,6 +1,9 @@
 //! That what is published is what is so: arbitrary values of every output against the published schemas, and
 //! arbitrary inputs, right and spoilt, against serde. A procedure whose output has no strategy here fails.
 
+mod stats;
+mod values;
+
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
@@ -12,10 +15,9 @@ use schemars::SchemaGenerator;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::domain::audit::{AuditEntry, Outcome};
 use crate::domain::ids::RunId;
 use crate::domain::log::{LineId, LogLine, LogStream};
-use crate::domain::person::Person;
+use crate::domain::person::{Identity, Person};
 use crate::domain::pipeline::{Pipeline, Problem};
 use crate::domain::run::{
     Percent, Run, RunDetails, RunState, RunStatus, RunTrigger, Step, StepStatus, TriggerKind,
@@ -27,14 +29,13 @@ use crate::domain::token::{Grant, Role, Session, Token, TokenKind};
 use crate::rpc::rest::Problem as ProblemDetails;
 use crate::rpc::wire::{CallError, ErrorCode};
 use crate::rpc::{auth, openapi, people, pipelines, schema, secrets, tokens};
+use crate::services::lists::ListChange;
 use crate::services::logs::LogPage;
 use crate::store::page::Page;
 
 const CASES: u32 = 64;
 const INPUT_CASES: u32 = 200;
 const INTEGER_MAX: u64 = schema::INTEGER_MAX as u64;
-
-mod stats;
 
 fn any_text() -> impl Strategy<Value = String> {
     any::<String>()
@@ -191,10 +192,29 @@ fn grant() -> impl Strategy<Value = Grant> {
 
 fn person() -> impl Strategy<Value = Person> {
     let named = (id(), any_text(), any_text(), of(any_text()));
+    let identity = (any_text(), any_text()).prop_map(|(issuer, subject)| Identity { issuer, subject });
     let may = (of(role()), vec(grant(), 0..3), any::<bool>(), any::<bool>());
-    (named, may, at(), of(at())).prop_map(
-        |((id, login, name, email), (role, grants, disabled, has_password), created_at, signed_in_at)| {
-            Person { id, login, name, email, role, grants, disabled, has_password, created_at, signed_in_at }
+    (named, may, of(identity), at(), of(at())).prop_map(
+        |(
+            (id, login, name, email),
+            (role, grants, disabled, has_password),
+            identity,
+            created_at,
+            signed_in_at,
+        )| {
+            Person {
+                id,
+                login,
+                name,
+                email,
+                role,
+                grants,
+                disabled,
+                has_password,
+                identity,
+                created_at,
+                signed_in_at,
+            }
         },
     )
 }
@@ -230,28 +250,6 @@ fn token() -> impl Strategy<Value = Token> {
                 created_at,
                 expires_at,
                 last_used_at,
-            }
-        },
-    )
-}
-
-fn audit_entry() -> impl Strategy<Value = AuditEntry> {
-    let texts = (of(any_text()), of(any_text()), of(any_text()), any_text());
-    let target = (of(any_text()), of(any_text()), of(any_text()));
-    (id(), at(), of(id()), texts, target, proptest::sample::select(Outcome::ALL.to_vec())).prop_map(
-        |(id, at, token_id, (actor, ip, request_id, action), (target_kind, target_id, detail), outcome)| {
-            AuditEntry {
-                id,
-                at,
-                actor,
-                token_id,
-                ip,
-                request_id,
-                action,
-                target_kind,
-                target_id,
-                outcome,
-                detail,
             }
         },
     )
@@ -330,8 +328,10 @@ fn every_output_is_what_its_published_schema_says() {
     published.holds("LogLine", line());
     let log = (vec(line(), 0..3), count(), of(count()));
     published.holds("LogPage", log.prop_map(|(items, total, next_from)| LogPage { items, total, next_from }));
+    published.holds("LogSearch", values::log_search());
+    published.holds("ListChange", at().prop_map(|at| ListChange { at }));
     published.holds("TokenPage", page(token()));
-    published.holds("AuditEntryPage", page(audit_entry()));
+    published.holds("AuditEntryPage", page(values::audit_entry()));
     published.holds("Health", stats::health());
     published.holds("Validation", validation().prop_map(pipelines::Validation::of));
     published.holds("DeletedPipeline", any::<bool>().prop_map(pipelines::DeletedPipeline::of));
@@ -354,6 +354,9 @@ fn every_output_is_what_its_published_schema_says() {
     );
     published.holds("QueueHistory", stats::history());
     published.holds("QueueState", stats::queue());
+    let oidc = (any_text(), any_text()).prop_map(|(name, link)| auth::SingleSignOn { name, link });
+    let ways = (any::<bool>(), of(oidc)).prop_map(|(password, oidc)| auth::SignInWays { password, oidc });
+    published.holds("SignInWays", ways);
     published.holds("RevokedToken", any::<bool>().prop_map(tokens::RevokedToken::of));
     published.holds("DeletedSecret", any::<bool>().prop_map(secrets::DeletedSecret::of));
     published.holds("SecretInfo", secret());

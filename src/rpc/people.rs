@@ -54,6 +54,11 @@ pub(super) struct CreatePersonInput {
     #[serde(default)]
     #[schemars(length(min = 10, max = 200), regex(pattern = FREE_TEXT))]
     password: Option<String>,
+    /// Who they are at the provider of single sign-on: the claim `sub` of its tokens. Without it, they cannot sign in
+    /// there, unless they are given another account when they do.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 255), regex(pattern = FREE_TEXT))]
+    subject: Option<String>,
     /// What they may do to everything; null or absent: nothing but what `grants` say.
     #[serde(default)]
     role: Option<Role>,
@@ -64,10 +69,11 @@ pub(super) struct CreatePersonInput {
 }
 
 async fn create(ctx: Ctx, input: CreatePersonInput) -> Result<Person> {
-    let CreatePersonInput { login, name, email, password, role, grants } = input;
+    let CreatePersonInput { login, name, email, password, subject, role, grants } = input;
     let grants = grants.unwrap_or_default();
     let password = password.map(Secret::new);
-    services::people::create(&ctx.app, CreatePerson { login, name, email, password, role, grants }).await
+    let request = CreatePerson { login, name, email, password, subject, role, grants };
+    services::people::create(&ctx.app, request).await
 }
 
 /// Which person.
@@ -127,11 +133,19 @@ pub(super) struct UpdatePersonInput {
     /// Null leaves it as it is.
     #[serde(default)]
     disabled: Option<bool>,
+    /// Who they are at the provider of single sign-on: the claim `sub` of its tokens. Null: they do not sign in there.
+    #[serde(deserialize_with = "given", default)]
+    #[schemars(length(min = 1, max = 255), regex(pattern = FREE_TEXT))]
+    subject: Option<Option<String>>,
 }
 
 async fn update(ctx: Ctx, input: UpdatePersonInput) -> Result<Person> {
-    let UpdatePersonInput { person, name, email, role, grants, disabled } = input;
-    let change = PersonChange { name, email, role, grants, disabled };
+    let UpdatePersonInput { person, name, email, role, grants, disabled, subject } = input;
+    let identity = |subject: Option<String>| {
+        subject.map(|subject| services::people::identity(&ctx.app, subject)).transpose()
+    };
+    let identity = subject.map(identity).transpose()?;
+    let change = PersonChange { name, email, role, grants, disabled, identity };
     services::people::update(&ctx.app, &person, change).await
 }
 

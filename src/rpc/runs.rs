@@ -8,17 +8,21 @@ use crate::domain::ids::{PipelineId, RunId};
 use crate::domain::run::{Run, RunDetails, RunStatus};
 use crate::error::{Error, Result};
 use crate::rpc::Ctx;
-use crate::rpc::kit::{Api, procedures};
+use crate::rpc::kit::{Api, Live, procedures};
 use crate::rpc::schema::{FREE_TEXT, ID};
 use crate::services;
+use crate::services::lists::ListChange;
 use crate::services::logs::{LogPage, PAGE_LINES_DEFAULT, ReadLog};
 use crate::services::runs::RunFilter;
+use crate::services::search::{LogSearch, SearchLog};
 use crate::store::page::{LIMIT_DEFAULT, Page, PageRequest};
 
 pub(super) fn declare(api: &mut Api) {
     procedures! { api;
         /// Returns a run with its steps.
         query runs.get = GET "/runs/{runId}", Viewer in pipeline, get;
+        /// Returns a run with its steps, by its pipeline and its number there.
+        query runs.getByNumber = GET "/pipelines/{pipelineId}/runs/{number}", Viewer in pipeline, get_by_number;
         /// Lists runs, newest first.
         query runs.list = GET "/runs", Viewer in pipeline, list;
         /// Ends a run: at once where it is queued, otherwise as soon as its processes are gone. A run that has
@@ -28,6 +32,12 @@ pub(super) fn declare(api: &mut Api) {
         mutation runs.retry = POST "/runs/{runId}/retry", Operator in pipeline, retry;
         /// Reads a run's log by line number, forwards or from its end.
         query runs.logs = GET "/runs/{runId}/logs", Viewer in pipeline, logs;
+        /// Searches the whole log as it is at this moment, and streams what has been found so far until all of it has
+        /// been looked at. Lines are searched as a terminal shows them, without their colours.
+        subscription runs.searchLogs = GET "/runs/{runId}/logs/search", Viewer in pipeline, search_logs;
+        /// Says, at once and then whenever runs are made, change or are deleted, that lists of runs are to be read
+        /// again: at most once a second.
+        subscription runs.watchList = GET "/runs/watch", Viewer in pipeline, watch_list;
     }
 }
 
@@ -48,6 +58,23 @@ pub(super) struct RunInput {
 
 async fn get(ctx: Ctx, input: RunInput) -> Result<RunDetails> {
     services::runs::get(&ctx.app, ctx.actor()?, &run_id(&input.run_id)?).await
+}
+
+/// Which run of which pipeline.
+#[derive(Debug, Deserialize, Type, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct RunNumberInput {
+    /// The pipeline's id or name. The runs of a deleted one are found by its id.
+    #[specta(type = PipelineId)]
+    #[schemars(length(min = 1, max = 200), regex(pattern = FREE_TEXT))]
+    pipeline_id: String,
+    /// The run's number in it, from 1.
+    #[schemars(range(min = 1))]
+    number: u32,
+}
+
+async fn get_by_number(ctx: Ctx, input: RunNumberInput) -> Result<RunDetails> {
+    services::runs::get_by_number(&ctx.app, ctx.actor()?, &input.pipeline_id, input.number).await
 }
 
 /// Which runs, and which part of their list.
@@ -152,4 +179,52 @@ async fn logs(ctx: Ctx, input: RunLogsInput) -> Result<LogPage> {
     let limit = input.limit.unwrap_or(PAGE_LINES_DEFAULT);
     let from = input.from.or(input.after.map(|after| after + 1));
     services::logs::page(&ctx.app, ctx.actor()?, ReadLog { run_id, from, limit, step: input.step }).await
+}
+
+/// What is searched for, and where.
+#[derive(Debug, Deserialize, Type, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct SearchLogsInput {
+    /// Its id.
+    #[specta(type = RunId)]
+    #[schemars(length(min = 1, max = 200), regex(pattern = FREE_TEXT))]
+    run_id: String,
+    /// What matching lines contain.
+    #[schemars(length(min = 1, max = 1000), regex(pattern = FREE_TEXT), extend("format" = "log-pattern"))]
+    text: String,
+    /// `text` is a regular expression, in the syntax of Rust's `regex`.
+    #[serde(default)]
+    regex: Option<bool>,
+    /// Capital and small letters are not the same.
+    #[serde(default)]
+    match_case: Option<bool>,
+    /// Only lines of this step.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 200), regex(pattern = FREE_TEXT))]
+    step: Option<String>,
+    /// Only lines behind the one with this number.
+    #[serde(default)]
+    #[specta(type = Option<f64>)]
+    after: Option<u64>,
+}
+
+async fn search_logs(ctx: Ctx, input: SearchLogsInput) -> Result<Live<LogSearch>> {
+    let request = SearchLog {
+        run_id: run_id(&input.run_id)?,
+        text: input.text,
+        is_regex: input.regex.unwrap_or(false),
+        match_case: input.match_case.unwrap_or(false),
+        step: input.step,
+        after: input.after.unwrap_or(0),
+    };
+    services::search::search(&ctx.app, ctx.actor()?, request).await.map(Live::new)
+}
+
+/// Nothing.
+#[derive(Debug, Deserialize, Type, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WatchListInput {}
+
+async fn watch_list(ctx: Ctx, _: WatchListInput) -> Result<Live<ListChange>> {
+    Ok(Live::new(services::lists::watch(&ctx.app).await))
 }

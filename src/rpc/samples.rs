@@ -23,8 +23,10 @@ use crate::rpc::error::{ApiError, ApiErrorCode, ApiErrorData};
 use crate::rpc::input::{InputCheck, InputProblem};
 use crate::rpc::{audit, auth, bindings, people, pipelines, runs, schema, secrets, system, tokens};
 use crate::services::history::QueueHistory;
+use crate::services::lists::ListChange;
 use crate::services::logs::LogPage;
 use crate::services::queues::live::QueueState;
+use crate::services::search::LogSearch;
 use crate::services::system::Health;
 use crate::store::page::Page;
 
@@ -32,7 +34,7 @@ const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 const AT: &str = "2026-11-23T23:20:00.123Z";
 
 /// Types that are checked as parts of others only, since a sample of them alone would say nothing more.
-const PARTS: [&str; 29] = [
+const PARTS: [&str; 31] = [
     "PipelineStats",
     "QueuePoint",
     "RunSummary",
@@ -41,6 +43,8 @@ const PARTS: [&str; 29] = [
     "Session",
     "PersonId",
     "Grant",
+    "Identity",
+    "SingleSignOn",
     "SecretValue",
     "ApiErrorCode",
     "ComponentHealth",
@@ -198,6 +202,9 @@ fn outputs(samples: &mut Samples) {
     );
     samples.parsed::<LogPage>("LogPage", json!({ "items": [line("stdout")], "total": 1, "nextFrom": 2 }));
     samples.parsed::<LogPage>("LogPage", json!({ "items": [], "total": 0, "nextFrom": null }));
+    let found = json!({ "count": 1, "hits": [4], "marks": [1], "searched": 9, "total": 9, "done": true });
+    samples.parsed::<LogSearch>("LogSearch", found);
+    samples.parsed::<ListChange>("ListChange", json!({ "at": "2026-11-21T12:00:00.000Z" }));
     for status in ["ok", "degraded", "down"] {
         samples.parsed::<Health>("Health", health(status));
     }
@@ -214,9 +221,15 @@ fn outputs(samples: &mut Samples) {
     let ticket = json!({ "ticket": "slt_secret", "expiresAt": AT });
     samples.parsed::<auth::StreamTicket>("StreamTicket", ticket);
     let grant = json!({ "pipelineId": ID, "role": "viewer" });
+    let oidc = json!({ "name": "Company", "link": "/auth/oidc/start" });
+    for oidc in [json!(null), oidc] {
+        samples.parsed::<auth::SignInWays>("SignInWays", json!({ "password": true, "oidc": oidc }));
+    }
     for role in [json!(null), json!("admin")] {
+        let identity =
+            role.as_str().map(|_| json!({ "issuer": "https://login.example.com", "subject": "7" }));
         let person = json!({ "id": ID, "login": "ann", "name": "Ann", "email": role, "role": role, "grants": [grant],
-            "disabled": false, "hasPassword": true, "createdAt": AT, "signedInAt": null });
+            "disabled": false, "hasPassword": true, "identity": identity, "createdAt": AT, "signedInAt": null });
         samples.parsed::<Person>("Person", person);
         let me = json!({ "name": "ann", "role": role, "grants": [grant], "personId": ID });
         samples.parsed::<auth::Me>("Me", me);
@@ -293,6 +306,11 @@ fn inputs(samples: &mut Samples) {
     samples.input::<runs::RunLogsInput>("RunLogsInput", run.clone());
     let all = json!({ "from": -1, "limit": 1000, "step": "build" });
     samples.input::<runs::RunLogsInput>("RunLogsInput", with(run.clone(), all));
+    samples.input::<runs::SearchLogsInput>("SearchLogsInput", with(run.clone(), json!({ "text": "error" })));
+    let all = json!({ "text": "^e", "regex": true, "matchCase": true, "step": "build", "after": 7 });
+    samples.input::<runs::SearchLogsInput>("SearchLogsInput", with(run.clone(), all));
+    samples.input::<runs::RunNumberInput>("RunNumberInput", with(pipeline.clone(), json!({ "number": 1 })));
+    samples.input::<runs::WatchListInput>("WatchListInput", json!({}));
     samples.input::<pipelines::StreamLogsInput>("StreamLogsInput", run.clone());
     let all = json!({ "after": -1, "lastEventId": "3-17" });
     samples.input::<pipelines::StreamLogsInput>("StreamLogsInput", with(run.clone(), all));
@@ -335,7 +353,8 @@ fn inputs(samples: &mut Samples) {
     samples.input::<people::CreatePersonInput>("CreatePersonInput", create);
     samples.input::<people::PersonInput>("PersonInput", json!({ "person": "ann" }));
     samples.input::<people::ListPeopleInput>("ListPeopleInput", json!({ "cursor": null, "limit": 1 }));
-    let update = json!({ "person": "ann", "email": null, "role": null, "grants": grants, "disabled": true });
+    let update = json!({ "person": "ann", "email": null, "role": null, "grants": grants, "disabled": true,
+        "subject": null });
     samples.input::<people::UpdatePersonInput>("UpdatePersonInput", update);
     let password = json!({ "person": "ann", "password": "a long password" });
     samples.input::<people::SetPasswordInput>("SetPasswordInput", password);

@@ -22,6 +22,13 @@ pub async fn run(app: &App, actor: &Actor, id: &RunId, needed: Role) -> Result<R
     Ok(record)
 }
 
+/// A run by its number in a pipeline, which is named by id or name. Errors as `run`.
+pub async fn run_by_number(app: &App, actor: &Actor, pipeline: &str, number: u32) -> Result<RunRecord> {
+    let pipeline = pipeline_of_runs(app, actor, pipeline).await?;
+    let record = store::runs::find_by_number(&app.store, &pipeline, number).await?;
+    record.ok_or_else(|| Error::not_found("run", format!("#{number}")))
+}
+
 /// Whether a run may be followed, for what reads it by itself. Errors as `run`; a run that is not there is not noticed
 /// where the actor sees all that are.
 pub async fn may_follow(app: &App, actor: &Actor, id: &RunId) -> Result<()> {

@@ -125,24 +125,15 @@ pub async fn page(app: &App, actor: &Actor, request: ReadLog) -> Result<LogPage>
         Some(from @ 0..) => u64::try_from(from).unwrap_or(0).max(1),
         Some(from) => (total + 1).saturating_sub(from.unsigned_abs()).max(1),
     };
-    let (mut after_n, mut until_n) = (first_n - 1, total);
+    let mut after_n = first_n - 1;
     if let Some(name) = &step {
-        // The step's own range of lines bounds the search for them.
-        let attempts = || run.steps.iter().chain(&run.earlier_steps).filter(|step| step.name == *name);
-        if attempts().next().is_none() {
-            return Err(Error::not_found("step", name));
-        }
-        let first = attempts().filter_map(|step| step.first_line).min();
-        if attempts().all(|step| step.status.is_ended()) {
-            // Slipway's own words on a step follow its last line.
-            until_n = total;
-        }
-        after_n = after_n.max(first.map_or(0, |first| first.saturating_sub(1)));
+        let before = run.line_before(name).ok_or_else(|| Error::not_found("step", name))?;
+        after_n = after_n.max(before);
     }
     let mut items = Vec::new();
     let mut is_at_end = false;
     for _ in 0..PAGE_BLOCKS_MAX {
-        if until_n <= after_n || limit as usize <= items.len() {
+        if total <= after_n || limit as usize <= items.len() {
             break;
         }
         let blocks = app.logs.read(&run_id, after_n).await?;

@@ -3,7 +3,7 @@
 use crate::app::App;
 use crate::domain::audit::Deed;
 use crate::domain::ids::{PersonId, TokenId};
-use crate::domain::person::Person;
+use crate::domain::person::{Identity, Person};
 use crate::domain::secret::Secret;
 use crate::domain::text;
 use crate::domain::time::now;
@@ -16,7 +16,7 @@ use crate::store::tokens::{Browser, End};
 
 pub use crate::store::people::PersonChange;
 
-const SIGN_IN: &str = "auth.signIn";
+pub(super) const SIGN_IN: &str = "auth.signIn";
 const NO_ACCOUNT: &str = "no account is behind this access: sign in as a person";
 
 /// A person to be given an account.
@@ -26,6 +26,8 @@ pub struct CreatePerson {
     pub name: Option<String>,
     pub email: Option<String>,
     pub password: Option<Secret<String>>,
+    /// Who they are at the provider of single sign-on.
+    pub subject: Option<String>,
     pub role: Option<Role>,
     pub grants: Vec<Grant>,
 }
@@ -33,9 +35,9 @@ pub struct CreatePerson {
 /// # Errors
 ///
 /// - `Invalid` if a field breaks a rule.
-/// - `Conflict` if the login is taken.
+/// - `Conflict` if the login or the subject is taken, or if there is a subject and no provider.
 pub async fn create(app: &App, request: CreatePerson) -> Result<Person> {
-    let CreatePerson { login, name, email, password, role, grants } = request;
+    let CreatePerson { login, name, email, password, subject, role, grants } = request;
     let login = login.to_lowercase();
     text::token_name(&login).map_err(|reason| Error::invalid("login", reason))?;
     let name = name.unwrap_or_else(|| login.clone());
@@ -54,11 +56,19 @@ pub async fn create(app: &App, request: CreatePerson) -> Result<Person> {
         grants,
         disabled: false,
         has_password: hash.is_some(),
+        identity: subject.map(|subject| identity(app, subject)).transpose()?,
         created_at: now(),
         signed_in_at: None,
     };
     store::people::insert(&app.store, &person, hash.as_ref()).await?;
     Ok(person)
+}
+
+/// Somebody at the provider of the settings. `Conflict` if there is none.
+pub fn identity(app: &App, subject: String) -> Result<Identity> {
+    let none = || Error::Conflict("no single sign-on is set up: see the settings oidc.*".to_owned());
+    let config = app.config.oidc.as_ref().ok_or_else(none)?;
+    Ok(Identity { issuer: config.issuer.clone(), subject })
 }
 
 pub async fn list(app: &App, page: PageRequest) -> Result<Page<Person>> {
@@ -122,8 +132,8 @@ pub async fn change_password(
 ) -> Result<()> {
     let id = person_of(actor)?;
     let person = get(app, id.as_str()).await?;
-    if throttle::attempt(app, &person.login, actor.ip).await.is_some() {
-        return Err(Error::Conflict("too many attempts: try again in a quarter of an hour".to_owned()));
+    if let Some(retry_after) = throttle::attempt(app, &person.login).await {
+        return Err(Error::TooMany { what: "attempts", retry_after });
     }
     let hash = store::people::find_by_login(&app.store, &person.login).await?.and_then(|(_, hash)| hash);
     if !passwords::verify(present, hash).await? {
@@ -187,7 +197,7 @@ pub enum SignIn {
 pub async fn sign_in(app: &App, login: &str, password: Secret<String>, browser: Browser) -> Result<SignIn> {
     let ip = browser.ip;
     let login = login.to_lowercase();
-    if let Some(wait) = throttle::attempt(app, &login, ip).await {
+    if let Some(wait) = throttle::attempt(app, &login).await {
         audit::record_stranger(app, None, ip, Deed::refused(SIGN_IN, "too many attempts")).await;
         return Ok(SignIn::Throttled(wait));
     }

@@ -20,7 +20,7 @@ use crate::domain::time::{Timestamp, now};
 use crate::domain::token::{Actor, Role};
 use crate::error::{Error, Result};
 use crate::metrics;
-use crate::services::{access, states};
+use crate::services::{access, lists, states};
 use crate::store;
 use crate::store::page::{Page, PageRequest};
 use crate::store::runs::{Insertion, NewRun, RunChange};
@@ -101,25 +101,38 @@ async fn trigger_as(app: &App, actor: &Actor, kind: TriggerKind, request: Trigge
         Insertion::Inserted(run) | Insertion::Existing(run) => run,
         Insertion::NoPipeline => return Err(Error::not_found("pipeline", pipeline.id)),
     };
-    if run.status == RunStatus::Queued
-        && let Err(error) = app.jobs.add(&run.id, retry).await
-    {
-        tracing::warn!(run.id = %run.id, error = error.chain(), "The run is taken, and will be queued once Redis is back");
+    if run.status == RunStatus::Queued {
+        let (added, ()) = tokio::join!(app.jobs.add(&run.id, retry), announce(app, &run.id));
+        if let Err(error) = added {
+            tracing::warn!(run.id = %run.id, error = error.chain(), "The run is taken, and will be queued once Redis is back");
+        }
     }
     Ok(run)
 }
 
 pub async fn get(app: &App, actor: &Actor, id: &RunId) -> Result<RunDetails> {
-    let mut details = access::run(app, actor, id, Role::Viewer).await?.details();
+    let record = access::run(app, actor, id, Role::Viewer).await?;
+    Ok(shown(app, record).await)
+}
+
+/// `pipeline` is an id or a name.
+pub async fn get_by_number(app: &App, actor: &Actor, pipeline: &str, number: u32) -> Result<RunDetails> {
+    let record = access::run_by_number(app, actor, pipeline, number).await?;
+    Ok(shown(app, record).await)
+}
+
+/// As it is at this moment, which the row knows from time to time only.
+async fn shown(app: &App, record: RunRecord) -> RunDetails {
+    let mut details = record.details();
     app.waiting.explain(&mut details.run);
     if !details.run.status.is_ended()
-        && let Ok(Some(head)) = app.logs.head(id).await
+        && let Ok(Some(head)) = app.logs.head(&details.run.id).await
         && details.run.lines < head.last_n
     {
         details.run.lines = head.last_n;
         details.run.last_line_at = head.last_line_at;
     }
-    Ok(details)
+    details
 }
 
 /// Those that the actor sees. `pipeline` is an id or a name, and outweighs the filter's.
@@ -300,7 +313,7 @@ pub async fn watch(
 /// Tells those who watch a run, and its worker, to look again. Notices may be lost, so a failure is of no
 /// consequence but delay.
 pub async fn announce(app: &App, id: &RunId) {
-    if let Err(error) = app.redis.wake(&states::channel(id)).await {
+    if let Err(error) = app.redis.wake(&[&states::channel(id), lists::CHANNEL]).await {
         tracing::debug!(run.id = %id, error = error.chain(), "A change was not announced");
     }
 }

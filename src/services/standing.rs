@@ -68,7 +68,7 @@ pub fn watch(app: &App, actor: &Actor) -> Option<Arc<Watched>> {
 /// Somebody's access has changed: whoever has streams open is looked at anew. A notice that is lost is made up for by the
 /// next look.
 pub async fn changed(app: &App) {
-    if let Err(error) = app.redis.wake(CHANNEL).await {
+    if let Err(error) = app.redis.wake(&[CHANNEL]).await {
         tracing::debug!(error = error.chain(), "A change of access was not announced");
     }
 }

@@ -1,8 +1,7 @@
-//! How often somebody may try to sign in: by account and by address, counted in Redis for all servers. While Redis is
-//! away each server counts for itself, and allows half.
+//! How often an account may be tried, from wherever, counted in Redis for all servers. While Redis is away each server
+//! counts for itself, and allows half. How often one address may try, `services/limits.rs` says.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,14 +9,11 @@ use redis::Script;
 use sha2::{Digest as _, Sha256};
 
 use crate::app::App;
-use crate::domain::limit::client_of;
 use crate::error::Result;
 
 const WINDOW: Duration = Duration::from_secs(15 * 60);
-/// Attempts in a window, for one account from wherever.
-const ACCOUNT_MAX: u64 = 10;
-/// And from one address, or one network of IPv6, for whatever account.
-const ADDRESS_MAX: u64 = 50;
+/// Attempts in a window.
+const ATTEMPTS_MAX: u64 = 10;
 /// So many are counted by a server itself; when there are more, nobody further may try.
 const LOCAL_MAX: usize = 10_000;
 
@@ -60,21 +56,16 @@ impl Attempts {
 }
 
 /// Counts an attempt; how long to wait if there were too many.
-pub async fn attempt(app: &App, login: &str, ip: Option<IpAddr>) -> Option<Duration> {
-    let address = ip.map(|ip| (of_address(ip), ADDRESS_MAX));
-    for (name, max) in [Some((of_account(login), ACCOUNT_MAX)), address].into_iter().flatten() {
-        let (count, wait, max) = match count(app, &name).await {
-            Ok((count, wait)) => (count, wait, max),
-            Err(_) => {
-                let (count, wait) = app.sign_ins.count(&name);
-                (count, wait, max / 2)
-            }
-        };
-        if max < count {
-            return Some(wait);
+pub async fn attempt(app: &App, login: &str) -> Option<Duration> {
+    let name = of_account(login);
+    let (count, wait, max) = match count(app, &name).await {
+        Ok((count, wait)) => (count, wait, ATTEMPTS_MAX),
+        Err(_) => {
+            let (count, wait) = app.sign_ins.count(&name);
+            (count, wait, ATTEMPTS_MAX / 2)
         }
-    }
-    None
+    };
+    (max < count).then_some(wait)
 }
 
 /// Somebody has signed in to the account: what was tried before does not count against them.
@@ -101,10 +92,6 @@ fn of_account(login: &str) -> String {
     format!("sign-in:account:{hex}")
 }
 
-fn of_address(ip: IpAddr) -> String {
-    format!("sign-in:address:{}", client_of(ip))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,11 +107,5 @@ mod tests {
         }
         assert_eq!(attempts.count("one more").0, u64::MAX);
         assert_eq!(attempts.count("b").0, 2);
-    }
-
-    #[test]
-    fn an_address_of_ipv6_is_its_network() {
-        assert_eq!(of_address("2001:db8::1".parse().unwrap()), of_address("2001:db8::2".parse().unwrap()));
-        assert_ne!(of_address("127.0.0.1".parse().unwrap()), of_address("127.0.0.2".parse().unwrap()));
     }
 }

@@ -7,7 +7,7 @@ use sea_orm::{
 };
 
 use crate::domain::ids::PersonId;
-use crate::domain::person::Person;
+use crate::domain::person::{Identity, Person};
 use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
 use crate::domain::token::{Grant, Role};
@@ -29,9 +29,10 @@ pub struct PersonChange {
     pub role: Option<Option<Role>>,
     pub grants: Option<Vec<Grant>>,
     pub disabled: Option<bool>,
+    pub identity: Option<Option<Identity>>,
 }
 
-/// Adds a person. `Conflict` if the login is taken.
+/// Adds a person. `Conflict` if the login or the identity is somebody's.
 pub async fn insert(store: &Store, person: &Person, password: Option<&PasswordHash>) -> Result<()> {
     let row = person::ActiveModel {
         id: Set(person.id.to_string()),
@@ -42,15 +43,18 @@ pub async fn insert(store: &Store, person: &Person, password: Option<&PasswordHa
         role: Set(role_text(person.role).to_owned()),
         grants: Set(json(&person.grants)?),
         disabled: Set(person.disabled),
-        issuer: NotSet,
-        subject: NotSet,
+        issuer: Set(person.identity.as_ref().map(|identity| identity.issuer.clone())),
+        subject: Set(person.identity.as_ref().map(|identity| identity.subject.clone())),
         created_at: Set(person.created_at.as_millis()),
         signed_in_at: Set(millis(person.signed_in_at)),
     };
-    person::Entity::insert(row)
-        .exec_without_returning(&store.writer)
-        .await
-        .doing_unless("adding a person", || format!("there is a person named {} already", person.login))?;
+    person::Entity::insert(row).exec_without_returning(&store.writer).await.doing_unless(
+        "adding a person",
+        || match &person.identity {
+            None => format!("there is a person named {} already", person.login),
+            Some(_) => format!("there is a person named {}, or with this subject, already", person.login),
+        },
+    )?;
     Ok(())
 }
 
@@ -75,6 +79,17 @@ pub(super) fn by_login(login: &str) -> Select<person::Entity> {
     person::Entity::find().filter(person::Column::Login.eq(login))
 }
 
+pub async fn find_by_identity(store: &Store, identity: &Identity) -> Result<Option<Person>> {
+    let row = by_identity(identity).one(&store.reader).await.doing("looking up a person")?;
+    row.map(read).transpose()
+}
+
+pub(super) fn by_identity(identity: &Identity) -> Select<person::Entity> {
+    person::Entity::find()
+        .filter(person::Column::Issuer.eq(identity.issuer.as_str()))
+        .filter(person::Column::Subject.eq(identity.subject.as_str()))
+}
+
 /// By login, ascending.
 pub async fn list(store: &Store, page: PageRequest) -> Result<Page<Person>> {
     let rows = list_query(page.after()?, page.rows()).all(&store.reader).await.doing("listing people")?;
@@ -90,9 +105,16 @@ pub(super) fn list_query(after: Option<String>, rows: u64) -> Select<person::Ent
     }
 }
 
-/// Whether there is such a person.
+/// Whether there is such a person. `Conflict` if the identity is somebody else's.
 pub async fn update(store: &Store, id: &PersonId, change: PersonChange) -> Result<bool> {
+    let (issuer, subject) = match change.identity {
+        None => (NotSet, NotSet),
+        Some(None) => (Set(None), Set(None)),
+        Some(Some(Identity { issuer, subject })) => (Set(Some(issuer)), Set(Some(subject))),
+    };
     let row = person::ActiveModel {
+        issuer,
+        subject,
         name: change.name.map_or(NotSet, Set),
         email: change.email.map_or(NotSet, Set),
         role: change.role.map_or(NotSet, |role| Set(role_text(role).to_owned())),
@@ -108,7 +130,8 @@ pub async fn update(store: &Store, id: &PersonId, change: PersonChange) -> Resul
         .col_expr(person::Column::Id, Expr::value(id.as_str()))
         .set(row)
         .filter(person::Column::Id.eq(id.as_str()));
-    Ok(0 < update.exec(&store.writer).await.doing("changing a person")?.rows_affected)
+    let taken = || "this subject is somebody else's".to_owned();
+    Ok(0 < update.exec(&store.writer).await.doing_unless("changing a person", taken)?.rows_affected)
 }
 
 pub async fn set_password(store: &Store, id: &PersonId, hash: &PasswordHash) -> Result<bool> {
@@ -148,6 +171,7 @@ fn read(row: person::Model) -> Result<Person> {
         grants: READER.json("grants", &row.grants)?,
         disabled: row.disabled,
         has_password: row.password_hash.is_some(),
+        identity: row.issuer.zip(row.subject).map(|(issuer, subject)| Identity { issuer, subject }),
         created_at: Timestamp::from_millis(row.created_at),
         signed_in_at: Reader::at(row.signed_in_at),
     })

@@ -9,6 +9,7 @@ use sea_orm::{ConnectionTrait as _, DbBackend, EntityTrait, Select, Statement};
 use super::{Store, audit, people, pipelines, run_stats, runs, secrets, steps, tokens, workers};
 use crate::config::DatabaseConfig;
 use crate::domain::ids::{AuditId, PersonId, PipelineId, RunId, TokenId};
+use crate::domain::person::Identity;
 use crate::domain::run::RunStatus;
 use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
@@ -47,6 +48,7 @@ fn cases() -> Vec<Case> {
     let run_id = RunId::generate();
     let of_actor = AuditFilter { actor: Some("a7".to_owned()), ..AuditFilter::default() };
     let of_target = AuditFilter { target: Some("t7".to_owned()), ..AuditFilter::default() };
+    let identity = Identity { issuer: "i".to_owned(), subject: "s7".to_owned() };
     let mut cases = run_lists(&pipeline_id, &run_id);
     cases.extend([
         case("queued runs", "runs_status", runs::queued_query(Towards::Newest, None, 100)),
@@ -66,6 +68,7 @@ fn cases() -> Vec<Case> {
                 100,
             ),
         ),
+        case("a run by number", "runs_number", runs::by_number(&pipeline_id, 7)),
         case("a run by key", "runs_idempotency_key", runs::by_key(&pipeline_id, "k")),
         case("a run's steps", "steps_pkey", steps::of_runs_query(&[run_id.as_str()])),
         case("a pipeline by name", "pipelines_name", pipelines::by_name("n")),
@@ -83,6 +86,7 @@ fn cases() -> Vec<Case> {
             tokens::list_query(TokenKind::Session, Some(&TokenId::generate()), 21),
         ),
         case("a person by login", "people_login", people::by_login("ann")),
+        case("a person by identity", "people_identity", people::by_identity(&identity)),
         case("people", "people_login", people::list_query(Some("ann".to_owned()), 21)),
         case("a person's sessions", "tokens_person", tokens::sessions_query(&PersonId::generate())),
         case("the audit trail", "audit_pkey", audit::list_query(&AuditFilter::default(), None, 21)),
@@ -234,8 +238,8 @@ const ROWS: &str = "
     SELECT 't' || n, sha256(n::text::bytea), 'n' || n, CASE WHEN n % 2 = 0 THEN 'api' ELSE 'session' END, 'admin', 0
     FROM generate_series(1, 3000) n;
     UPDATE tokens SET person_id = 'p' || id;
-    INSERT INTO people (id, login, name, role, grants, disabled, created_at)
-    SELECT 'p' || n, 'l' || n, 'n', 'none', '[]', FALSE, 0 FROM generate_series(1, 3000) n;
+    INSERT INTO people (id, login, name, role, grants, disabled, issuer, subject, created_at)
+    SELECT 'p' || n, 'l' || n, 'n', 'none', '[]', FALSE, 'i', 's' || n, 0 FROM generate_series(1, 3000) n;
     INSERT INTO secrets (pipeline_id, name, branches, allow_untrusted, key_id, nonce, ciphertext, version, created_at,
         created_by, updated_at, updated_by)
     SELECT CASE WHEN n % 10 = 0 THEN '' ELSE 'p' || n END, 'N' || n, '[]', FALSE, 'k' || n % 50, '', '', 1, 0, 'a', 0, 'a'

@@ -126,6 +126,25 @@ pub async fn find(store: &Store, id: &RunId) -> Result<Option<RunRecord>> {
     run_rows::record(row, &mut steps).map(Some)
 }
 
+/// As [`find`].
+pub async fn find_by_number(store: &Store, pipeline: &PipelineId, number: u32) -> Result<Option<RunRecord>> {
+    let query = by_number(pipeline, number);
+    let id: Option<String> =
+        query.into_tuple().one(&store.reader).await.doing("looking up a run by number")?;
+    match id {
+        Some(id) => find(store, &Reader("looking up a run by number").id("id", &id)?).await,
+        None => Ok(None),
+    }
+}
+
+pub(super) fn by_number(pipeline: &PipelineId, number: u32) -> Select<run::Entity> {
+    run::Entity::find()
+        .select_only()
+        .column(run::Column::Id)
+        .filter(run::Column::PipelineId.eq(pipeline.as_str()))
+        .filter(run::Column::Number.eq(i64::from(number)))
+}
+
 /// Without the steps, for what is asked often.
 pub async fn find_run(store: &Store, id: &RunId) -> Result<Option<Run>> {
     let row = light()

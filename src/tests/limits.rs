@@ -8,6 +8,7 @@ use slipway::domain::secret::Secret;
 use slipway::metrics::{Counter, Family, Refused};
 use slipway::redis::Redis;
 use slipway::services::limits::{Limiter, Who};
+use slipway::services::throttle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::support::redis::{Parts, until};
@@ -119,6 +120,22 @@ async fn who_is_shut_out_by_one_server_is_by_all_and_proxies_and_this_machine_ne
     assert!(first.shut_out(address("2001:db8::ffff")).is_some());
     until("the second server knows", async || second.shut_out(address("2001:db8::1")).is_some()).await;
     assert_eq!(second.shut_out(address("2001:db8:0:1::1")), None);
+}
+
+/// Ten attempts in all, whichever server is asked; a sign-in forgives them, at both.
+#[tokio::test]
+async fn attempts_on_an_account_count_for_all_servers() {
+    let parts = Parts::start().await;
+    let servers = [parts.app.clone(), parts.beside().await];
+    for attempt in 0..10 {
+        assert_eq!(throttle::attempt(&servers[attempt % 2], "ann").await, None, "{attempt}");
+    }
+    for server in &servers {
+        assert!(throttle::attempt(server, "ann").await.is_some());
+        assert_eq!(throttle::attempt(server, "bob").await, None);
+    }
+    throttle::succeeded(&servers[0], "ann").await;
+    assert_eq!(throttle::attempt(&servers[1], "ann").await, None);
 }
 
 #[tokio::test]

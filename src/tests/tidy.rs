@@ -12,7 +12,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("jobs", &["redis", "domain", "error"]),
     ("logs", &["redis", "domain", "error", "metrics"]),
     ("executor", &["domain"]),
-    ("services", &["app", "store", "jobs", "logs", "redis", "domain", "error", "metrics"]),
+    ("oidc", &["config", "domain", "error"]),
+    ("services", &["app", "store", "jobs", "logs", "oidc", "redis", "domain", "error", "metrics"]),
     ("rpc", &["app", "services", "store::page", "domain", "error", "metrics"]),
     ("http", &["app", "rpc", "services", "config", "domain", "error", "metrics"]),
     // Reads what an installation has, from outside: no requests, no jobs.
@@ -44,6 +45,7 @@ const AT_HOME: &[(&str, &[&str])] = &[
     ("rspc", &["src/rpc"]),
     ("prometheus_client", &["src/metrics"]),
     ("StatusCode", &["src/http", "src/rpc", "src/cli"]),
+    ("openidconnect", &["src/oidc"]),
     ("std::env::var", &["src/config"]),
 ];
 

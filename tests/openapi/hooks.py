@@ -17,4 +17,6 @@ DEFINITIONS = [
 
 # None of them is there, so a checkout fails at once instead of asking a network.
 schemathesis.openapi.format("git-repository", st.builds("/nonexistent/{}".format, WORDS))
+# As it is, and as a regular expression.
+schemathesis.openapi.format("log-pattern", WORDS)
 schemathesis.openapi.format("pipeline-definition", st.sampled_from(DEFINITIONS))

@@ -13,6 +13,7 @@ use crate::services::system::HealthStatus;
 mod fence;
 mod host;
 mod installation;
+mod single_sign_on;
 
 /// How long anything that is asked may take to answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -85,6 +86,7 @@ pub(super) async fn run(
     checks.extend(host::service().await);
     checks.push(host::admin_token(config));
     checks.extend(installation::checks(config).await);
+    checks.extend(single_sign_on::check(config).await);
     let client = Client::new(&loaded.client(flags)?)?;
     checks.extend(server(&client).await);
     checks.push(host::clock(&config.data_dir));

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 const DEPTH_MAX: usize = 12;
 
 /// What a field of this name looks like, wherever it fits the field's schema.
-const BY_NAME: [(&str, &str); 28] = [
+const BY_NAME: [(&str, &str); 29] = [
     ("name", "build"),
     ("pipelineId", "build"),
     ("pipelineName", "build"),
@@ -17,6 +17,7 @@ const BY_NAME: [(&str, &str); 28] = [
     ("definition", "steps:\n  - name: build\n    run: make\n"),
     ("description", "Builds the project"),
     ("search", "build"),
+    ("text", "error"),
     ("step", "build"),
     ("message", "Compiling…"),
     ("by", "ci"),

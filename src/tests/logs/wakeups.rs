@@ -19,14 +19,14 @@ async fn every_listener_of_a_channel_notices_and_the_last_ends_the_subscription(
     for _ in 0..50 {
         listeners.push(app.wakeups.listen("news").await);
     }
-    app.redis.wake("news").await.unwrap();
+    app.redis.wake(&["news"]).await.unwrap();
     for listener in &mut listeners {
         assert!(listener.wait(DEADLINE).await);
     }
     assert_eq!(subscribers(&parts, "news").await, 1);
     listeners.truncate(1);
     until("what came before is noticed", async || {
-        app.redis.wake("news").await.unwrap();
+        app.redis.wake(&["news"]).await.unwrap();
         listeners[0].wait(DEADLINE).await
     })
     .await;
@@ -54,7 +54,7 @@ async fn listening_that_is_given_up_ends_the_subscription() {
     until("the queue is empty", async || subscribers(&parts, "other").await == 1).await;
     let mut again = parts.app.wakeups.listen(&given_up).await;
     until("it is listened to", async || subscribers(&parts, &given_up).await == 1).await;
-    parts.app.redis.wake(&given_up).await.unwrap();
+    parts.app.redis.wake(&[&given_up]).await.unwrap();
     assert!(again.wait(DEADLINE).await);
     drop(again);
     until("nobody listens", async || subscribers(&parts, &given_up).await == 0).await;

@@ -19,7 +19,7 @@ pub(crate) const ADMIN_TOKEN: &str = "admin-token-of-the-tests-0123456789abcdef"
 pub(crate) struct Parts {
     pub(crate) app: App,
     _shutdown: DropGuard,
-    _server: PrivateServer,
+    server: PrivateServer,
     _data_dir: TempDir,
 }
 
@@ -44,7 +44,16 @@ impl Parts {
         let redis_url = Secret::new(server.url().to_owned());
         let admin_token = Secret::new(ADMIN_TOKEN.to_owned());
         let app = App::connect(config, &redis_url, admin_token, shutdown.clone()).await.unwrap();
-        Self { app, _shutdown: shutdown.drop_guard(), _server: server, _data_dir: data_dir }
+        Self { app, _shutdown: shutdown.drop_guard(), server, _data_dir: data_dir }
+    }
+
+    /// Another server upon the same.
+    pub(crate) async fn beside(&self) -> App {
+        let redis_url = Secret::new(self.server.url().to_owned());
+        let admin_token = Secret::new(ADMIN_TOKEN.to_owned());
+        App::connect(self.app.config.clone(), &redis_url, admin_token, self.app.shutdown.clone())
+            .await
+            .unwrap()
     }
 
     /// Has Redis forget everything.

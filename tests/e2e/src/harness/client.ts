@@ -47,7 +47,7 @@ export interface Following<T> {
   stop: () => void;
 }
 
-function following<T>(
+export function following<T>(
   subscribe: (handlers: {
     onData: (item: T) => void;
     onComplete: () => void;

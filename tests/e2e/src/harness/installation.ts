@@ -33,6 +33,8 @@ export interface Report {
 interface Options {
   /** More of the environment of servers and workers. */
   env?: Record<string, string>;
+  /** Where it listens; without it, at whichever port is free. */
+  port?: number;
   /** Nobody works on runs, until the test starts a worker. */
   withoutWorkers?: boolean;
   /** The user, by number, that the programs run as; without it, the one of the tests. */
@@ -67,7 +69,7 @@ export class Installation {
   }
 
   static async start(options: Options = {}): Promise<Installation> {
-    const installation = new Installation(await freePort(), options);
+    const installation = new Installation(options.port ?? (await freePort()), options);
     try {
       await installation.startStores();
       await options.prepare?.(installation.dataDir);
@@ -330,6 +332,13 @@ export class Installation {
   /** Runs the command line against this server, to its end. */
   async cli(...args: string[]): Promise<{ code: number | null; output: string }> {
     return await ended(this.startCli(...args));
+  }
+
+  /** The same, with something to read. */
+  async cliWith(input: string, ...args: string[]): Promise<{ code: number | null; output: string }> {
+    const { PATH = '', HOME = '/' } = process.env;
+    const env = { PATH, HOME, SLIPWAY_URL: this.url, SLIPWAY_TOKEN: this.adminToken };
+    return await ended(new Program(`slipway ${args.join(' ')}`, this.binary, args, { env, cwd: this.files, input }));
   }
 
   /** The same, while it runs. */

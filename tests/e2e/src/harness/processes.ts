@@ -21,12 +21,15 @@ export class Program {
       cwd?: string;
       uid?: number;
       gid?: number;
+      /** What it reads. */
+      input?: string;
       /** A file that is given all of the output. */
       log?: string;
     } = {},
   ) {
-    const { log, ...rest } = options;
-    this.child = spawn(file, args, { ...rest, stdio: ['ignore', 'pipe', 'pipe'] });
+    const { log, input, ...rest } = options;
+    this.child = spawn(file, args, { ...rest, stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'] });
+    this.child.stdin?.end(input);
     const keep = (chunk: Buffer) => {
       this.output = (this.output + chunk.toString()).slice(-OUTPUT_CHARACTERS_MAX);
       if (log !== undefined) appendFileSync(log, chunk);

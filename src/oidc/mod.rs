@@ -1,0 +1,363 @@
+//! A provider of single sign-on, by way of `openidconnect`, which nothing outside notices: the authorization code flow
+//! with PKCE, state and nonce, and an ID token that is verified. Who somebody is here, `services/single_sign_on.rs` decides.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use openidconnect::core::{
+    CoreAuthDisplay, CoreAuthPrompt, CoreAuthenticationFlow, CoreErrorResponseType, CoreGenderClaim,
+    CoreJsonWebKey, CoreJweContentEncryptionAlgorithm, CoreJwsSigningAlgorithm, CoreProviderMetadata,
+    CoreRevocableToken, CoreRevocationErrorResponse, CoreTokenIntrospectionResponse, CoreTokenType,
+};
+use openidconnect::{
+    AdditionalClaims, AuthorizationCode, ClaimsVerificationError, Client, ClientId, ClientSecret, CsrfToken,
+    EmptyExtraTokenFields, EndpointMaybeSet, EndpointNotSet, EndpointSet, IdToken, IdTokenClaims,
+    IdTokenFields, IssuerUrl, Nonce, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RequestTokenError,
+    Scope, SignatureVerificationError, StandardErrorResponse, StandardTokenResponse, TokenResponse as _,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use tokio::sync::Mutex;
+
+use crate::config::{Config, OidcConfig};
+use crate::domain::person::Identity;
+use crate::domain::secret::Secret;
+use crate::error::{Error, Result};
+
+mod fetch;
+
+/// Where browsers come back to, below the public address.
+pub const CALLBACK: &str = "/auth/oidc/callback";
+/// What the provider says of itself, with its keys, is asked for anew after so long.
+const KNOWN_FOR: Duration = Duration::from_secs(10 * 60);
+/// How long everything that one step of a sign-in asks the provider may take.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How far the provider's clock may be behind ours.
+const CLOCK_SKEW: Duration = Duration::from_secs(60);
+/// As the specification has it.
+const SUBJECT_BYTES_MAX: usize = 255;
+/// Signed by a key that the provider alone has. Others are not taken, whatever the provider says.
+const ALGORITHMS: [CoreJwsSigningAlgorithm; 9] = [
+    CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha256,
+    CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha384,
+    CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha512,
+    CoreJwsSigningAlgorithm::RsaSsaPssSha256,
+    CoreJwsSigningAlgorithm::RsaSsaPssSha384,
+    CoreJwsSigningAlgorithm::RsaSsaPssSha512,
+    CoreJwsSigningAlgorithm::EcdsaP256Sha256,
+    CoreJwsSigningAlgorithm::EcdsaP384Sha384,
+    CoreJwsSigningAlgorithm::EdDsa,
+];
+
+/// Why nobody was signed in. The texts are for operators, and hold nothing secret.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Failure {
+    /// It does not answer, or not as a provider does.
+    #[error("the provider of single sign-on: {0}")]
+    Away(String),
+    /// What it says, or what it was told by the browser, does not prove who somebody is.
+    #[error("{0}")]
+    Refused(&'static str),
+}
+
+/// A sign-in that has begun.
+#[derive(Debug)]
+pub struct Begun {
+    /// Where the browser goes.
+    pub url: String,
+    pub kept: Kept,
+}
+
+/// What the browser keeps of it until it comes back. None of it opens anything without the provider's answer.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    pub state: Secret<String>,
+    pub nonce: Secret<String>,
+    pub verifier: Secret<String>,
+}
+
+/// What the provider says of somebody.
+#[derive(Debug, Clone)]
+pub struct Claims {
+    pub identity: Identity,
+    pub login: Option<String>,
+    pub name: Option<String>,
+    pub email: Option<String>,
+    pub email_verified: bool,
+    /// Values of the claim that the settings name.
+    pub roles: Vec<String>,
+}
+
+/// The claims that have no meaning of their own.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+struct Others {
+    #[serde(flatten)]
+    all: Map<String, Value>,
+}
+
+impl AdditionalClaims for Others {}
+
+type Tokens = StandardTokenResponse<
+    IdTokenFields<
+        Others,
+        EmptyExtraTokenFields,
+        CoreGenderClaim,
+        CoreJweContentEncryptionAlgorithm,
+        CoreJwsSigningAlgorithm,
+    >,
+    CoreTokenType,
+>;
+type ProvedToken =
+    IdToken<Others, CoreGenderClaim, CoreJweContentEncryptionAlgorithm, CoreJwsSigningAlgorithm>;
+type OurClient = Client<
+    Others,
+    CoreAuthDisplay,
+    CoreGenderClaim,
+    CoreJweContentEncryptionAlgorithm,
+    CoreJsonWebKey,
+    CoreAuthPrompt,
+    StandardErrorResponse<CoreErrorResponseType>,
+    Tokens,
+    CoreTokenIntrospectionResponse,
+    CoreRevocableToken,
+    CoreRevocationErrorResponse,
+    EndpointSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointMaybeSet,
+    EndpointMaybeSet,
+>;
+
+/// Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Provider(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    config: OidcConfig,
+    issuer: IssuerUrl,
+    redirect_to: RedirectUrl,
+    http: reqwest::Client,
+    /// What it said of itself, and when.
+    known: Mutex<Option<(Instant, Arc<CoreProviderMetadata>)>>,
+}
+
+impl Provider {
+    /// The one of the settings; none if none is set up.
+    pub fn of(config: &Config) -> Result<Option<Self>> {
+        let (Some(oidc), Some(public_url)) = (&config.oidc, &config.http.public_url) else { return Ok(None) };
+        Self::new(oidc.clone(), format!("{public_url}{CALLBACK}")).map(Some)
+    }
+
+    fn new(config: OidcConfig, redirect_to: String) -> Result<Self> {
+        let wrong = |error| Error::internal("reading the addresses of single sign-on", error);
+        let issuer = IssuerUrl::new(config.issuer.clone()).map_err(|error| wrong(error.to_string()))?;
+        let redirect_to = RedirectUrl::new(redirect_to).map_err(|error| wrong(error.to_string()))?;
+        let http = fetch::client()?;
+        Ok(Self(Arc::new(Inner { config, issuer, redirect_to, http, known: Mutex::default() })))
+    }
+
+    /// Whether it answers as a provider does: asked anew.
+    pub async fn check(&self) -> Result<(), Failure> {
+        in_time(self.discover(Fresh::Now)).await.map(|_| ())
+    }
+
+    /// Begins a sign-in.
+    pub async fn begin(&self) -> Result<Begun, Failure> {
+        let client = self.client(&*in_time(self.discover(Fresh::Enough)).await?);
+        let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
+        let flow = CoreAuthenticationFlow::AuthorizationCode;
+        let mut request = client
+            .authorize_url(flow, CsrfToken::new_random, Nonce::new_random)
+            .set_pkce_challenge(challenge);
+        for scope in &self.0.config.scopes {
+            request = request.add_scope(Scope::new(scope.clone()));
+        }
+        let (url, state, nonce) = request.url();
+        if !fetch::is_safe(&url) {
+            return Err(Failure::Away(format!(
+                "it would have people sign in without TLS, at {}",
+                host(&url)
+            )));
+        }
+        let kept = Kept {
+            state: Secret::new(state.into_secret()),
+            nonce: Secret::new(nonce.secret().clone()),
+            verifier: Secret::new(verifier.into_secret()),
+        };
+        Ok(Begun { url: url.into(), kept })
+    }
+
+    /// Who came back with this code.
+    pub async fn finish(&self, code: String, kept: &Kept) -> Result<Claims, Failure> {
+        in_time(async {
+            let metadata = self.discover(Fresh::Enough).await?;
+            let token = self.exchange(&self.client(&metadata), code, kept).await?;
+            let nonce = Nonce::new(kept.nonce.reveal().clone());
+            let claims = match verify(&self.client(&metadata), &token, &nonce) {
+                // It may have new keys.
+                Err(ClaimsVerificationError::SignatureVerification(
+                    SignatureVerificationError::NoMatchingKey,
+                )) => verify(&self.client(&*self.discover(Fresh::Now).await?), &token, &nonce),
+                other => other,
+            };
+            self.read(&claims.map_err(|error| Failure::Refused(why(&error)))?)
+        })
+        .await
+    }
+
+    async fn exchange(&self, client: &OurClient, code: String, kept: &Kept) -> Result<ProvedToken, Failure> {
+        let request = client
+            .exchange_code(AuthorizationCode::new(code))
+            .map_err(|_| Failure::Away("it names no address for tokens".to_owned()))?
+            .set_pkce_verifier(PkceCodeVerifier::new(kept.verifier.reveal().clone()));
+        let http = |request| fetch::fetch(self.0.http.clone(), request);
+        let tokens = request.request_async(&http).await.map_err(|error| match error {
+            // Not its words: some providers repeat the code in them.
+            RequestTokenError::ServerResponse(response) => match response.error() {
+                CoreErrorResponseType::InvalidGrant => {
+                    Failure::Refused("the provider does not take the code: it was used, or is too old")
+                }
+                CoreErrorResponseType::InvalidClient | CoreErrorResponseType::UnauthorizedClient => {
+                    Failure::Away(
+                        "it does not know oidc.client_id, or oidc.client_secret is another".to_owned(),
+                    )
+                }
+                _ => Failure::Away("it gives no token for the code".to_owned()),
+            },
+            RequestTokenError::Request(error) => Failure::Away(error.to_string()),
+            _ => Failure::Away("its answer to the code is none".to_owned()),
+        })?;
+        let token = tokens.id_token().cloned();
+        token.ok_or_else(|| Failure::Away("it gives no ID token: is `openid` allowed?".to_owned()))
+    }
+
+    fn read(&self, claims: &IdTokenClaims<Others, CoreGenderClaim>) -> Result<Claims, Failure> {
+        // Where a token names a party that it was made for, it must be us.
+        if claims.authorized_party().is_some_and(|party| party.as_str() != self.0.config.client_id) {
+            return Err(Failure::Refused("the token is for somebody else"));
+        }
+        let subject = claims.subject().as_str();
+        if SUBJECT_BYTES_MAX < subject.len() || subject.contains('\0') {
+            return Err(Failure::Refused("the token names nobody"));
+        }
+        let roles =
+            self.0.config.role_claim.as_deref().and_then(|name| found(&claims.additional_claims().all, name));
+        let name = claims.name().and_then(|name| name.get(None)).map(|name| name.as_str().to_owned());
+        Ok(Claims {
+            // As the settings have the issuer: accounts that are made beforehand are bound to that.
+            identity: Identity { issuer: self.0.config.issuer.clone(), subject: subject.to_owned() },
+            login: claims.preferred_username().map(|login| login.as_str().to_owned()),
+            name,
+            email: claims.email().map(|email| email.as_str().to_owned()),
+            email_verified: claims.email_verified() == Some(true),
+            roles: roles.map(texts).unwrap_or_default(),
+        })
+    }
+
+    fn client(&self, metadata: &CoreProviderMetadata) -> OurClient {
+        let secret = self.0.config.client_secret.as_ref();
+        let secret = secret.map(|secret| ClientSecret::new(secret.reveal().clone()));
+        let id = ClientId::new(self.0.config.client_id.clone());
+        let client = OurClient::from_provider_metadata(metadata.clone(), id, secret);
+        client.set_redirect_uri(self.0.redirect_to.clone())
+    }
+
+    /// One asks, and those who wait beside are told the same.
+    async fn discover(&self, fresh: Fresh) -> Result<Arc<CoreProviderMetadata>, Failure> {
+        let mut known = self.0.known.lock().await;
+        if let Some((at, metadata)) = &*known
+            && fresh == Fresh::Enough
+            && at.elapsed() < KNOWN_FOR
+        {
+            return Ok(metadata.clone());
+        }
+        let http = |request| fetch::fetch(self.0.http.clone(), request);
+        let metadata = CoreProviderMetadata::discover_async(self.0.issuer.clone(), &http).await;
+        let metadata = metadata.map_err(|error| Failure::Away(fetch::explain(&error)))?;
+        let metadata = Arc::new(metadata);
+        *known = Some((Instant::now(), metadata.clone()));
+        Ok(metadata)
+    }
+}
+
+/// How new what is known of the provider must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fresh {
+    Enough,
+    Now,
+}
+
+async fn in_time<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let done = tokio::time::timeout(ANSWER_TIMEOUT, work).await;
+    done.unwrap_or_else(|_| Err(Failure::Away("it does not answer in time".to_owned())))
+}
+
+fn verify(
+    client: &OurClient,
+    token: &ProvedToken,
+    nonce: &Nonce,
+) -> Result<IdTokenClaims<Others, CoreGenderClaim>, ClaimsVerificationError> {
+    let verifier = client
+        .id_token_verifier()
+        .set_allowed_algs(ALGORITHMS)
+        .set_time_fn(|| (SystemTime::now() - CLOCK_SKEW).into());
+    token.clone().into_claims(&verifier, nonce)
+}
+
+/// In our words: the library's name what was found.
+fn why(error: &ClaimsVerificationError) -> &'static str {
+    match error {
+        ClaimsVerificationError::Expired(_) => "the token has expired: are both clocks right?",
+        ClaimsVerificationError::InvalidAudience(_) => "the token is for somebody else",
+        ClaimsVerificationError::InvalidIssuer(_) => "the token is of another issuer",
+        ClaimsVerificationError::InvalidNonce(_) => "the token is of another sign-in",
+        ClaimsVerificationError::SignatureVerification(_) => "the token is not signed by the provider",
+        _ => "the token is none that can be taken",
+    }
+}
+
+/// A claim by its name, or by the names that lead to it, with dots between them.
+fn found<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    if let Some(value) = claims.get(name) {
+        return Some(value);
+    }
+    let (first, rest) = name.split_once('.')?;
+    found(claims.get(first)?.as_object()?, rest)
+}
+
+fn texts(value: &Value) -> Vec<String> {
+    match value {
+        Value::String(text) => vec![text.clone()],
+        Value::Array(items) => items.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn host(url: &url::Url) -> &str {
+    url.host_str().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_claim_is_found_by_its_name_or_by_its_way() {
+        let claims = json!({
+            "groups": ["a", 1, "b"],
+            "https://example.com/role": "c",
+            "realm_access": { "roles": ["d"] },
+        });
+        let claims = claims.as_object().unwrap();
+        let all = |name| found(claims, name).map(texts);
+        assert_eq!(all("groups"), Some(vec!["a".to_owned(), "b".to_owned()]));
+        assert_eq!(all("https://example.com/role"), Some(vec!["c".to_owned()]));
+        assert_eq!(all("realm_access.roles"), Some(vec!["d".to_owned()]));
+        assert_eq!(all("realm_access"), Some(Vec::new()));
+        assert_eq!(all("realm_access.none"), None);
+    }
+}

@@ -1,0 +1,131 @@
+import { createSign, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+
+import { Provider, type JWK } from 'oidc-provider';
+
+export const CLIENT_ID = 'slipway';
+export const CLIENT_SECRET = 'a secret of the client and the provider';
+
+/** Somebody at the provider: claims beside `sub`. */
+export type Account = Record<string, unknown>;
+/** Changes the claims of a token before it is signed again by the provider's key, or by another. */
+export interface Spoiling {
+  claims?: (claims: Record<string, unknown>) => Record<string, unknown>;
+  otherKey?: boolean;
+}
+
+function keyPair(kid: string): { privateKey: KeyObject; jwk: JWK } {
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  return { privateKey, jwk: { ...privateKey.export({ format: 'jwk' }), kid, alg: 'RS256', use: 'sig' } as JWK };
+}
+
+/** npm's `oidc-provider` in this process, where whoever comes is signed in as `who` at once. */
+export class SignOnProvider {
+  readonly accounts = new Map<string, Account>();
+  /** Who signs in next. */
+  who = '';
+  /** What is done to the next tokens. */
+  spoiling: Spoiling | undefined;
+  private readonly key = keyPair('one');
+  private readonly otherKey = keyPair('one');
+  private server: Server | undefined;
+
+  constructor(
+    readonly port: number,
+    private readonly redirectUris: string[],
+  ) {}
+
+  get issuer(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  async start(): Promise<void> {
+    const provider: Provider = new Provider(this.issuer, {
+      clients: [{ client_id: CLIENT_ID, client_secret: CLIENT_SECRET, redirect_uris: this.redirectUris }],
+      jwks: { keys: [this.key.jwk] },
+      cookies: { keys: ['of the tests'] },
+      claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name', 'preferred_username', 'groups'] },
+      conformIdTokenClaims: false,
+      pkce: { required: () => true },
+      features: { devInteractions: { enabled: false } },
+      interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
+      findAccount: (_, sub) => ({ accountId: sub, claims: () => ({ ...this.accounts.get(sub), sub }) }),
+      loadExistingGrant: async (ctx) => {
+        const { client, session } = ctx.oidc;
+        const grant = new provider.Grant({ clientId: client?.clientId, accountId: session?.accountId });
+        grant.addOIDCScope('openid email profile');
+        await grant.save();
+        return grant;
+      },
+    });
+    provider.use(async (ctx, next) => {
+      if (ctx.path.startsWith('/interaction/')) {
+        await provider.interactionFinished(ctx.req, ctx.res, { login: { accountId: this.who } });
+        ctx.respond = false;
+        return;
+      }
+      await next();
+      const body = ctx.body as { id_token?: string } | undefined;
+      if (ctx.path === '/token' && this.spoiling !== undefined && body?.id_token !== undefined) {
+        ctx.body = { ...body, id_token: this.spoil(body.id_token, this.spoiling) };
+      }
+    });
+    this.server = createServer((request, response) => void provider.callback()(request, response));
+    this.server.listen(this.port, '127.0.0.1');
+    await once(this.server, 'listening');
+  }
+
+  async stop(): Promise<void> {
+    this.server?.closeAllConnections();
+    this.server?.close();
+    if (this.server !== undefined) await once(this.server, 'close');
+    this.server = undefined;
+  }
+
+  private spoil(token: string, { claims = (all) => all, otherKey = false }: Spoiling): string {
+    const [header = '', payload = ''] = token.split('.');
+    const before = JSON.parse(Buffer.from(payload, 'base64url').toString()) as Record<string, unknown>;
+    const after = Buffer.from(JSON.stringify(claims(before))).toString('base64url');
+    const { privateKey } = otherKey ? this.otherKey : this.key;
+    const signature = createSign('RSA-SHA256').update(`${header}.${after}`).sign(privateKey).toString('base64url');
+    return `${header}.${after}.${signature}`;
+  }
+}
+
+/** Keeps cookies by host and port, and follows nothing by itself. */
+export class Browser {
+  private readonly cookies = new Map<string, Map<string, string>>();
+
+  jar(url: string): Map<string, string> {
+    const { origin } = new URL(url);
+    const jar = this.cookies.get(origin) ?? new Map<string, string>();
+    this.cookies.set(origin, jar);
+    return jar;
+  }
+
+  async send(url: string, init: RequestInit & { headers?: Record<string, string> } = {}): Promise<Response> {
+    const jar = this.jar(url);
+    const cookie = [...jar].map(([name, value]) => `${name}=${value}`).join('; ');
+    const headers = { accept: 'text/html', ...init.headers, ...(cookie === '' ? {} : { cookie }) };
+    const response = await fetch(url, { ...init, headers, redirect: 'manual' });
+    for (const line of response.headers.getSetCookie()) {
+      const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(line) ?? [];
+      if (value === '' || /max-age=0/i.test(line)) jar.delete(name);
+      else jar.set(name, value);
+    }
+    return response;
+  }
+
+  /** Goes wherever it is sent, as long as that begins with `prefix`; gives where it would go then. */
+  async follow(start: string, prefix: string): Promise<string> {
+    let url = start;
+    for (let hops = 0; hops < 10 && url.startsWith(prefix); hops += 1) {
+      const response = await this.send(url);
+      const to = response.headers.get('location');
+      if (to === null) throw new Error(`${url} answers ${response.status}: ${await response.text()}`);
+      url = new URL(to, url).href;
+    }
+    return url;
+  }
+}
