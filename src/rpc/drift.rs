@@ -1,6 +1,7 @@
 //! That what is published is what is so: arbitrary values of every output against the published schemas, and
 //! arbitrary inputs, right and spoilt, against serde. A procedure whose output has no strategy here fails.
 
+mod stats;
 mod values;
 
 use std::collections::BTreeMap;
@@ -34,8 +35,6 @@ use crate::store::page::Page;
 const CASES: u32 = 64;
 const INPUT_CASES: u32 = 200;
 const INTEGER_MAX: u64 = schema::INTEGER_MAX as u64;
-
-mod stats;
 
 fn any_text() -> impl Strategy<Value = String> {
     any::<String>()
