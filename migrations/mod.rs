@@ -12,6 +12,7 @@ mod m0006_taken_from;
 mod m0007_audit;
 mod m0008_people;
 mod m0009_secrets;
+mod m0013_run_ends;
 
 #[derive(Debug)]
 pub(super) struct Migrator;
@@ -28,6 +29,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0007_audit::STEP),
             Box::new(m0008_people::STEP),
             Box::new(m0009_secrets::STEP),
+            Box::new(m0013_run_ends::STEP),
         ]
     }
 }

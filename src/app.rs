@@ -26,6 +26,7 @@ use crate::redis::wakeups::Wakeups;
 use crate::services::audit::Trail;
 use crate::services::limits::Limiter;
 use crate::services::presence::Presence;
+use crate::services::queues::live::Watching;
 use crate::services::secret_keys::{Keys, Surroundings};
 use crate::services::standing::Standing;
 use crate::services::states::States;
@@ -45,6 +46,7 @@ pub struct Inner {
     pub wakeups: Wakeups,
     pub jobs: Jobs,
     pub queues: Queues,
+    pub queue_watching: Watching,
     pub logs: Logs,
     pub followers: Followers,
     pub states: States,
@@ -134,6 +136,7 @@ impl App {
             wakeups,
             jobs,
             queues,
+            queue_watching: Watching::default(),
             logs,
             followers,
             states,

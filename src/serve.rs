@@ -131,6 +131,7 @@ pub async fn worker(config: Config) -> Result<()> {
 /// What every process does beside its work, whatever that is.
 fn spawn_upkeep(app: &App, running: &Running) {
     app.tasks.spawn(upkeep::reconcile(app.clone(), app.shutdown.clone()));
+    app.tasks.spawn(upkeep::note_history(app.clone(), app.shutdown.clone()));
     app.tasks.spawn(upkeep::settle_left(app.clone(), running.clone(), app.shutdown.clone()));
 }
 

@@ -744,6 +744,49 @@ export type PipelineInput = {
 pipelineId: PipelineId }
 
 /**
+ * How one pipeline has fared lately: of its newest runs, as many as were asked for.
+ */
+export type PipelineStats = {
+/**
+ * Which.
+ */
+pipelineId: PipelineId;
+/**
+ * Newest first.
+ */
+runs: RunSummary[];
+/**
+ * Of those that have ended and were not canceled, the share that succeeded: 0 to 1; null where there is none.
+ */
+successRate: number | null;
+/**
+ * Of those that succeeded, in whole milliseconds; null where there is none.
+ */
+medianDurationMs: number | null }
+
+/**
+ * Whose runs, and how many of each.
+ */
+export type PipelineStatsInput = {
+/**
+ * Their ids. Those that there are not, and those that the caller does not see, are left out of the answer.
+ */
+pipelineIds: PipelineId[];
+/**
+ * The newest runs of each; 20 if it is absent.
+ */
+runs?: number | null }
+
+/**
+ * How pipelines have fared lately.
+ */
+export type PipelinesStats = {
+/**
+ * In the order in which they were asked for.
+ */
+items: PipelineStats[] }
+
+/**
  * What is wrong with a definition, and where.
  */
 export type Problem = {
@@ -792,6 +835,98 @@ failed: number;
  * Worker processes seen in the last 30 seconds.
  */
 workers: number }
+
+/**
+ * How busy the queue of runs was.
+ */
+export type QueueHistory = {
+/**
+ * Oldest first. A minute in which Slipway, its database or its Redis was away is missing.
+ */
+points: QueuePoint[] }
+
+/**
+ * How far back.
+ */
+export type QueueHistoryInput = {
+/**
+ * The last minutes that are over; 180 if it is absent.
+ */
+minutes?: number | null }
+
+/**
+ * A minute of the queue.
+ */
+export type QueuePoint = {
+/**
+ * When the minute began.
+ */
+at: Timestamp;
+/**
+ * Jobs that no worker had taken, at its end.
+ */
+waiting: number;
+/**
+ * Jobs that a worker had, at its end.
+ */
+active: number;
+/**
+ * Jobs that waited for their time, at its end.
+ */
+delayed: number;
+/**
+ * Runs that were triggered in it.
+ */
+added: number;
+/**
+ * Runs that succeeded in it.
+ */
+completed: number;
+/**
+ * Runs that failed or timed out in it.
+ */
+failed: number;
+/**
+ * Runs that were canceled in it.
+ */
+canceled: number;
+/**
+ * Half of the runs that ended in it took no longer, in whole milliseconds from their start.
+ */
+durationP50Ms: number | null;
+/**
+ * 95 of 100 of them took no longer.
+ */
+durationP95Ms: number | null }
+
+/**
+ * The queue of runs at a moment.
+ */
+export type QueueState = {
+/**
+ * Jobs that no worker has taken yet.
+ */
+waiting: number;
+/**
+ * Jobs that a worker has.
+ */
+active: number;
+/**
+ * Jobs that wait for their time.
+ */
+delayed: number;
+/**
+ * Jobs that completed and are kept to be looked at.
+ */
+completed: number;
+/**
+ * Jobs that failed and are kept to be looked at.
+ */
+failed: number;
+/**
+ * No job is taken until an operator resumes the queue.
+ */
+isPaused: boolean }
 
 /**
  * Where a retry begins.
@@ -1188,6 +1323,39 @@ export type RunStatus =
 "canceling" | "succeeded" | "failed" | "canceled" | "timed_out"
 
 /**
+ * A run as a mark in a row of them.
+ */
+export type RunSummary = {
+/**
+ * Identifies it everywhere.
+ */
+id: RunId;
+/**
+ * Its number in its pipeline, from 1.
+ */
+number: number;
+/**
+ * Where it stands.
+ */
+status: RunStatus;
+/**
+ * When it was triggered.
+ */
+createdAt: Timestamp;
+/**
+ * When a worker took it up first.
+ */
+startedAt: Timestamp | null;
+/**
+ * When it ended.
+ */
+finishedAt: Timestamp | null;
+/**
+ * From its start to its end, all attempts and the time between them included, in whole milliseconds.
+ */
+durationMs: number | null }
+
+/**
  * What made a run begin.
  */
 export type RunTrigger = {
@@ -1523,7 +1691,7 @@ runs: number }
 /**
  * The name of a subscription.
  */
-export type Subscription = "pipelines.streamLogs" | "pipelines.watchRun" | "runs.searchLogs" | "runs.watchList"
+export type Subscription = "pipelines.streamLogs" | "pipelines.watchRun" | "runs.searchLogs" | "runs.watchList" | "system.watchQueue"
 
 /**
  * An instant, as RFC 3339 in UTC with milliseconds: `2026-11-23T23:20:00.123Z`.
@@ -1855,6 +2023,12 @@ export type Procedures = {
      */
     list: { kind: 'query'; input: ListPipelinesInput; output: Page<Pipeline>; error: ApiError };
     /**
+     * Tells how pipelines have fared lately: their newest runs, how many of them succeeded, how long they took.
+     *
+     * Role in the pipeline: viewer. REST: `POST /api/v1/pipelines/stats`.
+     */
+    stats: { kind: 'query'; input: PipelineStatsInput; output: PipelinesStats; error: ApiError };
+    /**
      * Deletes a pipeline that has no live runs. Its past runs stay.
      *
      * Role in the pipeline: admin. REST: `DELETE /api/v1/pipelines/{pipelineId}`.
@@ -1966,6 +2140,19 @@ export type Procedures = {
      * Public. REST: `GET /api/v1/health`.
      */
     health: { kind: 'query'; input: null; output: Health; error: ApiError };
+    /**
+     * Tells how busy the queue of runs was, minute by minute, for up to a day.
+     *
+     * Role: viewer. REST: `GET /api/v1/queue/history`.
+     */
+    queueHistory: { kind: 'query'; input: QueueHistoryInput; output: QueueHistory; error: ApiError };
+    /**
+     * Streams the queue of runs in numbers: as they are, then each change, at most once a second. It does not end by
+     * itself.
+     *
+     * Role: viewer. REST: `GET /api/v1/queue/watch`.
+     */
+    watchQueue: { kind: 'subscription'; input: null; output: QueueState; error: ApiError };
   };
   tokens: {
     /**

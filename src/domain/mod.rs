@@ -17,6 +17,7 @@ pub mod pipeline;
 pub mod repository;
 pub mod run;
 pub mod secret;
+pub mod stats;
 pub mod step_limits;
 pub mod terminal;
 pub mod text;

@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::http::forwarded::Client;
 use crate::http::sign_in::SignIn;
 use crate::metrics;
+use crate::rpc::foreign::JobData;
 use crate::rpc::rest::Rest;
 use crate::rpc::{self, Ctx, wire};
 use crate::services::measures::Measures;
@@ -71,6 +72,7 @@ pub struct Http {
     rpc: wire::Service<Ctx>,
     rest: Rest,
     measures: Measures,
+    job_data: Arc<JobData>,
     /// What counts as what, for the limits.
     kinds: Arc<HashMap<&'static str, wire::Kind>>,
 }
@@ -127,7 +129,8 @@ impl Http {
         let rest = Rest::new(&rpc.registry, service.clone(), app.config.http.stream_ping);
         let measures = Measures::new(app.clone());
         let kinds = rpc.registry.iter().map(|declared| (declared.spec.path, declared.kind)).collect();
-        Ok(Self { app, sign_in, rpc: service, rest, measures, kinds: Arc::new(kinds) })
+        let job_data = Arc::default();
+        Ok(Self { app, sign_in, rpc: service, rest, measures, job_data, kinds: Arc::new(kinds) })
     }
 
     pub fn router(&self) -> Router {

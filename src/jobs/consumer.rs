@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use bullmq::worker::WorkerEvent;
-use bullmq::{Job, JobProgress, Worker, WorkerOptions};
+use bullmq::{Job, JobProgress, MetricsOptions, Worker, WorkerOptions};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use redis::Script;
@@ -28,6 +28,8 @@ const STALLED_INTERVAL: Duration = Duration::from_secs(4);
 const STALLED_COUNT_MAX: u32 = 1_000;
 const RETRY_DELAY: Duration = Duration::from_millis(500);
 const DRAIN_DELAY: Duration = Duration::from_secs(1);
+/// Dashboards show how many jobs ended in each minute, so far back: two days.
+const METRIC_MINUTES: usize = 2 * 24 * 60;
 /// How long closing an idle worker may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(100);
 /// Between two notes of a job's progress.
@@ -207,6 +209,7 @@ fn options(redis: &Redis, name: &str, concurrency: usize) -> WorkerOptions {
         // For jobs that others add and say nothing of it.
         .remove_on_complete(keep(COMPLETED_KEPT))
         .remove_on_fail(keep(FAILED_KEPT))
+        .metrics(MetricsOptions { max_data_points: METRIC_MINUTES })
         .skip_version_check()
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use bullmq::options::RedisConnectionOptions;
 use bullmq::redis_connection::RedisConnection;
 use bullmq::types::{BackoffStrategy, KeepJobs, RemoveOnFinish};
-use bullmq::{JobState, Queue, QueueOptions};
+use bullmq::{Queue, QueueOptions};
 use redis::Script;
 use tokio::sync::OnceCell;
 
@@ -140,7 +140,9 @@ impl Jobs {
         self.bounded(async {
             let queue = self.queue().await?;
             let Some(job) = queue.get_job(run.as_str()).await.map_err(unavailable)? else { return Ok(()) };
-            if queue.get_job_state(run.as_str()).await.map_err(unavailable)? == JobState::Delayed {
+            let mut score = redis::cmd("ZSCORE");
+            score.arg(queue.keys().delayed()).arg(run.as_str());
+            if self.redis.command::<Option<f64>>(&score).await?.is_some() {
                 job.promote().await.map_err(unavailable)?;
             }
             Ok(())
@@ -185,7 +187,10 @@ impl Jobs {
         self.bounded(async {
             let queue = self.queue().await?;
             let Some(job) = queue.get_job(run.as_str()).await.map_err(unavailable)? else { return Ok(()) };
-            if queue.get_job_state(run.as_str()).await.map_err(unavailable)? != JobState::Active {
+            // Not by the queue's own look for a job's state, which reads every list from end to end.
+            let mut place = redis::cmd("LPOS");
+            place.arg(queue.keys().active()).arg(run.as_str());
+            if self.redis.command::<Option<u64>>(&place).await?.is_none() {
                 return Ok(());
             }
             let lock = format!("{}:lock", queue.keys().job_key(run.as_str()));

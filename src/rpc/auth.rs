@@ -64,6 +64,8 @@ pub(super) enum Subscription {
     SearchLogs,
     #[serde(rename = "runs.watchList")]
     WatchList,
+    #[serde(rename = "system.watchQueue")]
+    WatchQueue,
 }
 
 impl Subscription {
@@ -73,6 +75,7 @@ impl Subscription {
             Self::WatchRun => "pipelines.watchRun",
             Self::SearchLogs => "runs.searchLogs",
             Self::WatchList => "runs.watchList",
+            Self::WatchQueue => "system.watchQueue",
         }
     }
 }

@@ -14,6 +14,7 @@ use schemars::SchemaGenerator;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use crate::domain::ids::RunId;
 use crate::domain::log::{LineId, LogLine, LogStream};
 use crate::domain::person::{Identity, Person};
 use crate::domain::pipeline::{Pipeline, Problem};
@@ -29,12 +30,13 @@ use crate::rpc::wire::{CallError, ErrorCode};
 use crate::rpc::{auth, openapi, people, pipelines, schema, secrets, tokens};
 use crate::services::lists::ListChange;
 use crate::services::logs::LogPage;
-use crate::services::system::{ComponentHealth, Health, HealthStatus, QueueHealth, StreamsHealth};
 use crate::store::page::Page;
 
 const CASES: u32 = 64;
 const INPUT_CASES: u32 = 200;
 const INTEGER_MAX: u64 = schema::INTEGER_MAX as u64;
+
+mod stats;
 
 fn any_text() -> impl Strategy<Value = String> {
     any::<String>()
@@ -254,41 +256,6 @@ fn token() -> impl Strategy<Value = Token> {
     )
 }
 
-fn health() -> impl Strategy<Value = Health> {
-    let status =
-        || prop_oneof![Just(HealthStatus::Ok), Just(HealthStatus::Degraded), Just(HealthStatus::Down)];
-    let component = || {
-        (status(), any_text(), of(any_text())).prop_map(|(status, kind, error)| ComponentHealth {
-            status,
-            kind,
-            error,
-        })
-    };
-    let queue = (count(), count(), count(), count(), count()).prop_map(
-        |(waiting, active, delayed, failed, workers)| QueueHealth {
-            waiting,
-            active,
-            delayed,
-            failed,
-            workers,
-        },
-    );
-    let streams =
-        (count(), count(), count()).prop_map(|(open, logs, runs)| StreamsHealth { open, logs, runs });
-    (status(), any_text(), count(), component(), component(), queue, streams, of(at())).prop_map(
-        |(status, version, uptime_seconds, database, redis, queue, streams, last_fetch_at)| Health {
-            status,
-            version,
-            uptime_seconds,
-            database,
-            redis,
-            queue,
-            streams,
-            last_fetch_at,
-        },
-    )
-}
-
 fn secret() -> impl Strategy<Value = SecretInfo> {
     let named = (any_text(), of(id()), of(any_text()), vec(any_text(), 0..3), any::<bool>(), count());
     (named, at(), any_text(), at(), any_text(), of(at())).prop_map(
@@ -366,7 +333,7 @@ fn every_output_is_what_its_published_schema_says() {
     published.holds("ListChange", at().prop_map(|at| ListChange { at }));
     published.holds("TokenPage", page(token()));
     published.holds("AuditEntryPage", page(values::audit_entry()));
-    published.holds("Health", health());
+    published.holds("Health", stats::health());
     published.holds("Validation", validation().prop_map(pipelines::Validation::of));
     published.holds("DeletedPipeline", any::<bool>().prop_map(pipelines::DeletedPipeline::of));
     published.holds(
@@ -385,6 +352,12 @@ fn every_output_is_what_its_published_schema_says() {
     let oidc = (any_text(), any_text()).prop_map(|(name, link)| auth::SingleSignOn { name, link });
     let ways = (any::<bool>(), of(oidc)).prop_map(|(password, oidc)| auth::SignInWays { password, oidc });
     published.holds("SignInWays", ways);
+    published.holds(
+        "PipelinesStats",
+        vec(stats::pipeline(), 0..3).prop_map(|items| pipelines::PipelinesStats { items }),
+    );
+    published.holds("QueueHistory", stats::history());
+    published.holds("QueueState", stats::queue());
     published.holds("RevokedToken", any::<bool>().prop_map(tokens::RevokedToken::of));
     published.holds("DeletedSecret", any::<bool>().prop_map(secrets::DeletedSecret::of));
     published.holds("SecretInfo", secret());
@@ -489,10 +462,12 @@ fn fitting(schema: &Value, definitions: &Map<String, Value>) -> BoxedStrategy<Va
             .boxed()
         }
         "boolean" => any::<bool>().prop_map(Value::from).boxed(),
+        "array" => vec(fitting(&schema["items"], definitions), 0..3).prop_map(Value::from).boxed(),
         "null" => Just(Value::Null).boxed(),
         "object" => btree_map("[A-Za-z_][A-Za-z0-9_]{0,8}", any_text(), 0..3)
             .prop_map(|members: BTreeMap<String, String>| json!(members))
             .boxed(),
+        _ if schema["pattern"] == schema::ID => id::<RunId>().prop_map(|id| json!(id)).boxed(),
         _ if schema["pattern"] == text::SECRET_NAME_PATTERN => "[A-Z_]{1,20}".prop_map(Value::from).boxed(),
         _ if schema["pattern"] == text::SECRET_VALUE_PATTERN => {
             "[a-z0-9]{6,20}".prop_map(Value::from).boxed()

@@ -7,9 +7,10 @@ use crate::error::Error;
 use crate::rpc::error::said;
 use crate::rpc::input::InputCheck;
 use crate::rpc::pipelines::TriggerInput;
+use crate::rpc::schema;
 use crate::services::runs::TriggerRun;
 
-/// Reads the data of jobs. Made once.
+/// Reads the data of jobs, whichever way they come. Made once.
 #[derive(Debug)]
 pub struct JobData(InputCheck);
 
@@ -20,6 +21,11 @@ impl Default for JobData {
 }
 
 impl JobData {
+    /// What the data of a job has to be, for whoever makes it in an editor.
+    pub fn schema() -> Value {
+        schema::of_inputs().into_root_schema_for::<TriggerInput>().to_value()
+    }
+
     /// # Errors
     ///
     /// `Invalid`, with all that is wrong; each complaint names its field.

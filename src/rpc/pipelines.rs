@@ -20,7 +20,10 @@ use crate::services;
 use crate::services::logs::After;
 use crate::services::pipelines::{CreatePipeline, PipelineChange};
 use crate::services::runs::TriggerRun;
+use crate::services::stats::PipelineStats;
 use crate::store::page::{LIMIT_DEFAULT, Page, PageRequest};
+
+const STATS_RUNS_DEFAULT: u32 = 20;
 
 pub(super) fn declare(api: &mut Api) {
     procedures! { api;
@@ -32,6 +35,8 @@ pub(super) fn declare(api: &mut Api) {
         query pipelines.get = GET "/pipelines/{pipelineId}", Viewer in pipeline, get;
         /// Lists pipelines by name.
         query pipelines.list = GET "/pipelines", Viewer in pipeline, list;
+        /// Tells how pipelines have fared lately: their newest runs, how many of them succeeded, how long they took.
+        query pipelines.stats = POST "/pipelines/stats", Viewer in pipeline, stats;
         /// Deletes a pipeline that has no live runs. Its past runs stay.
         mutation pipelines.delete = DELETE "/pipelines/{pipelineId}", Admin in pipeline, delete;
         /// Says all that is wrong with a definition, without storing it.
@@ -156,6 +161,33 @@ pub(super) struct ListPipelinesInput {
 async fn list(ctx: Ctx, input: ListPipelinesInput) -> Result<Page<Pipeline>> {
     let page = PageRequest { limit: input.limit.unwrap_or(LIMIT_DEFAULT), cursor: input.cursor };
     services::pipelines::list(&ctx.app, ctx.actor()?, input.search.as_deref(), page).await
+}
+
+/// Whose runs, and how many of each.
+#[derive(Debug, Deserialize, Type, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct PipelineStatsInput {
+    /// Their ids. Those that there are not, and those that the caller does not see, are left out of the answer.
+    #[schemars(length(max = 100))]
+    pipeline_ids: Vec<PipelineId>,
+    /// The newest runs of each; 20 if it is absent.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 50))]
+    runs: Option<u32>,
+}
+
+/// How pipelines have fared lately.
+#[derive(Debug, Serialize, Deserialize, Type, JsonSchema)]
+pub(super) struct PipelinesStats {
+    /// In the order in which they were asked for.
+    pub(super) items: Vec<PipelineStats>,
+}
+
+async fn stats(ctx: Ctx, input: PipelineStatsInput) -> Result<PipelinesStats> {
+    let PipelineStatsInput { pipeline_ids, runs } = input;
+    let runs = runs.unwrap_or(STATS_RUNS_DEFAULT);
+    let items = services::stats::of_pipelines(&ctx.app, ctx.actor()?, pipeline_ids, runs).await?;
+    Ok(PipelinesStats { items })
 }
 
 /// That a pipeline is no more.

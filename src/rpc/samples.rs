@@ -21,9 +21,11 @@ use crate::domain::secret::SecretInfo;
 use crate::domain::token::{Role, Token, TokenKind};
 use crate::rpc::error::{ApiError, ApiErrorCode, ApiErrorData};
 use crate::rpc::input::{InputCheck, InputProblem};
-use crate::rpc::{audit, auth, bindings, people, pipelines, runs, schema, secrets, tokens};
+use crate::rpc::{audit, auth, bindings, people, pipelines, runs, schema, secrets, system, tokens};
+use crate::services::history::QueueHistory;
 use crate::services::lists::ListChange;
 use crate::services::logs::LogPage;
+use crate::services::queues::live::QueueState;
 use crate::services::search::LogSearch;
 use crate::services::system::Health;
 use crate::store::page::Page;
@@ -32,7 +34,10 @@ const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 const AT: &str = "2026-11-23T23:20:00.123Z";
 
 /// Types that are checked as parts of others only, since a sample of them alone would say nothing more.
-const PARTS: [&str; 28] = [
+const PARTS: [&str; 31] = [
+    "PipelineStats",
+    "QueuePoint",
+    "RunSummary",
     "AuditId",
     "AuditOutcome",
     "Session",
@@ -244,6 +249,19 @@ fn outputs(samples: &mut Samples) {
     });
     samples.parsed::<SecretInfo>("SecretInfo", secret);
     samples.parsed::<secrets::DeletedSecret>("DeletedSecret", json!({ "deleted": true }));
+    for known in [json!(null), json!(1)] {
+        let run = json!({ "id": ID, "number": 1, "status": "succeeded", "createdAt": AT, "startedAt": AT,
+            "finishedAt": null, "durationMs": known });
+        let stats =
+            json!({ "pipelineId": ID, "runs": [run], "successRate": known, "medianDurationMs": known });
+        samples.parsed::<pipelines::PipelinesStats>("PipelinesStats", json!({ "items": [stats] }));
+        let point = json!({ "at": AT, "waiting": 1, "active": 1, "delayed": 1, "added": 1, "completed": 1, "failed": 1,
+            "canceled": 1, "durationP50Ms": known, "durationP95Ms": known });
+        samples.parsed::<QueueHistory>("QueueHistory", json!({ "points": [point] }));
+    }
+    let queue =
+        json!({ "waiting": 1, "active": 1, "delayed": 1, "completed": 1, "failed": 1, "isPaused": false });
+    samples.parsed::<QueueState>("QueueState", queue);
     errors(samples);
 }
 
@@ -315,6 +333,9 @@ fn inputs(samples: &mut Samples) {
     }
     samples
         .input::<pipelines::ListPipelinesInput>("ListPipelinesInput", json!({ "search": "b", "limit": 1 }));
+    let stats = json!({ "pipelineIds": [ID], "runs": 50 });
+    samples.input::<pipelines::PipelineStatsInput>("PipelineStatsInput", stats);
+    samples.input::<system::QueueHistoryInput>("QueueHistoryInput", json!({ "minutes": 60 }));
     samples.input::<pipelines::ValidateInput>("ValidateInput", json!({ "definition": "steps: []" }));
 
     let set = json!({ "name": "TOKEN", "value": "hunter22", "branches": ["main"], "allowUntrusted": true });

@@ -59,6 +59,16 @@ pub async fn pipeline_of_runs(app: &App, actor: &Actor, id_or_name: &str) -> Res
     Ok(id)
 }
 
+/// The run that a pipeline, by id or name, made for an idempotency key; none: it made none, or the actor does not see it.
+pub async fn run_by_key(app: &App, actor: &Actor, pipeline: &str, key: &str) -> Result<Option<RunId>> {
+    let pipeline = match pipeline_of_runs(app, actor, pipeline).await {
+        Ok(pipeline) => pipeline,
+        Err(Error::NotFound { .. }) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    store::runs::find_by_key(&app.store, &pipeline, key).await
+}
+
 /// What is not seen is as if it were not there.
 fn admit(actor: &Actor, pipeline: &PipelineId, needed: Role, missing: impl FnOnce() -> Error) -> Result<()> {
     match actor.role_in(pipeline) {

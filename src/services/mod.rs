@@ -3,6 +3,7 @@
 pub mod access;
 pub mod audit;
 pub mod executions;
+pub mod history;
 pub mod limits;
 pub mod lists;
 pub mod logs;
@@ -19,6 +20,7 @@ pub mod secrets;
 pub mod single_sign_on;
 pub mod standing;
 pub mod states;
+pub mod stats;
 pub mod system;
 pub mod throttle;
 pub mod tickets;

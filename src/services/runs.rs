@@ -30,7 +30,7 @@ pub use crate::store::runs::RunFilter;
 /// How often a run is looked at anew that goes on between a look and a change.
 const LOOKS_MAX: u32 = 20;
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TriggerRun {
     /// Id or name.
     pub pipeline: String,

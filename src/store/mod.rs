@@ -37,6 +37,7 @@ mod plans;
 
 mod run_change;
 mod run_rows;
+pub mod run_stats;
 pub mod runs;
 pub mod secrets;
 pub mod snapshot;

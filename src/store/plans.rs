@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use sea_orm::sqlx::{self, Row as _};
 use sea_orm::{ConnectionTrait as _, DbBackend, EntityTrait, Select, Statement};
 
-use super::{Store, audit, people, pipelines, runs, secrets, steps, tokens, workers};
+use super::{Store, audit, people, pipelines, run_stats, runs, secrets, steps, tokens, workers};
 use crate::config::DatabaseConfig;
 use crate::domain::ids::{AuditId, PersonId, PipelineId, RunId, TokenId};
 use crate::domain::person::Identity;
@@ -103,11 +103,15 @@ fn cases() -> Vec<Case> {
         case("keys of secrets", "secrets_key", secrets::key_after_query("k")),
         case("workers", "workers_seen", workers::list_query(100)),
     ]);
+    let at = Timestamp::from_millis;
     let some = [pipeline_id.clone(), PipelineId::generate()];
     let of_some = RunFilter { pipelines: Some(some.to_vec()), ..RunFilter::default() };
     let bounded = [
         // As many as one key has, and sorted a slice at a time.
         case("secrets under a key", "secrets_key", secrets::under_key_query("k1", 100)),
+        case("newest runs of some pipelines", "runs_pkey", run_stats::newest_query(&some, 50)),
+        case("runs of a minute", "runs_pkey", run_stats::triggered_query(at(0), at(9))),
+        case("ends of a minute", "runs_finished", run_stats::ended_query(at(3), at(9))),
         case("held runs", "runs_held", runs::held_query(None, 100)),
         case("held runs after one", "runs_held", runs::held_query(Some(&run_id), 100)),
         case("which runs there are", "runs_pkey", runs::known_query(&[run_id.clone(), RunId::generate()])),

@@ -107,6 +107,14 @@ pub(super) fn by_key(pipeline_id: &PipelineId, key: &str) -> Select<run::Entity>
         .filter(run::Column::IdempotencyKey.eq(key))
 }
 
+/// The run that a pipeline made for this idempotency key.
+pub async fn find_by_key(store: &Store, pipeline_id: &PipelineId, key: &str) -> Result<Option<RunId>> {
+    const READER: Reader = Reader("looking up a run by its key");
+    let query = by_key(pipeline_id, key).select_only().column(run::Column::Id);
+    let id: Option<String> = query.into_tuple().one(&store.reader).await.doing(READER.0)?;
+    id.map(|id| READER.id("id", &id)).transpose()
+}
+
 /// With its steps. They are read after the run: they may be newer than its version says, never older, so that whoever
 /// waits for the next version misses nothing.
 pub async fn find(store: &Store, id: &RunId) -> Result<Option<RunRecord>> {
@@ -156,6 +164,17 @@ pub async fn list(store: &Store, filter: &RunFilter, page: PageRequest) -> Resul
 
 pub(super) fn list_query(filter: &RunFilter, before: Option<&RunId>, rows: u64) -> Select<run::Entity> {
     let Some(some) = &filter.pipelines else { return narrowed(light(), filter, before, rows) };
+    let is_candidate = is_newest_of_each(some, filter, before, rows);
+    light().filter(is_candidate).order_by_desc(run::Column::Id).limit(rows)
+}
+
+/// Whether a run is one of the newest of one of these pipelines: of each, so many.
+pub(super) fn is_newest_of_each(
+    some: &[PipelineId],
+    filter: &RunFilter,
+    before: Option<&RunId>,
+    rows: u64,
+) -> Expr {
     // Of each pipeline so many as a page has, found by index and in order: the newest of all are among them. A condition
     // on all pipelines at once would make the engines sort every run that they have.
     let of_each = some.iter().map(|id| {
@@ -165,11 +184,10 @@ pub(super) fn list_query(filter: &RunFilter, before: Option<&RunId>, rows: u64) 
         Query::select().column(run::Column::Id).from_subquery(newest, "newest").take()
     });
     let candidates = of_each.reduce(|mut all, one| all.union(UnionType::All, one).take());
-    let is_candidate = match candidates {
+    match candidates {
         Some(candidates) => run::Column::Id.in_subquery(candidates),
         None => Expr::cust("FALSE"),
-    };
-    light().filter(is_candidate).order_by_desc(run::Column::Id).limit(rows)
+    }
 }
 
 fn narrowed(

@@ -12,6 +12,7 @@ mod executor;
 mod faults;
 mod forgotten;
 mod fuzz;
+mod history;
 mod http;
 mod limits;
 mod logs;

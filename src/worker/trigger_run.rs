@@ -6,7 +6,6 @@
 use std::time::Duration;
 
 use serde_json::json;
-use sha2::{Digest as _, Sha256};
 
 use crate::app::App;
 use crate::domain::audit::Deed;
@@ -14,11 +13,11 @@ use crate::domain::run::{Run, RunStatus};
 use crate::domain::time::now;
 use crate::domain::token::{Actor, Role};
 use crate::error::{Error, Result};
-use crate::jobs::QUEUE;
 use crate::jobs::consumer::{Delivery, Outcome};
 use crate::rpc::foreign::JobData;
-use crate::services::runs::{self, RetryFrom};
-use crate::services::{audit, runs::TriggerRun};
+use crate::services::audit;
+use crate::services::queues::foreign::key_of;
+use crate::services::runs::{self, RetryFrom, TriggerRun};
 
 /// Stands as the author of what jobs of others bring about.
 const NAME: &str = "queue";
@@ -57,7 +56,7 @@ async fn take(app: &App, actor: &Actor, delivery: &Delivery, mut request: Trigge
             .say(job, &format!("The options of this job cannot be read and are left out: {problem}"))
             .await?;
     }
-    request.idempotency_key.get_or_insert_with(|| key_of(delivery));
+    request.idempotency_key.get_or_insert_with(|| key_of(job, delivery.added_at_ms()));
     let run = runs::trigger_by_job(app, NAME, request).await?;
     let asked_for = app.jobs.attempt_asked_for(delivery, run.attempt + 1).await?;
     if let Some(attempt) = asked_for
@@ -91,12 +90,4 @@ pub(super) fn place(app: &App, run: &Run) -> String {
         Some(url) => format!("{url}/r/{}", run.id),
         None => run.id.to_string(),
     }
-}
-
-/// The same for each delivery of a job, and for no other job: an id may be used again once its job is removed.
-fn key_of(delivery: &Delivery) -> String {
-    let whole = format!("{QUEUE}\0{}\0{}", delivery.job_id(), delivery.added_at_ms());
-    let digest = Sha256::digest(whole.as_bytes());
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("job-{hex}")
 }

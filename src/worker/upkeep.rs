@@ -16,6 +16,7 @@ use crate::domain::time::{Timestamp, now};
 use crate::error::{Error, Result};
 use crate::jobs::JobStanding;
 use crate::services::executions::{self, Settlement};
+use crate::services::history;
 use crate::store;
 use crate::store::runs::HeldRun;
 use crate::store::workers::WorkerRecord;
@@ -28,6 +29,7 @@ use crate::worker::running::Running;
 const BEAT_INTERVAL: Duration = Duration::from_secs(3);
 const TAKE_BACK_INTERVAL: Duration = Duration::from_secs(2);
 const RECONCILE_INTERVAL: Duration = Duration::from_secs(5);
+const NOTE_INTERVAL: Duration = Duration::from_secs(5);
 const SETTLE_INTERVAL: Duration = Duration::from_secs(5);
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 /// Rows that a pass reads at a time.
@@ -177,6 +179,13 @@ pub async fn reconcile(app: App, shutdown: CancellationToken) {
         app.jobs.trim_events().await
     })
     .await;
+}
+
+/// Notes how busy the queue was, minute by minute.
+pub async fn note_history(app: App, shutdown: CancellationToken) {
+    let noted = tokio::sync::Mutex::new(0);
+    every(NOTE_INTERVAL, &shutdown, || async { history::note(&app, now(), &mut *noted.lock().await).await })
+        .await;
 }
 
 /// Settles ended runs that whoever ended them did not come to settle, the longest ended first.

@@ -3,23 +3,26 @@
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
 use crate::app::App;
+use crate::domain::limit::Rule;
 use crate::domain::token::{Actor, Role};
 use crate::error::Error;
 use crate::http::board::request::Call;
 use crate::http::board::respond::Problem;
+use crate::http::limits::Quota;
 use crate::http::{Http, assets, auth, plain};
 use crate::rpc::{self, Access};
-use crate::services::queues::{self, Changed};
+use crate::services::queues::{self, Change, Changed, QueueName};
 
 mod page;
 mod request;
 mod respond;
+mod trigger;
 
 /// Where it is mounted.
 pub(super) const BASE: &str = "/admin/queues";
@@ -38,17 +41,48 @@ pub(super) async fn serve(State(http): State<Http>, request: Request) -> Respons
         Err(Error::Unauthenticated(_)) if !is_api => return Redirect::to("/").into_response(),
         Err(error) => return Problem::of(error).into_response(),
     };
-    let mut response = match segments.as_slice() {
-        ["api", rest @ ..] => api(&http, &actor, &parts, body, rest).await,
-        ["static", ..] => assets::serve(&format!("board/{path}"), &parts.headers)
-            .unwrap_or_else(|| plain(StatusCode::NOT_FOUND, "There is nothing here.\n")),
-        [] | ["metrics-history"] | ["job-schedulers"] | ["queue", _] | ["queue", _, _] => page::render(),
-        _ => plain(StatusCode::NOT_FOUND, "There is nothing here.\n"),
+    let mut quota = Quota::default();
+    let mut response = match admit(&http.app, &mut quota, &actor, &parts, is_api).await {
+        Ok(()) => give(&http, &actor, &parts, body, &path, &segments).await,
+        Err(error) => Problem::of(error).into_response(),
     };
+    quota.write(response.headers_mut());
     if is_api {
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     response
+}
+
+/// Counts calls of the API as those of procedures are counted; what only shows the pages costs nothing.
+async fn admit(
+    app: &App,
+    quota: &mut Quota,
+    actor: &Actor,
+    parts: &Parts,
+    is_api: bool,
+) -> Result<(), Error> {
+    let rule = match parts.method {
+        Method::GET | Method::HEAD => Rule::Queries,
+        _ => Rule::Mutations,
+    };
+    quota.admit(app, &[(rule, u32::from(is_api))], Some(actor), auth::ip(parts)).await
+}
+
+async fn give(
+    http: &Http,
+    actor: &Actor,
+    parts: &Parts,
+    body: Body,
+    path: &str,
+    segments: &[&str],
+) -> Response {
+    match segments {
+        ["api", rest @ ..] => api(http, actor, parts, body, rest).await,
+        ["static", ..] => assets::serve(&format!("board/{path}"), &parts.headers)
+            .unwrap_or_else(|| plain(StatusCode::NOT_FOUND, "There is nothing here.\n")),
+        [] | ["metrics-history"] | ["job-schedulers"] | ["queue", _] | ["queue", _, _] => page::render(),
+        _ => plain(StatusCode::NOT_FOUND, "There is nothing here.\n"),
+    }
 }
 
 async fn viewer(app: &App, parts: &Parts) -> Result<Actor, Error> {
@@ -72,7 +106,7 @@ async fn api(http: &Http, actor: &Actor, parts: &Parts, body: Body, path: &[&str
     match request::parse(parts.method.as_str(), path, query, &body) {
         None => Problem::text(StatusCode::NOT_FOUND, "there is no such route").into_response(),
         Some(Err(wrong)) => Problem::invalid(&wrong).into_response(),
-        Some(Ok(call)) => answer(&http.app, actor, call).await,
+        Some(Ok(call)) => answer(http, actor, call).await,
     }
 }
 
@@ -96,13 +130,23 @@ async fn read_body(http: &Http, parts: &Parts, body: Body) -> Result<Value, Prob
     serde_json::from_slice(&bytes).map_err(|error| Problem::text(StatusCode::BAD_REQUEST, &error.to_string()))
 }
 
-async fn answer(app: &App, actor: &Actor, call: Call) -> Response {
+async fn answer(http: &Http, actor: &Actor, call: Call) -> Response {
+    let app = &http.app;
     let answered = match call {
         Call::Read(read) => respond::read(app, actor, read).await,
         Call::PauseAll => queues::pause_all(app, actor).await.map(|()| json!({})),
         Call::ResumeAll => queues::resume_all(app, actor).await.map(|()| json!({})),
         Call::Change { queue, change } => {
             let subject = respond::Subject::of(&change);
+            let change = match change {
+                Change::Add(job) if queue == QueueName::Pipelines.as_str() => {
+                    match trigger::of(&http.job_data, job) {
+                        Ok(change) => change,
+                        Err(error) => return Problem::of(error).into_response(),
+                    }
+                }
+                change => change,
+            };
             match queues::change(app, actor, &queue, change).await {
                 Ok(Changed::Done) if subject.is_answered_by_nothing => {
                     return StatusCode::NO_CONTENT.into_response();

@@ -24,6 +24,7 @@ pub(super) fn render() -> Response {
         "favIcon": { "default": icon, "alternative": "static/favicon-32x32.png" },
         "miscLinks": [{ "text": "Back to Slipway", "url": "/" }],
         "hideDocsLink": true,
+        "showMetrics": true,
         "hasHistoryProvider": false,
         "hasHistoryUsage": false,
         "canPurgeHistory": false,

@@ -10,6 +10,7 @@ use crate::app::App;
 use crate::domain::token::Actor;
 use crate::error::Error;
 use crate::http::board::request::{JobRead, Page, QueueRead, Read, Status, Wrong, options_of};
+use crate::rpc::foreign::JobData;
 use crate::services::queues::{
     self, Change, Changed, JobChange, JobStatus, Overview, Part, QueueName, Refusal, StoredJob,
 };
@@ -106,22 +107,8 @@ async fn of_queue(app: &App, name: &str, read: QueueRead) -> Result<Value, Refus
             json!({ "supported": true, "rateLimit": queues::rate_limit(app, queue).await? })
         }
         QueueRead::DataSchema => match queue {
-            QueueName::Pipelines => trigger_schema(),
+            QueueName::Pipelines => JobData::schema(),
             QueueName::Deployments => json!({}),
-        },
-    })
-}
-
-/// What a job has to say that is added to the queue of runs.
-fn trigger_schema() -> Value {
-    json!({
-        "type": "object",
-        "required": ["pipeline"],
-        "additionalProperties": false,
-        "properties": {
-            "pipeline": { "type": "string", "description": "Its id or name" },
-            "branch": { "type": "string", "description": "The pipeline's default branch if it is absent" },
-            "inputs": { "type": "object", "additionalProperties": { "type": "string" } },
         },
     })
 }

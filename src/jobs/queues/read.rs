@@ -9,12 +9,14 @@ use serde_json::{Value, json};
 
 use super::{JobStatus, QueueName, Queues, StoredJob};
 use crate::error::Result;
-use crate::jobs::unavailable;
 
 /// A job's own log may be longer.
 const LOG_LINES_MAX: isize = 1_000;
 /// Minutes of a metric that are shown: two weeks.
 const METRIC_POINTS_MAX: isize = 14 * 24 * 60;
+
+/// Jobs at either end of a list among which one is looked for; more than workers have at once.
+const LOOKED_FOR_AMONG: u64 = 2_000;
 
 /// A worker of a queue, as Redis knows it by its connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -84,16 +86,42 @@ impl Queues {
         Ok(jobs.into_iter().next())
     }
 
-    /// `unknown` where the job is in none of the queue's lists.
+    /// `unknown` where the job is in none of the queue's lists. BullMQ's own script reads those from end to end; here, a
+    /// job that is looked for in vain at both ends of a long list of those that wait, and stands nowhere else, is amid it.
     pub async fn state(&self, name: QueueName, id: &str) -> Result<&'static str> {
-        self.bounded(async {
-            let state = self.queue(name).await?.get_job_state(id).await.map_err(unavailable)?;
-            Ok(match state.as_str() {
-                "wait" => "waiting",
-                other => other,
-            })
-        })
-        .await
+        use JobStatus::{Active, Completed, Delayed, Failed, Prioritized, Waiting, WaitingChildren};
+        const SETS: [JobStatus; 5] = [Completed, Failed, Delayed, Prioritized, WaitingChildren];
+        // BullMQ 5 keeps the jobs of a paused queue in a list of its own.
+        const LISTS: [&str; 3] = ["active", "wait", "paused"];
+        let mut sets = redis::pipe();
+        for set in SETS {
+            sets.zscore(self.key(name, set.key()), id);
+        }
+        let mut lists = redis::pipe();
+        for list in LISTS {
+            let key = self.key(name, list);
+            lists.llen(&key);
+            for rank in [1, -1] {
+                let look = lists.cmd("LPOS").arg(&key).arg(id);
+                look.arg("RANK").arg(rank).arg("MAXLEN").arg(LOOKED_FOR_AMONG);
+            }
+        }
+        lists.exists(self.key(name, id));
+        let scores: Vec<Option<f64>> = self.redis.pipeline(&sets).await?;
+        if let Some((set, _)) = SETS.iter().zip(scores).find(|(_, score)| score.is_some()) {
+            return Ok(set.as_str());
+        }
+        let mut found: Vec<Option<u64>> = self.redis.pipeline(&lists).await?;
+        let exists = found.pop().flatten() == Some(1);
+        let mut is_amid = false;
+        for (list, found) in [Active, Waiting, Waiting].into_iter().zip(found.chunks(3)) {
+            let [length, from_head, from_tail] = found else { continue };
+            if from_head.or(*from_tail).is_some() {
+                return Ok(list.as_str());
+            }
+            is_amid |= list == Waiting && length.is_some_and(|length| 2 * LOOKED_FOR_AMONG < length);
+        }
+        Ok(if is_amid && exists { Waiting.as_str() } else { "unknown" })
     }
 
     /// Whether a worker has it.

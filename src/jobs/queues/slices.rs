@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::jobs::unavailable;
 
 /// Jobs that a call touches.
-pub const SLICE: u32 = 500;
+pub const SLICE: u32 = 100;
 
 /// Takes jobs out of the end of a list from which they are taken next. Marked first and then removed together, from
 /// that end, so that the list is walked once and not to its other end.
@@ -24,7 +24,7 @@ for i, id in ipairs(ids) do
   if wanted[id] then
     redis.call('LSET', KEYS[1], last - (#ids - i), '')
     local key = ARGV[1] .. id
-    redis.call('DEL', key, key .. ':logs', key .. ':dependencies', key .. ':processed', key .. ':failed',
+    redis.call('UNLINK', key, key .. ':logs', key .. ':dependencies', key .. ':processed', key .. ':failed',
       key .. ':unsuccessful')
     removed = removed + 1
   end
@@ -41,7 +41,7 @@ local removed = 0
 for i = 2, #ARGV do
   if redis.call('ZREM', KEYS[1], ARGV[i]) == 1 then
     local key = ARGV[1] .. ARGV[i]
-    redis.call('DEL', key, key .. ':logs', key .. ':dependencies', key .. ':processed', key .. ':failed',
+    redis.call('UNLINK', key, key .. ':logs', key .. ':dependencies', key .. ':processed', key .. ':failed',
       key .. ':unsuccessful')
     removed = removed + 1
   end

@@ -1,23 +1,28 @@
 //! What can be changed, who may, and that it is put on record.
 
-use serde_json::Value;
-
 use super::{
     JobStatus, NewJob, QueueName, RateLimit, Refusal, Schedule, StoredJob, bulk, is_read_only, queue, single,
 };
 use crate::app::App;
 use crate::domain::audit::Deed;
+use crate::domain::ids::RunId;
 use crate::domain::time::Timestamp;
 use crate::domain::token::{Actor, Role};
 use crate::error::Error;
 use crate::services::audit;
+use crate::services::runs::TriggerRun;
 
 /// What is to be done to a queue, or to something in it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
     Pause,
     Resume,
+    /// In the queue of runs, it is what another program's job is: a worker triggers the run.
     Add(NewJob),
+    /// Adds the job of a run.
+    Trigger(TriggerRun),
+    /// The same as a run was triggered with.
+    TriggerAgain(RunId),
     /// None: another status than those of finished jobs.
     RetryAll(Option<JobStatus>),
     PromoteAll,
@@ -63,7 +68,7 @@ impl Change {
         match self {
             Self::Pause => "queues.pause",
             Self::Resume => "queues.resume",
-            Self::Add(_) => "jobs.add",
+            Self::Add(_) | Self::Trigger(_) | Self::TriggerAgain(_) => "jobs.add",
             Self::RetryAll(_) => "queues.retry",
             Self::PromoteAll => "queues.promote",
             Self::Clean(_) => "queues.clean",
@@ -90,6 +95,8 @@ impl Change {
             Self::Pause
             | Self::Resume
             | Self::Add(_)
+            | Self::Trigger(_)
+            | Self::TriggerAgain(_)
             | Self::RetryAll(_)
             | Self::PromoteAll
             | Self::Job(..) => Role::Operator,
@@ -170,7 +177,9 @@ async fn carry_out(app: &App, actor: &Actor, name: QueueName, change: Change) ->
     match change {
         Change::Pause => app.queues.pause(name).await?,
         Change::Resume => app.queues.resume(name).await?,
-        Change::Add(job) => return single::add(app, actor, name, job).await,
+        Change::Add(job) => return single::add(app, name, job).await,
+        Change::Trigger(request) => return single::trigger(app, actor, name, request).await,
+        Change::TriggerAgain(run) => return single::trigger_again(app, actor, name, &run).await,
         Change::RetryAll(status) => return bulk::retry_all(app, actor, name, status).await,
         Change::PromoteAll => return bulk::promote_all(app, actor, name).await,
         Change::Clean(None) => {}
@@ -193,7 +202,7 @@ async fn carry_out(app: &App, actor: &Actor, name: QueueName, change: Change) ->
             let scheduler = app.queues.scheduler(name, &id).await?.ok_or(Refusal::NoScheduler)?;
             let (data, options) = scheduler.template();
             let job = NewJob { name: scheduler.name, data, options };
-            return single::add(app, actor, name, job).await;
+            return single::add(app, name, job).await;
         }
         Change::RemoveScheduler(id) => {
             if !app.queues.remove_scheduler(name, &id).await? {
@@ -203,9 +212,4 @@ async fn carry_out(app: &App, actor: &Actor, name: QueueName, change: Change) ->
         Change::Job(id, change) => return single::change(app, actor, name, &id, change).await,
     }
     Ok(Changed::Done)
-}
-
-/// What a job without data has.
-pub(super) fn nothing() -> Value {
-    Value::Object(serde_json::Map::new())
 }

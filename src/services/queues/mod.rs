@@ -10,6 +10,8 @@ use crate::services::logs;
 
 mod bulk;
 mod change;
+pub mod foreign;
+pub mod live;
 mod single;
 
 pub use crate::jobs::queues::{
@@ -176,7 +178,7 @@ fn run_of(queue: QueueName, id: &str) -> Option<RunId> {
 }
 
 fn link(app: &App, queue: QueueName, job: &mut StoredJob) {
-    if let Some(run) = run_of(queue, &job.id) {
+    if let Some(run) = run_of(queue, &job.id).or_else(|| foreign::run_in_result(queue, job)) {
         job.external_url = Some(Link { href: run_page(app, &run), display_text: "Run".to_owned() });
     }
 }

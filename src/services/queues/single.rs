@@ -1,13 +1,10 @@
 //! What is done to one job. Where it is a run's, it is done to the run, and the job follows.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::change::nothing;
-use super::{Changed, JobChange, JobStatus, NewJob, QueueName, Refusal, StoredJob, run_of};
+use super::{Changed, JobChange, JobStatus, NewJob, QueueName, Refusal, StoredJob, foreign, run_of};
 use crate::app::App;
 use crate::domain::ids::RunId;
 use crate::domain::run::RunStatus;
@@ -106,15 +103,17 @@ async fn remove(
     if app.queues.state(queue, &job.id).await? == JobStatus::Active.as_str() {
         return Err(Refusal::Active);
     }
-    if let Some(run) = run {
-        match runs::withdraw(app, actor, run).await? {
-            Withdrawal::Ended => {}
-            // Its job was hurried: a worker takes it in order to end the run.
-            Withdrawal::Ending => return Ok(()),
-            Withdrawal::Held => return Err(Refusal::Active),
-        }
+    let Some(run) = run else { return foreign::remove(app, actor, queue, job).await };
+    match runs::withdraw(app, actor, run).await? {
+        Withdrawal::Ended => take_out(app, queue, &job.id).await,
+        // Its job was hurried: a worker takes it in order to end the run.
+        Withdrawal::Ending => Ok(()),
+        Withdrawal::Held => Err(Refusal::Active),
     }
-    match app.queues.remove(queue, &job.id).await.map_err(Refusal::from) {
+}
+
+pub(super) async fn take_out(app: &App, queue: QueueName, id: &str) -> Result<(), Refusal> {
+    match app.queues.remove(queue, id).await.map_err(Refusal::from) {
         // Somebody else was quicker.
         Ok(()) | Err(Refusal::NoJob) => Ok(()),
         Err(refusal) => Err(refusal),
@@ -171,65 +170,42 @@ async fn delay(
     Ok(app.queues.delay(queue, id, delay).await?)
 }
 
-/// What the data of an added job says of the run that it asks for.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Wish {
-    /// The data of a job of ours: the same again.
-    Again(Again),
-    New(NewRun),
+/// Adds a job as any program would.
+pub(super) async fn add(app: &App, queue: QueueName, job: NewJob) -> Result<Changed, Refusal> {
+    let data = if job.data.is_null() { Value::Object(Map::new()) } else { job.data };
+    let id = app.queues.add(queue, NewJob { data, ..job }).await?;
+    added(app, queue, &id).await
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Again {
-    run_id: RunId,
+/// Triggers a run, which has a job.
+pub(super) async fn trigger(
+    app: &App,
+    actor: &Actor,
+    queue: QueueName,
+    request: TriggerRun,
+) -> Result<Changed, Refusal> {
+    let run = runs::trigger(app, actor, request).await?;
+    added(app, queue, run.id.as_str()).await
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct NewRun {
-    #[serde(alias = "pipelineId")]
-    pipeline: String,
-    #[serde(default)]
-    branch: Option<String>,
-    #[serde(default)]
-    inputs: Option<BTreeMap<String, String>>,
-}
-
-/// Adds a job. In the queue of runs that triggers a run, and the options are the pipeline's.
-pub(super) async fn add(app: &App, actor: &Actor, queue: QueueName, job: NewJob) -> Result<Changed, Refusal> {
-    let id = match queue {
-        QueueName::Pipelines => {
-            let request = wish(app, actor, job.data).await?;
-            runs::trigger(app, actor, request).await?.id.as_str().to_owned()
-        }
-        QueueName::Deployments => {
-            let data = if job.data.is_null() { nothing() } else { job.data };
-            app.queues.add(queue, NewJob { data, ..job }).await?
-        }
+pub(super) async fn trigger_again(
+    app: &App,
+    actor: &Actor,
+    queue: QueueName,
+    run: &RunId,
+) -> Result<Changed, Refusal> {
+    let run = access::run(app, actor, run, Role::Operator).await?.run;
+    let request = TriggerRun {
+        pipeline: run.pipeline_id.as_str().to_owned(),
+        branch: run.branch,
+        inputs: run.inputs,
+        idempotency_key: None,
     };
-    let job = super::job(app, queue, &id).await?;
-    let state = app.queues.state(queue, &id).await?;
-    Ok(Changed::Added { job: Box::new(job), state })
+    trigger(app, actor, queue, request).await
 }
 
-async fn wish(app: &App, actor: &Actor, data: Value) -> Result<TriggerRun, Refusal> {
-    const EXPECTED: &str =
-        "expected {\"pipeline\": id or name, \"branch\"?: string, \"inputs\"?: {name: string}}";
-    let wish = serde_json::from_value(data).map_err(|_| Error::invalid("data", EXPECTED))?;
-    Ok(match wish {
-        Wish::New(NewRun { pipeline, branch, inputs }) => {
-            TriggerRun { pipeline, branch, inputs: inputs.unwrap_or_default(), idempotency_key: None }
-        }
-        Wish::Again(Again { run_id }) => {
-            let run = access::run(app, actor, &run_id, Role::Operator).await?.run;
-            TriggerRun {
-                pipeline: run.pipeline_id.as_str().to_owned(),
-                branch: run.branch,
-                inputs: run.inputs,
-                idempotency_key: None,
-            }
-        }
-    })
+async fn added(app: &App, queue: QueueName, id: &str) -> Result<Changed, Refusal> {
+    let job = super::job(app, queue, id).await?;
+    let state = app.queues.state(queue, id).await?;
+    Ok(Changed::Added { job: Box::new(job), state })
 }

@@ -1,3 +1,7 @@
+import { writeFileSync } from 'node:fs';
+
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
@@ -159,7 +163,7 @@ test('an added job is a trigger, and a duplicate the same one again', async () =
   const made = await trigger(slipway.client, script('echo $SLIPWAY_INPUT_WHO'), { inputs: { who: 'me' } });
   await finish(slipway.client, made.id);
   const add = async (data: unknown) => await ask(slipway, 'POST', '/queues/pipelines/add', { name: 'x', data });
-  for (const data of [{ pipeline: made.pipelineId, inputs: { who: 'you' } }, { runId: made.id }]) {
+  for (const data of [{ pipelineId: made.pipelineId, inputs: { who: 'you' } }, { runId: made.id }]) {
     const { status, body } = await add(data);
     expect(status).toBe(200);
     const { id, externalUrl } = (body as { job: { id: string; externalUrl: { href: string } } }).job;
@@ -169,9 +173,67 @@ test('an added job is a trigger, and a duplicate the same one again', async () =
     expect(run.inputs).toEqual('runId' in data ? { who: 'me' } : { who: 'you' });
     await finish(slipway.client, id);
   }
-  for (const unknown of [{ pipeline: 'nobody' }, { runId: 'x' }]) expect((await add(unknown)).status).toBe(404);
-  for (const wrong of [{}, null, 'x', { pipeline: made.pipelineId, branch: '-x' }]) {
-    expect((await add(wrong)).status).toBe(400);
+  for (const unknown of [{ pipelineId: 'nobody' }, { runId: '01890a5d-ac96-774b-bcce-b302099a8057' }]) {
+    expect((await add(unknown)).status).toBe(404);
+  }
+  // What is wrong is told as every trigger is told it, and the form that an editor checks says the same.
+  const { body: schema } = await ask(slipway, 'GET', '/queues/pipelines/job-data-schema');
+  const check = new Ajv2020({ strict: false }).compile(schema as object);
+  for (const [wrong, said] of [
+    [{}, 'data: pipelineId: is required'],
+    [null, 'data: pipelineId: is required'],
+    ['x', 'data: "x" is not of type "object"'],
+    [{ pipelineId: made.pipelineId, branch: '-x' }, 'data: branch: '],
+    [{ pipelineId: made.pipelineId, inputs: { who: 1 } }, 'data: inputs.who: '],
+    [{ pipelineId: made.pipelineId, runId: made.id }, 'data: runId: is not a field'],
+  ] as const) {
+    const { status, body } = await add(wrong);
+    expect([status, (body as { message: string }).message]).toEqual([400, expect.stringContaining(said)]);
+    expect(check(wrong)).toBe(false);
+  }
+  expect(check({ pipelineId: made.pipelineId, inputs: { who: 'you' } })).toBe(true);
+});
+
+test('the run of a job that another program added goes the way of that job', async () => {
+  const { client } = slipway;
+  const queue = new Queue('pipelines', { prefix: PREFIX, connection: slipway.redisAddress });
+  try {
+    const added = async (definition: string) => {
+      const { id } = await client.pipelines.create.mutate({ name: unique('foreign'), definition });
+      const job = `/queues/pipelines/${(await queue.add('foreign', { pipelineId: id })).id}`;
+      const runs = async () => (await client.runs.list.query({ pipelineId: id })).items;
+      return { job, runs, run: async () => await until('it is a run', async () => (await runs())[0]) };
+    };
+    // One that waits for its next attempt is canceled.
+    const waits = await added(definition([{ name: 'work', run: 'exit 1' }], { retry: { attempts: 2, delay: '1h' } }));
+    const waiting = await waits.run();
+    await until('it waits for its next attempt', async () => (await runOf(waiting.id)).nextAttemptAt !== null);
+    const shown = (await ask(slipway, 'GET', waits.job)).body as { job: { externalUrl?: { href: string } } };
+    expect(shown.job.externalUrl?.href).toBe(`/#/runs/${waiting.id}`);
+    expect(await put(`${waits.job}/clean`)).toEqual(ended);
+    expect((await outcome(client, waiting.id)).status).toBe('canceled');
+    // One that a worker has is not.
+    const file = `${slipway.files}/${unique('go')}`;
+    const works = await added(script(waitFor(file)));
+    const working = await works.run();
+    await untilStatus(client, working.id, 'running');
+    expect((await put(`${works.job}/clean`)).status).toBe(409);
+    expect((await runOf(working.id)).status).toBe('running');
+    writeFileSync(file, '');
+    // One that has ended stays as it is.
+    expect((await outcome(client, working.id)).status).toBe('succeeded');
+    expect(await put(`${works.job}/clean`)).toEqual(ended);
+    expect((await ask(slipway, 'GET', works.job)).status).toBe(404);
+    expect((await runOf(working.id)).status).toBe('succeeded');
+    // And one that has not become a run never does.
+    expect(await put('/queues/pipelines/pause')).toEqual(done);
+    const never = await added(script('true'));
+    expect(await put(`${never.job}/clean`)).toEqual(ended);
+    expect(await put('/queues/pipelines/resume')).toEqual(done);
+    await finish(client, (await trigger(client, script('true'))).id);
+    expect(await never.runs()).toEqual([]);
+  } finally {
+    await queue.close();
   }
 });
 
@@ -188,7 +250,7 @@ test('the log of a job is the end of the run’s, and says where the rest is', a
 test('however long a queue is, no call to Redis touches more than a slice of it', async () => {
   const JOBS = 20_000;
   const FAILED = JOBS / 10;
-  const SLICE = 500;
+  const SLICE = 100;
   for (let from = 0; from < JOBS; from += 1_000) {
     const batch = redis.pipeline();
     for (let index = from; index < from + 1_000; index += 1) {

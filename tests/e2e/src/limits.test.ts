@@ -59,6 +59,22 @@ test('calls beyond the limit are refused with a typed error that says when to co
   expect(slipway.output.match(/A caller is refused for a while.*hasty|hasty.*A caller is refused/g)).toHaveLength(1);
 });
 
+test("calls of the board's API count as procedures do, and its pages do not", async () => {
+  const value = await token('looks');
+  for (let n = 0; n < QUERIES + 2; n += 1) expect((await get('/admin/queues', value)).status).toBe(200);
+  for (let left = QUERIES - 1; left >= 0; left -= 1) {
+    const { status, headers } = await get('/admin/queues/api/queues', value);
+    expect([status, headers.get('ratelimit')]).toEqual([200, expect.stringContaining(`"queries";r=${left};`)]);
+  }
+  const refused = await get('/admin/queues/api/queues', value);
+  expect(refused.status).toBe(429);
+  expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
+  expect(await refused.json()).toMatchObject({ error: { key: 'ERRORS.INTERNAL_SERVER_ERROR' } });
+  // They are the same calls, by another way.
+  expect((await get('/trpc/runs.list', value)).status).toBe(429);
+  expect((await get('/admin/queues', value)).status).toBe(200);
+});
+
 test('each call of a batch counts', async () => {
   const value = await token('batches');
   const batch = '/trpc/runs.list,runs.list,runs.list,runs.list?batch=1';

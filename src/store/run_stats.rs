@@ -1,0 +1,142 @@
+//! What is read of many runs at once in order to be counted.
+
+use sea_orm::{
+    ColumnTrait as _, EntityTrait as _, FromQueryResult, PaginatorTrait as _, QueryFilter as _,
+    QueryOrder as _, QuerySelect as _, Select,
+};
+
+use crate::domain::ids::{PipelineId, RunId};
+use crate::domain::run::RunStatus;
+use crate::domain::time::Timestamp;
+use crate::error::Result;
+use crate::store::Store;
+use crate::store::column::Reader;
+use crate::store::entities::run;
+use crate::store::error::DbResult as _;
+use crate::store::runs::{RunFilter, is_newest_of_each};
+
+/// More ends of a minute than these are not looked at one by one.
+const ENDS_MAX: u64 = 20_000;
+
+/// A run in short.
+#[derive(Debug, Clone)]
+pub struct RunInShort {
+    pub id: RunId,
+    pub pipeline_id: PipelineId,
+    pub number: u32,
+    pub status: RunStatus,
+    pub created_at: Timestamp,
+    pub started_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy)]
+pub struct RunEnd {
+    pub status: RunStatus,
+    pub started_at: Option<Timestamp>,
+    pub finished_at: Timestamp,
+}
+
+/// Of each pipeline its newest runs, newest first.
+pub async fn newest(store: &Store, pipelines: &[PipelineId], of_each: u32) -> Result<Vec<RunInShort>> {
+    const READER: Reader = Reader("listing the newest runs of pipelines");
+    #[derive(FromQueryResult)]
+    struct Row {
+        id: String,
+        pipeline_id: String,
+        number: i64,
+        status: String,
+        created_at: i64,
+        started_at: Option<i64>,
+        finished_at: Option<i64>,
+    }
+    let rows = newest_query(pipelines, of_each).into_model::<Row>();
+    let rows = rows.all(&store.reader).await.doing(READER.0)?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(RunInShort {
+                id: READER.id("id", &row.id)?,
+                pipeline_id: READER.id("pipeline_id", &row.pipeline_id)?,
+                number: READER.number("number", row.number)?,
+                status: READER.word("status", &row.status, RunStatus::parse(&row.status))?,
+                created_at: Timestamp::from_millis(row.created_at),
+                started_at: Reader::at(row.started_at),
+                finished_at: Reader::at(row.finished_at),
+            })
+        })
+        .collect()
+}
+
+pub(super) fn newest_query(pipelines: &[PipelineId], of_each: u32) -> Select<run::Entity> {
+    use run::Column;
+
+    let is_newest = is_newest_of_each(pipelines, &RunFilter::default(), None, u64::from(of_each));
+    run::Entity::find()
+        .select_only()
+        .columns([Column::Id, Column::PipelineId, Column::Number, Column::Status])
+        .columns([Column::CreatedAt, Column::StartedAt, Column::FinishedAt])
+        .filter(is_newest)
+        .order_by_desc(Column::Id)
+}
+
+/// How many runs were triggered from one instant to another.
+pub async fn triggered(store: &Store, from: Timestamp, to: Timestamp) -> Result<u64> {
+    triggered_query(from, to).count(&store.reader).await.doing("counting the runs of a minute")
+}
+
+/// By their ids, which begin with when they were made.
+pub(super) fn triggered_query(from: Timestamp, to: Timestamp) -> Select<run::Entity> {
+    run::Entity::find()
+        .select_only()
+        .column(run::Column::Id)
+        .filter(run::Column::Id.gte(first_id(from)))
+        .filter(run::Column::Id.lt(first_id(to)))
+}
+
+/// The runs that ended from one instant to another.
+pub async fn ended(store: &Store, from: Timestamp, to: Timestamp) -> Result<Vec<RunEnd>> {
+    const READER: Reader = Reader("listing the ends of a minute");
+    let rows: Vec<(String, Option<i64>, i64)> =
+        ended_query(from, to).into_tuple().all(&store.reader).await.doing(READER.0)?;
+    rows.into_iter()
+        .map(|(status, started_at, finished_at)| {
+            Ok(RunEnd {
+                status: READER.word("status", &status, RunStatus::parse(&status))?,
+                started_at: Reader::at(started_at),
+                finished_at: Timestamp::from_millis(finished_at),
+            })
+        })
+        .collect()
+}
+
+pub(super) fn ended_query(from: Timestamp, to: Timestamp) -> Select<run::Entity> {
+    use run::Column;
+
+    run::Entity::find()
+        .select_only()
+        .columns([Column::Status, Column::StartedAt, Column::FinishedAt])
+        .filter(Column::FinishedAt.gte(from.as_millis()))
+        .filter(Column::FinishedAt.lt(to.as_millis()))
+        .limit(ENDS_MAX)
+}
+
+/// No run that was made at this instant or later has an id before this.
+fn first_id(at: Timestamp) -> String {
+    let millis = u64::try_from(at.as_millis()).unwrap_or(0);
+    format!("{:08x}-{:04x}-7000-8000-000000000000", millis >> 16, millis & 0xffff)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::time::now;
+
+    #[test]
+    fn ids_lie_between_the_instants_around_them() {
+        let before = now();
+        let id = RunId::generate();
+        let after = Timestamp::from_millis(now().as_millis() + 1);
+        assert!(first_id(before).as_str() <= id.as_str() && id.as_str() < first_id(after).as_str(), "{id}");
+    }
+}
