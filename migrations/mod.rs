@@ -13,6 +13,7 @@ mod m0007_audit;
 mod m0008_people;
 mod m0009_secrets;
 mod m0013_run_ends;
+mod m0014_removals;
 
 #[derive(Debug)]
 pub(super) struct Migrator;
@@ -30,6 +31,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0008_people::STEP),
             Box::new(m0009_secrets::STEP),
             Box::new(m0013_run_ends::STEP),
+            Box::new(m0014_removals::STEP),
         ]
     }
 }

@@ -44,6 +44,7 @@ pub struct Config {
     pub executor: ExecutorConfig,
     pub secrets: SecretsConfig,
     pub logs: LogsConfig,
+    pub retention: RetentionConfig,
     pub metrics: MetricsConfig,
     pub limits: Limits,
     pub trace: TraceConfig,
@@ -179,6 +180,17 @@ pub struct LogsConfig {
     pub backlog_bytes_max: u64,
     /// How long the lines of an ended run stay in Redis beside the archive.
     pub stream_keep: Duration,
+}
+
+/// What is removed by itself, once it has ended so long ago.
+#[derive(Debug, Clone)]
+pub struct RetentionConfig {
+    /// None: runs are kept.
+    pub runs: Option<Duration>,
+    /// None: logs are kept as long as their runs.
+    pub logs: Option<Duration>,
+    /// The last so many runs of each pipeline are kept with their logs, however old.
+    pub runs_min: u32,
 }
 
 #[derive(Debug, Clone)]

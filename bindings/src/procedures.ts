@@ -107,6 +107,120 @@ export type AuditOutcome =
 "failed"
 
 /**
+ * What is done to each.
+ */
+export type BulkAction =
+/**
+ * Those that have not ended are canceled.
+ */
+"cancel" |
+/**
+ * Those that have ended are tried again from what failed, except canceled ones and those without a log.
+ */
+"retry" |
+/**
+ * Those that have ended are deleted.
+ */
+"delete"
+
+/**
+ * Which bulk work.
+ */
+export type BulkInput = {
+/**
+ * Its id.
+ */
+bulkId: BulkWorkId }
+
+/**
+ * What a bulk work would do.
+ */
+export type BulkPreview = {
+/**
+ * How many runs match: at most 10,000.
+ */
+total: number;
+/**
+ * More match: the newest 10,000 are taken, and the rest by another work.
+ */
+more: boolean;
+/**
+ * How many of them would be left out, as they stand now.
+ */
+skipped: number;
+/**
+ * The newest of them.
+ */
+sample: Run[];
+/**
+ * Give it to `runs.startBulk`: runs that are triggered later are left alone.
+ */
+until: RunId }
+
+/**
+ * How far it is.
+ */
+export type BulkState = "running" |
+/**
+ * To be stopped: the runs at hand are finished first.
+ */
+"stopping" |
+/**
+ * All of its runs were looked at.
+ */
+"done" |
+/**
+ * Somebody stopped it.
+ */
+"stopped"
+
+/**
+ * Something that is done to many runs, one after the other.
+ */
+export type BulkWork = {
+/**
+ * Identifies it.
+ */
+id: BulkWorkId;
+/**
+ * What is done to each run.
+ */
+action: BulkAction;
+/**
+ * How far it is.
+ */
+state: BulkState;
+/**
+ * How many runs matched when it was started.
+ */
+total: number;
+/**
+ * To how many it was done.
+ */
+done: number;
+/**
+ * How many were left out: what they are does not allow it, or they are gone.
+ */
+skipped: number;
+/**
+ * Who started it.
+ */
+startedBy: string;
+/**
+ * When it was started.
+ */
+createdAt: Timestamp;
+/**
+ * When it was done, or stopped.
+ */
+finishedAt: Timestamp | null }
+
+/**
+ * Identifies something that is done to many runs.
+ */
+export type BulkWorkId = string & { readonly __brand?: "BulkWorkId" }
+
+/**
  * The present password and the next.
  */
 export type ChangePasswordInput = {
@@ -246,6 +360,15 @@ pipelineId?: PipelineId | null }
  * That a pipeline is no more.
  */
 export type DeletedPipeline = {
+/**
+ * Always true.
+ */
+deleted: boolean }
+
+/**
+ * That a run is no more.
+ */
+export type DeletedRun = {
 /**
  * Always true.
  */
@@ -787,6 +910,27 @@ export type PipelinesStats = {
 items: PipelineStats[] }
 
 /**
+ * What would be done, to which runs.
+ */
+export type PreviewBulkInput = {
+/**
+ * What is done to each.
+ */
+action: BulkAction;
+/**
+ * Only runs of this pipeline: its id or name.
+ */
+pipelineId?: PipelineId | null;
+/**
+ * Only those that stand there.
+ */
+status?: RunStatus | null;
+/**
+ * Only of this branch.
+ */
+branch?: string | null }
+
+/**
  * What is wrong with a definition, and where.
  */
 export type Problem = {
@@ -1086,7 +1230,15 @@ startedAt: Timestamp | null;
 /**
  * When it ended; null while an attempt may follow by itself.
  */
-finishedAt: Timestamp | null }
+finishedAt: Timestamp | null;
+/**
+ * When its log was purged: there is none any more, and the run cannot be tried again.
+ */
+logPurgedAt: Timestamp | null;
+/**
+ * Who had its log purged; `retention` for the rule.
+ */
+logPurgedBy: string | null }
 
 /**
  * A run with its steps.
@@ -1176,7 +1328,15 @@ startedAt: Timestamp | null;
 /**
  * When it ended; null while an attempt may follow by itself.
  */
-finishedAt: Timestamp | null }) & {
+finishedAt: Timestamp | null;
+/**
+ * When its log was purged: there is none any more, and the run cannot be tried again.
+ */
+logPurgedAt: Timestamp | null;
+/**
+ * Who had its log purged; `retention` for the rule.
+ */
+logPurgedBy: string | null }) & {
 /**
  * The latest attempt of each, in the order of the definition.
  */
@@ -1566,6 +1726,31 @@ name: string;
 link: string }
 
 /**
+ * What is done, to which runs.
+ */
+export type StartBulkInput = {
+/**
+ * What is done to each.
+ */
+action: BulkAction;
+/**
+ * Only runs of this pipeline: its id or name.
+ */
+pipelineId?: PipelineId | null;
+/**
+ * Only those that stand there.
+ */
+status?: RunStatus | null;
+/**
+ * Only of this branch.
+ */
+branch?: string | null;
+/**
+ * What the preview gave: runs that are newer are left alone.
+ */
+until: RunId }
+
+/**
  * A step of a run: its latest attempt.
  */
 export type Step = {
@@ -1691,7 +1876,7 @@ runs: number }
 /**
  * The name of a subscription.
  */
-export type Subscription = "pipelines.streamLogs" | "pipelines.watchRun" | "runs.searchLogs" | "runs.watchList" | "system.watchQueue"
+export type Subscription = "pipelines.streamLogs" | "pipelines.watchRun" | "runs.searchLogs" | "runs.watchBulk" | "runs.watchList" | "system.watchQueue"
 
 /**
  * An instant, as RFC 3339 in UTC with milliseconds: `2026-11-23T23:20:00.123Z`.
@@ -2093,6 +2278,18 @@ export type Procedures = {
      */
     retry: { kind: 'mutation'; input: RetryRunInput; output: Run; error: ApiError };
     /**
+     * Deletes a run that has ended, with its steps and its log. Its number is not given again.
+     *
+     * Role in the pipeline: admin. REST: `DELETE /api/v1/runs/{runId}`.
+     */
+    delete: { kind: 'mutation'; input: RunInput; output: DeletedRun; error: ApiError };
+    /**
+     * Removes the log of a run that has ended, for good. The run stays, says so, and is not tried again.
+     *
+     * Role in the pipeline: admin. REST: `DELETE /api/v1/runs/{runId}/logs`.
+     */
+    purgeLog: { kind: 'mutation'; input: RunInput; output: Run; error: ApiError };
+    /**
      * Reads a run's log by line number, forwards or from its end.
      *
      * Role in the pipeline: viewer. REST: `GET /api/v1/runs/{runId}/logs`.
@@ -2112,6 +2309,36 @@ export type Procedures = {
      * Role in the pipeline: viewer. REST: `GET /api/v1/runs/watch`.
      */
     watchList: { kind: 'subscription'; input: WatchListInput; output: ListChange; error: ApiError };
+    /**
+     * Says to how many runs something would be done, and does nothing.
+     *
+     * Role in the pipeline: operator. REST: `GET /api/v1/bulk/preview`.
+     */
+    previewBulk: { kind: 'query'; input: PreviewBulkInput; output: BulkPreview; error: ApiError };
+    /**
+     * Has something done to all runs that match and are older than the preview: at most 10,000, newest first.
+     *
+     * Role in the pipeline: operator. REST: `POST /api/v1/bulk`.
+     */
+    startBulk: { kind: 'mutation'; input: StartBulkInput; output: BulkWork; error: ApiError };
+    /**
+     * Returns how far a bulk work is, to who started it and to admins.
+     *
+     * Role in the pipeline: operator. REST: `GET /api/v1/bulk/{bulkId}`.
+     */
+    getBulk: { kind: 'query'; input: BulkInput; output: BulkWork; error: ApiError };
+    /**
+     * Stops a bulk work after the runs at hand. What is done stays done.
+     *
+     * Role in the pipeline: operator. REST: `POST /api/v1/bulk/{bulkId}/stop`.
+     */
+    stopBulk: { kind: 'mutation'; input: BulkInput; output: BulkWork; error: ApiError };
+    /**
+     * Streams how far a bulk work is, until it has ended.
+     *
+     * Role in the pipeline: operator. REST: `GET /api/v1/bulk/{bulkId}/watch`.
+     */
+    watchBulk: { kind: 'subscription'; input: BulkInput; output: BulkWork; error: ApiError };
   };
   secrets: {
     /**

@@ -118,6 +118,8 @@ fn new_run(arguments: &ExecArguments, attempts_max: u32) -> Run {
         created_at: now,
         started_at: Some(now),
         finished_at: None,
+        log_purged_at: None,
+        log_purged_by: None,
     }
 }
 

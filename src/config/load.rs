@@ -8,7 +8,7 @@ use crate::config::layers::{ConfigError, Layers, Origin, Raw};
 use crate::config::settings::{SETTINGS, Shown};
 use crate::config::{
     AuthConfig, Config, DatabaseConfig, HttpConfig, LogsConfig, MetricsConfig, ObjectsConfig, RedisConfig,
-    TraceConfig, WorkerConfig, secrets, values,
+    RetentionConfig, TraceConfig, WorkerConfig, secrets, values,
 };
 use crate::config::{executor, oidc};
 use crate::domain::limit::{Limits, Rule};
@@ -200,6 +200,11 @@ fn read(layers: &mut Layers, environment: &Environment) -> Config {
             segment_bytes: layers.required("logs.segment_bytes", bytes(64 << 10, 1 << 30)),
             backlog_bytes_max: layers.required("logs.backlog_bytes_max", bytes(64 << 10, 1 << 40)),
             stream_keep: layers.required("logs.stream_keep", values::some_time),
+        },
+        retention: RetentionConfig {
+            runs: layers.optional("retention.runs", values::age),
+            logs: layers.optional("retention.logs", values::age),
+            runs_min: layers.required("retention.runs_min", |text| values::number(text, 0, 1_000_000)),
         },
         metrics: MetricsConfig { listen: layers.optional("metrics.listen", values::address) },
         limits: Limits {

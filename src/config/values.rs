@@ -44,6 +44,17 @@ pub(super) fn some_time(text: &str) -> Expected<Duration> {
     }
 }
 
+/// How old something may grow: in days, up to ten years; shorter ones for trying it out.
+pub(super) fn age(text: &str) -> Expected<Duration> {
+    const DAYS_MAX: u64 = 3_660;
+    let days = number_and_unit(text).filter(|(_, unit)| *unit == "d").map(|(days, _)| days);
+    match days {
+        Some(days @ 1..=DAYS_MAX) => Ok(Duration::from_secs(days * 86_400)),
+        Some(_) => Err("1d to 3660d".to_owned()),
+        None => some_time(text),
+    }
+}
+
 /// `100B`, `64KiB`, `8MiB`, `1GiB`, within bounds in bytes.
 pub(super) fn size(text: &str, min: u64, max: u64) -> Expected<u64> {
     let expected = || format!("a size from {} to {}, such as 64KiB", size_text(min), size_text(max));

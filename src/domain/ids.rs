@@ -71,6 +71,10 @@ id!(
     RunId = "RunId"
 );
 id!(
+    /// Identifies something that is done to many runs.
+    BulkWorkId = "BulkWorkId"
+);
+id!(
     /// Identifies an access token or a signed-in session.
     TokenId = "TokenId"
 );

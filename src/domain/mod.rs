@@ -5,6 +5,7 @@ pub mod attempt;
 pub mod audit;
 pub mod branches;
 pub mod brand;
+pub mod bulk;
 pub mod definition;
 pub mod duration;
 pub mod ids;

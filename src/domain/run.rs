@@ -252,6 +252,10 @@ pub struct Run {
     pub started_at: Option<Timestamp>,
     /// When it ended; null while an attempt may follow by itself.
     pub finished_at: Option<Timestamp>,
+    /// When its log was purged: there is none any more, and the run cannot be tried again.
+    pub log_purged_at: Option<Timestamp>,
+    /// Who had its log purged; `retention` for the rule.
+    pub log_purged_by: Option<String>,
 }
 
 /// A step of a run: its latest attempt.

@@ -188,6 +188,12 @@ impl Actor {
         Some(needed) <= self.role.max(self.grants.values().max().copied())
     }
 
+    /// The pipelines in which they have this role; none: all of them.
+    pub fn may_only_in(&self, needed: Role) -> Option<Vec<PipelineId>> {
+        let has = self.grants.iter().filter(|(_, role)| needed <= **role);
+        (!self.may(needed)).then(|| has.map(|(pipeline, _)| pipeline.clone()).collect())
+    }
+
     /// The pipelines that they see; none: all of them.
     pub fn sees_only(&self) -> Option<Vec<PipelineId>> {
         self.role.is_none().then(|| self.grants.keys().cloned().collect())

@@ -271,6 +271,8 @@ mod tests {
             created_at: CREATED,
             started_at: None,
             finished_at: None,
+            log_purged_at: None,
+            log_purged_by: None,
         }
     }
 

@@ -132,6 +132,17 @@ impl Logs {
         Ok(segments)
     }
 
+    /// Removes all of a log, from Redis and from the archive. Repeating it is harmless.
+    pub async fn delete(&self, run: &RunId) -> Result<()> {
+        for segment in self.segments(run).await? {
+            match self.objects.delete(&segment.path).await {
+                Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
+                Err(error) => return Err(Error::unavailable("object store", error)),
+            }
+        }
+        self.forget(run).await
+    }
+
     /// A segment as it is stored.
     pub async fn segment(&self, segment: &Segment) -> Result<Bytes> {
         let unavailable = |error| Error::unavailable("object store", error);

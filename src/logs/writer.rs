@@ -154,6 +154,13 @@ impl Logs {
         })
     }
 
+    /// Has Redis forget a log at once.
+    pub(super) async fn forget(&self, run: &RunId) -> Result<()> {
+        let mut command = redis::cmd("DEL");
+        command.arg(self.meta_key(run)).arg(self.stream_key(run));
+        self.redis.command(&command).await
+    }
+
     /// Has Redis forget an archived log after `keep`; until then, those who follow it live read on.
     pub async fn expire(&self, run: &RunId, keep: Duration) -> Result<()> {
         let seconds = keep.as_secs().max(1);

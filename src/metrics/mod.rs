@@ -34,6 +34,7 @@ pub struct Metrics {
     pub streams_open: Gauge,
     pub run_durations: Family<Outcome, Durations, fn() -> Durations>,
     pub retries: Family<Reason, Counter>,
+    pub removed: Family<Removed, Counter>,
     pub jobs: Family<State, Gauge>,
     pub oldest_waiting: Gauge<f64, AtomicU64>,
     pub workers: Gauge,
@@ -68,6 +69,8 @@ labels! {
     /// The first digit of the status, and `xx`.
     Response { status: &'static str }
     Outcome { outcome: &'static str }
+    /// `run`, or `log`.
+    Removed { kind: &'static str }
     /// `automatic`, or `asked`.
     Reason { reason: &'static str }
     State { state: &'static str }
@@ -97,6 +100,7 @@ impl Metrics {
             streams_open: Gauge::default(),
             run_durations: Family::new_with_constructor(Durations::long),
             retries: Family::default(),
+            removed: Family::default(),
             jobs: Family::default(),
             oldest_waiting: Gauge::default(),
             workers: Gauge::default(),
@@ -123,6 +127,11 @@ impl Metrics {
         );
         let help = "How long runs that ended here took, from their first start";
         ours.register_with_unit("run_duration", help, Unit::Seconds, metrics.run_durations.clone());
+        ours.register(
+            "removed",
+            "Runs and logs that the rules of retention removed",
+            metrics.removed.clone(),
+        );
         ours.register("run_retries", "Further attempts of runs, by why", metrics.retries.clone());
         ours.register("queue_jobs", "Jobs of runs by state", metrics.jobs.clone());
         let help = "For how long the job that is next has waited; 0: none waits";

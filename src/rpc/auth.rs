@@ -62,6 +62,8 @@ pub(super) enum Subscription {
     WatchRun,
     #[serde(rename = "runs.searchLogs")]
     SearchLogs,
+    #[serde(rename = "runs.watchBulk")]
+    WatchBulk,
     #[serde(rename = "runs.watchList")]
     WatchList,
     #[serde(rename = "system.watchQueue")]
@@ -74,6 +76,7 @@ impl Subscription {
             Self::StreamLogs => "pipelines.streamLogs",
             Self::WatchRun => "pipelines.watchRun",
             Self::SearchLogs => "runs.searchLogs",
+            Self::WatchBulk => "runs.watchBulk",
             Self::WatchList => "runs.watchList",
             Self::WatchQueue => "system.watchQueue",
         }

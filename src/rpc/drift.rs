@@ -94,8 +94,10 @@ fn run() -> impl Strategy<Value = Run> {
     let inputs = btree_map(any_text(), any_text(), 0..3);
     let said =
         (of(any_text()), of(any_text()), inputs, trigger, of(any_text()), of(any_text()), count(), count());
-    (named, said, of(at()), of(at()), at(), of(at()), of(at())).prop_map(
-        |(named, said, last_line_at, next_attempt_at, created_at, started_at, finished_at)| {
+    let purged = (of(at()), of(any_text()));
+    (named, said, of(at()), of(at()), at(), of(at()), of(at()), purged).prop_map(
+        |(named, said, last_line_at, next_attempt_at, created_at, started_at, finished_at, purged)| {
+            let (log_purged_at, log_purged_by) = purged;
             let (id, number, pipeline_id, pipeline_name, status, progress, attempt, attempts_max) = named;
             let (branch, commit, inputs, trigger, reason, error, version, lines) = said;
             Run {
@@ -120,6 +122,8 @@ fn run() -> impl Strategy<Value = Run> {
                 created_at,
                 started_at,
                 finished_at,
+                log_purged_at,
+                log_purged_by,
             }
         },
     )
@@ -262,6 +266,10 @@ fn every_output_is_what_its_published_schema_says() {
     published.holds("LogLine", line());
     let log = (vec(line(), 0..3), count(), of(count()));
     published.holds("LogPage", log.prop_map(|(items, total, next_from)| LogPage { items, total, next_from }));
+    published.holds("BulkWork", values::bulk_work());
+    published.holds("BulkPreview", values::bulk_preview());
+    let deleted = any::<bool>().prop_map(|deleted| crate::rpc::runs::DeletedRun { deleted });
+    published.holds("DeletedRun", deleted);
     published.holds("LogSearch", values::log_search());
     published.holds("ListChange", at().prop_map(|at| ListChange { at }));
     published.holds("TokenPage", page(values::token()));

@@ -6,6 +6,7 @@
 mod audit;
 mod auth;
 pub mod bindings;
+mod bulk;
 #[cfg(test)]
 mod drift;
 mod error;
@@ -90,6 +91,7 @@ pub fn router() -> Rpc {
     people::declare(&mut api);
     pipelines::declare(&mut api);
     runs::declare(&mut api);
+    bulk::declare(&mut api);
     secrets::declare(&mut api);
     system::declare(&mut api);
     tokens::declare(&mut api);

@@ -1,7 +1,7 @@
 //! `runs.*`
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use specta::Type;
 
 use crate::domain::ids::{PipelineId, RunId};
@@ -30,6 +30,10 @@ pub(super) fn declare(api: &mut Api) {
         mutation runs.cancel = POST "/runs/{runId}/cancel", Operator in pipeline, cancel;
         /// Tries a run that has ended once more, as a new attempt of the same run.
         mutation runs.retry = POST "/runs/{runId}/retry", Operator in pipeline, retry;
+        /// Deletes a run that has ended, with its steps and its log. Its number is not given again.
+        mutation runs.delete = DELETE "/runs/{runId}", Admin in pipeline, delete;
+        /// Removes the log of a run that has ended, for good. The run stays, says so, and is not tried again.
+        mutation runs.purgeLog = DELETE "/runs/{runId}/logs", Admin in pipeline, purge_log;
         /// Reads a run's log by line number, forwards or from its end.
         query runs.logs = GET "/runs/{runId}/logs", Viewer in pipeline, logs;
         /// Searches the whole log as it is at this moment, and streams what has been found so far until all of it has
@@ -108,6 +112,24 @@ async fn list(ctx: Ctx, input: ListRunsInput) -> Result<Page<Run>> {
     let filter = RunFilter { status, branch, ..RunFilter::default() };
     let page = PageRequest { limit: limit.unwrap_or(LIMIT_DEFAULT), cursor };
     services::runs::list(&ctx.app, ctx.actor()?, pipeline_id.as_deref(), filter, page).await
+}
+
+/// That a run is no more.
+#[derive(Debug, Serialize, Deserialize, Type, JsonSchema)]
+pub(super) struct DeletedRun {
+    /// Always true.
+    pub(super) deleted: bool,
+}
+
+async fn delete(ctx: Ctx, input: RunInput) -> Result<DeletedRun> {
+    services::removals::delete(&ctx.app, ctx.actor()?, &run_id(&input.run_id)?).await?;
+    Ok(DeletedRun { deleted: true })
+}
+
+async fn purge_log(ctx: Ctx, input: RunInput) -> Result<Run> {
+    let id = run_id(&input.run_id)?;
+    services::removals::purge_log(&ctx.app, ctx.actor()?, &id).await?;
+    services::runs::get(&ctx.app, ctx.actor()?, &id).await.map(|details| details.run)
 }
 
 async fn cancel(ctx: Ctx, input: RunInput) -> Result<Run> {

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::domain::audit::{AuditEntry, Outcome};
+use crate::domain::bulk::{BulkAction, BulkState, BulkWork};
 use crate::domain::log::LogLine;
 use crate::domain::person::Person;
 use crate::domain::pipeline::Pipeline;
@@ -21,7 +22,8 @@ use crate::domain::secret::SecretInfo;
 use crate::domain::token::{Role, Token, TokenKind};
 use crate::rpc::error::{ApiError, ApiErrorCode, ApiErrorData};
 use crate::rpc::input::{InputCheck, InputProblem};
-use crate::rpc::{audit, auth, bindings, people, pipelines, runs, schema, secrets, system, tokens};
+use crate::rpc::{audit, auth, bindings, bulk, people, pipelines, runs, schema, secrets, system, tokens};
+use crate::services::bulk::BulkPreview;
 use crate::services::history::QueueHistory;
 use crate::services::lists::ListChange;
 use crate::services::logs::LogPage;
@@ -34,7 +36,10 @@ const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 const AT: &str = "2026-11-23T23:20:00.123Z";
 
 /// Types that are checked as parts of others only, since a sample of them alone would say nothing more.
-const PARTS: [&str; 31] = [
+const PARTS: [&str; 34] = [
+    "BulkAction",
+    "BulkState",
+    "BulkWorkId",
     "PipelineStats",
     "QueuePoint",
     "RunSummary",
@@ -114,6 +119,7 @@ fn step(status: StepStatus, begun: bool) -> Value {
     json!({
         "name": "build", "status": status, "exitCode": begun.then_some(137), "reason": null, "attempt": 1,
         "needs": ["checkout"], "startedAt": at, "finishedAt": at,
+        "logPurgedAt": at, "logPurgedBy": null,
         "firstLine": begun.then_some(1), "lastLine": begun.then_some(9_007_199_254_740_991_u64),
     })
 }
@@ -204,6 +210,18 @@ fn outputs(samples: &mut Samples) {
     samples.parsed::<LogPage>("LogPage", json!({ "items": [], "total": 0, "nextFrom": null }));
     let found = json!({ "count": 1, "hits": [4], "marks": [1], "searched": 9, "total": 9, "done": true });
     samples.parsed::<LogSearch>("LogSearch", found);
+    samples.output("DeletedRun", &runs::DeletedRun { deleted: true });
+    let preview = json!({ "total": 1, "more": false, "skipped": 0, "until": ID, "sample": [run(RunStatus::Failed, 100, true)] });
+    samples.parsed::<BulkPreview>("BulkPreview", preview);
+    for action in BulkAction::ALL {
+        for state in BulkState::ALL {
+            let work = json!({
+                "id": ID, "action": action, "state": state, "total": 3, "done": 2, "skipped": 1, "startedBy": "ann",
+                "createdAt": AT, "finishedAt": if state == BulkState::Done { json!(AT) } else { Value::Null },
+            });
+            samples.parsed::<BulkWork>("BulkWork", work);
+        }
+    }
     samples.parsed::<ListChange>("ListChange", json!({ "at": "2026-11-21T12:00:00.000Z" }));
     for status in ["ok", "degraded", "down"] {
         samples.parsed::<Health>("Health", health(status));
@@ -310,6 +328,10 @@ fn inputs(samples: &mut Samples) {
     let all = json!({ "text": "^e", "regex": true, "matchCase": true, "step": "build", "after": 7 });
     samples.input::<runs::SearchLogsInput>("SearchLogsInput", with(run.clone(), all));
     samples.input::<runs::RunNumberInput>("RunNumberInput", with(pipeline.clone(), json!({ "number": 1 })));
+    let bulk = json!({ "action": "delete", "pipelineId": "build", "status": "failed", "branch": "main" });
+    samples.input::<bulk::PreviewBulkInput>("PreviewBulkInput", bulk.clone());
+    samples.input::<bulk::StartBulkInput>("StartBulkInput", with(bulk, json!({ "until": ID })));
+    samples.input::<bulk::BulkInput>("BulkInput", json!({ "bulkId": ID }));
     samples.input::<runs::WatchListInput>("WatchListInput", json!({}));
     samples.input::<pipelines::StreamLogsInput>("StreamLogsInput", run.clone());
     let all = json!({ "after": -1, "lastEventId": "3-17" });

@@ -50,12 +50,22 @@ pub async fn pipeline(app: &App, actor: &Actor, id_or_name: &str, needed: Role) 
 
 /// The pipeline whose runs are asked for, by id or name. The runs of a deleted one are still found by its id.
 pub async fn pipeline_of_runs(app: &App, actor: &Actor, id_or_name: &str) -> Result<PipelineId> {
+    pipeline_of_runs_for(app, actor, id_or_name, Role::Viewer).await
+}
+
+/// The same, for what needs a role.
+pub async fn pipeline_of_runs_for(
+    app: &App,
+    actor: &Actor,
+    id_or_name: &str,
+    needed: Role,
+) -> Result<PipelineId> {
     let missing = || Error::not_found("pipeline", id_or_name);
     let id = match store::pipelines::find(&app.store, id_or_name).await? {
         Some(pipeline) => pipeline.id,
         None => id_or_name.parse().map_err(|_| missing())?,
     };
-    admit(actor, &id, Role::Viewer, missing)?;
+    admit(actor, &id, needed, missing)?;
     Ok(id)
 }
 

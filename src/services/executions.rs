@@ -181,6 +181,9 @@ pub async fn claim(
 /// A delivery of a run whose end the queue has confirmed is somebody's wish to have it tried again: a failed
 /// one from what failed, a succeeded one from the start.
 async fn retried_elsewhere(app: &App, record: RunRecord) -> Result<Claim> {
+    if record.run.log_purged_at.is_some() {
+        return Ok(Claim::Nothing);
+    }
     let from = match record.run.status {
         RunStatus::Succeeded => RetryFrom::Start,
         _ => RetryFrom::Failed,

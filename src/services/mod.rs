@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod audit;
+pub mod bulk;
 pub mod executions;
 pub mod history;
 pub mod limits;
@@ -13,6 +14,7 @@ pub mod people;
 pub mod pipelines;
 pub mod presence;
 pub mod queues;
+pub mod removals;
 pub mod runs;
 pub mod search;
 pub mod secret_keys;

@@ -267,6 +267,11 @@ pub async fn retry(app: &App, actor: &Actor, id: &RunId, from: RetryFrom) -> Res
             record.run.status.as_str()
         )));
     }
+    if record.run.log_purged_at.is_some() {
+        return Err(Error::Conflict(
+            "its log was purged, so it is not tried again: trigger a new run".to_owned(),
+        ));
+    }
     let (change, retry) = retry_change(&record, from, format!("retried by {}", actor.name));
     if store::runs::change(&app.store, change).await?.is_none() {
         return Err(Error::Conflict("the run was changed meanwhile: look at it and try again".to_owned()));

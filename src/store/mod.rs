@@ -22,6 +22,7 @@ use crate::store::connection::Target;
 use crate::store::error::DbResult as _;
 
 pub mod audit;
+pub mod bulk;
 mod column;
 mod connection;
 mod entities;
@@ -35,6 +36,7 @@ pub mod pipelines;
 #[cfg(test)]
 mod plans;
 
+pub mod removals;
 mod run_change;
 mod run_rows;
 pub mod run_stats;

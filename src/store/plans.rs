@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use sea_orm::sqlx::{self, Row as _};
 use sea_orm::{ConnectionTrait as _, DbBackend, EntityTrait, Select, Statement};
 
-use super::{Store, audit, people, pipelines, run_stats, runs, secrets, steps, tokens, workers};
+use super::{
+    Store, audit, bulk, people, pipelines, removals, run_stats, runs, secrets, steps, tokens, workers,
+};
 use crate::config::DatabaseConfig;
 use crate::domain::ids::{AuditId, PersonId, PipelineId, RunId, TokenId};
 use crate::domain::person::Identity;
@@ -69,6 +71,24 @@ fn cases() -> Vec<Case> {
             ),
         ),
         case("a run by number", "runs_number", runs::by_number(&pipeline_id, 7)),
+        case("what is to be removed", "removals_pkey", removals::pending_query(Some(&run_id), 100)),
+        case("bulk works that go on", "bulk_works_going", bulk::going_query(10)),
+        case(
+            "runs that have had their time",
+            "runs_ended",
+            removals::expired_query(
+                Timestamp::from_millis(9),
+                10,
+                false,
+                Some(&(Timestamp::from_millis(3), run_id.clone())),
+                100,
+            ),
+        ),
+        case(
+            "logs that have had their time",
+            "runs_logs",
+            removals::expired_query(Timestamp::from_millis(9), 10, true, None, 100),
+        ),
         case("a run by key", "runs_idempotency_key", runs::by_key(&pipeline_id, "k")),
         case("a run's steps", "steps_pkey", steps::of_runs_query(&[run_id.as_str()])),
         case("a pipeline by name", "pipelines_name", pipelines::by_name("n")),

@@ -45,6 +45,8 @@ pub(super) fn new(run: &NewRun, number: u32, pipeline_name: &str) -> run::Active
         restart: Set(false),
         taken_from: Set(None),
         idempotency_key: Set(run.idempotency_key.clone()),
+        log_purged_at: Set(None),
+        log_purged_by: Set(None),
         repository: Set(run.repository.clone()),
         reason: Set(None),
         error: Set(None),
@@ -77,6 +79,8 @@ pub(super) fn inserted(run: NewRun, number: u32, pipeline_name: String) -> Run {
         created_at: run.now,
         started_at: None,
         finished_at: None,
+        log_purged_at: None,
+        log_purged_by: None,
     }
 }
 
@@ -112,6 +116,8 @@ pub(super) fn run(row: run::Model) -> Result<Run> {
         created_at: Timestamp::from_millis(row.created_at),
         started_at: Reader::at(row.started_at),
         finished_at: Reader::at(row.finished_at),
+        log_purged_at: Reader::at(row.log_purged_at),
+        log_purged_by: row.log_purged_by,
     })
 }
 

@@ -190,6 +190,38 @@ pub(super) fn is_newest_of_each(
     }
 }
 
+/// How many of the runs before `before` stand where: of the newest `limit` that match.
+pub async fn count_by_status(
+    store: &Store,
+    filter: &RunFilter,
+    before: &RunId,
+    limit: u32,
+) -> Result<Vec<(RunStatus, u32)>> {
+    const READER: Reader = Reader("counting runs");
+    let query = count_by_status_query(filter, before, limit);
+    let rows = store.reader.query_all(&query).await.doing(READER.0)?;
+    let read = |row: sea_orm::QueryResult| {
+        let (status, count): (String, i64) =
+            row.try_get_many("", &["status", "count"].map(str::to_owned)).doing(READER.0)?;
+        Ok((READER.word("status", &status, RunStatus::parse(&status))?, READER.number("count", count)?))
+    };
+    rows.into_iter().map(read).collect()
+}
+
+pub(super) fn count_by_status_query(
+    filter: &RunFilter,
+    before: &RunId,
+    limit: u32,
+) -> sea_orm::sea_query::SelectStatement {
+    let matching = list_query(filter, Some(before), u64::from(limit)).into_query();
+    Query::select()
+        .column(run::Column::Status)
+        .expr_as(Expr::cust("COUNT(*)"), "count")
+        .from_subquery(matching, "matching")
+        .group_by_col(run::Column::Status)
+        .take()
+}
+
 fn narrowed(
     query: Select<run::Entity>,
     filter: &RunFilter,

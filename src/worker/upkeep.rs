@@ -16,7 +16,7 @@ use crate::domain::time::{Timestamp, now};
 use crate::error::{Error, Result};
 use crate::jobs::JobStanding;
 use crate::services::executions::{self, Settlement};
-use crate::services::history;
+use crate::services::{bulk, history, removals};
 use crate::store;
 use crate::store::runs::HeldRun;
 use crate::store::workers::WorkerRecord;
@@ -32,6 +32,7 @@ const RECONCILE_INTERVAL: Duration = Duration::from_secs(5);
 const NOTE_INTERVAL: Duration = Duration::from_secs(5);
 const SETTLE_INTERVAL: Duration = Duration::from_secs(5);
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+const BULK_INTERVAL: Duration = Duration::from_secs(1);
 /// Rows that a pass reads at a time.
 const SLICE: u32 = 200;
 /// What a pass of the sweep looks at.
@@ -282,12 +283,32 @@ pub async fn sweep(app: App, seat: Arc<Seat>, running: Running, shutdown: Cancel
     .await;
 }
 
+/// Removes what has had its time, and what is still to go of what was removed.
+pub async fn retain(app: App, shutdown: CancellationToken) {
+    let places = Mutex::new([None, None]);
+    every(SWEEP_INTERVAL, &shutdown, || async {
+        removals::clear_pending(&app).await?;
+        let from = std::mem::take(&mut *places.lock().unwrap_or_else(PoisonError::into_inner));
+        let next = removals::retain(&app, from).await?;
+        *places.lock().unwrap_or_else(PoisonError::into_inner) = next;
+        Ok(())
+    })
+    .await;
+}
+
+/// Carries out bulk works that nobody is at.
+pub async fn bulk_works(app: App, shutdown: CancellationToken) {
+    every(BULK_INTERVAL, &shutdown, || async { bulk::carry_out(&app).await }).await;
+}
+
 /// Whether somebody needs the directory of a run; none: there is no such run.
 pub(super) fn is_needed(app: &App, record: Option<&RunRecord>) -> bool {
     match record {
         None => false,
         Some(record) if !record.run.status.is_ended() || !record.archived => true,
-        Some(record) if record.run.status == RunStatus::Succeeded => false,
+        Some(record) if record.run.status == RunStatus::Succeeded || record.run.log_purged_at.is_some() => {
+            false
+        }
         Some(record) => {
             record.run.finished_at.is_some_and(|at| now() < at.plus(app.config.worker.workspace_keep))
         }

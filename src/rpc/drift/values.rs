@@ -2,8 +2,10 @@
 
 use super::*;
 use crate::domain::audit::{AuditEntry, Outcome};
+use crate::domain::bulk::{BulkAction, BulkState, BulkWork};
 use crate::domain::person::{Identity, Person};
 use crate::domain::token::{Session, Token, TokenKind};
+use crate::services::bulk::BulkPreview;
 use crate::services::search::LogSearch;
 
 pub(super) fn audit_entry() -> impl Strategy<Value = AuditEntry> {
@@ -104,4 +106,30 @@ pub(super) fn token() -> impl Strategy<Value = Token> {
             }
         },
     )
+}
+
+pub(super) fn bulk_work() -> impl Strategy<Value = BulkWork> {
+    let kind = (sample(&BulkAction::ALL), sample(&BulkState::ALL));
+    (id(), kind, (any::<u32>(), any::<u32>(), any::<u32>()), any_text(), at(), of(at())).prop_map(
+        |(id, (action, state), (total, done, skipped), started_by, created_at, finished_at)| BulkWork {
+            id,
+            action,
+            state,
+            total,
+            done,
+            skipped,
+            started_by,
+            created_at,
+            finished_at,
+        },
+    )
+}
+
+pub(super) fn bulk_preview() -> impl Strategy<Value = BulkPreview> {
+    (any::<u32>(), any::<bool>(), any::<u32>(), vec(run(), 0..2), id())
+        .prop_map(|(total, more, skipped, sample, until)| BulkPreview { total, more, skipped, sample, until })
+}
+
+fn sample<T: Copy + Debug + 'static>(all: &'static [T]) -> impl Strategy<Value = T> {
+    proptest::sample::select(all)
 }

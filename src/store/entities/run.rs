@@ -37,6 +37,8 @@ pub struct Model {
     pub restart: bool,
     pub taken_from: Option<String>,
     pub idempotency_key: Option<String>,
+    pub log_purged_at: Option<i64>,
+    pub log_purged_by: Option<String>,
     pub repository: Option<String>,
     pub reason: Option<String>,
     pub error: Option<String>,

@@ -91,5 +91,18 @@ pub(crate) fn all(bytes: fn(&str) -> String) -> Vec<Fixture> {
                 bytes(&"02".repeat(22))
             )],
         ),
+        fixture(
+            "m0014_removals",
+            "removals",
+            vec![format!("INSERT INTO removals (run_id, created_at) VALUES ('{AUDIT}', 5)")],
+        ),
+        fixture(
+            "m0014_removals",
+            "bulk_works",
+            vec![format!(
+                "INSERT INTO bulk_works (id, action, state, filter, until_id, started_by, total, done, skipped, \
+                 leased_until, created_at) VALUES ('{AUDIT}', 'delete', 'running', '{{}}', '{RUN}', 'ann', 3, 1, 1, 0, 5)"
+            )],
+        ),
     ]
 }

@@ -209,7 +209,7 @@ test('the run of a job that another program added goes the way of that job', asy
     const waiting = await waits.run();
     await until('it waits for its next attempt', async () => (await runOf(waiting.id)).nextAttemptAt !== null);
     const shown = (await ask(slipway, 'GET', waits.job)).body as { job: { externalUrl?: { href: string } } };
-    expect(shown.job.externalUrl?.href).toBe(`/#/runs/${waiting.id}`);
+    expect(shown.job.externalUrl?.href).toBe(`/r/${waiting.id}`);
     expect(await put(`${waits.job}/clean`)).toEqual(ended);
     expect((await outcome(client, waiting.id)).status).toBe('canceled');
     // One that a worker has is not.

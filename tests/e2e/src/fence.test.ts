@@ -337,9 +337,11 @@ test.each([
   try {
     const [server] = slipway.pids;
     const outside = `/var/tmp/${unique('outside')}`;
+    // Landlock closes the worker's own directory; that of another worker of the same user, mounts alone.
+    const others = leftOut === 'mounts' ? '' : '../w0/host-id ../w1/host-id';
     const steps = [
       'pwd > here; cat here > "$TMPDIR/there"; cat "$TMPDIR/there" >/dev/null; echo works',
-      `for file in host-id slipway.db redis/socket ../w0/host-id ../w1/host-id; do cat '${slipway.dataDir}'/$file >/dev/null 2>&1 && echo "read $file"; done`,
+      `for file in host-id slipway.db redis/socket ${others}; do cat '${slipway.dataDir}'/$file >/dev/null 2>&1 && echo "read $file"; done`,
       `ls '${slipway.dataDir}/runs' 2>/dev/null | grep -v "$SLIPWAY_RUN_ID" | sed 's/^/saw /'`,
       `echo x 2>/dev/null > '${slipway.dataDir}/planted' && [ ! -e /nowhere ] && echo planted`,
       `umount '${slipway.dataDir}' 2>/dev/null && echo uncovered`,

@@ -205,6 +205,11 @@ export class Installation {
     return env;
   }
 
+  /** More of the environment of what is started from here on. */
+  setEnvironment(env: Record<string, string>): void {
+    this.options.env = { ...this.options.env, ...env };
+  }
+
   private program(name: string, ...args: string[]): Program {
     const { user } = this.options;
     return new Program(`slipway ${args.join(' ')}`, this.binary, args, {

@@ -1,0 +1,31 @@
+//! The table `bulk_works`.
+
+use sea_orm::entity::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "bulk_works")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: String,
+    pub action: String,
+    pub state: String,
+    /// A JSON object.
+    pub filter: String,
+    /// The newest run of it; later ones are not touched.
+    pub until_id: String,
+    /// The last run that was done: from the newest to the oldest.
+    pub after_id: Option<String>,
+    pub started_by: String,
+    pub total: i64,
+    pub done: i64,
+    pub skipped: i64,
+    /// Until then a process is at it.
+    pub leased_until: i64,
+    pub created_at: i64,
+    pub finished_at: Option<i64>,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,155 @@
+import { TRPCClientError } from '@trpc/client';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import { connect, following, type Client, type Run } from './harness/client.js';
+import { script } from './harness/definition.js';
+import { Installation } from './harness/installation.js';
+import { finish, trigger, unique, untilStatus } from './harness/runs.js';
+import { until } from './harness/until.js';
+
+let slipway: Installation;
+let client: Client;
+beforeAll(async () => {
+  slipway = await Installation.start({ env: { SLIPWAY_LOG_STREAM_KEEP: '1h' } });
+  client = slipway.client;
+});
+afterAll(async () => await slipway?.stop());
+
+const codeOf = async (call: Promise<unknown>) => {
+  const error = await call.then(() => undefined).catch((thrown: unknown) => thrown);
+  return error instanceof TRPCClientError ? (error as { data: { code: string } }).data.code : 'none';
+};
+
+/** Runs of one pipeline that have ended, oldest first. */
+async function ended(count: number, text: string): Promise<{ pipelineId: Run['pipelineId']; runs: Run[] }> {
+  const { id: pipelineId } = await client.pipelines.create.mutate({ name: unique('old'), definition: script(text) });
+  const runs: Run[] = [];
+  for (let each = 0; each < count; each += 1) runs.push(await client.pipelines.trigger.mutate({ pipelineId }));
+  await Promise.all(runs.map(({ id }) => finish(client, id)));
+  return { pipelineId, runs };
+}
+
+/** What the database still has of a run, and of what is to go. */
+async function rowsOf({ id }: Run): Promise<number[]> {
+  const counts = [];
+  for (const table of ["runs WHERE id", "steps WHERE run_id", "removals WHERE run_id"]) {
+    const [row] = await slipway.askDatabase(`SELECT COUNT(*) FROM ${table} = '${id}'`);
+    counts.push(Number(row?.[0]));
+  }
+  return counts;
+}
+
+const settled = async (run: Run) =>
+  await until(`the end of ${run.id} is written down`, async () => {
+    const [row] = await slipway.askDatabase(`SELECT COUNT(*) FROM runs WHERE id = '${run.id}' AND settled AND archived`);
+    return Number(row?.[0]) === 1;
+  });
+
+describe('a run', () => {
+  test('that has ended is deleted, and its number is not given again', async () => {
+    const { pipelineId, runs } = await ended(1, 'echo gone');
+    const [run] = runs;
+    if (run === undefined) throw new Error('no run');
+    await settled(run);
+    expect(await client.runs.delete.mutate({ runId: run.id })).toEqual({ deleted: true });
+    expect(await codeOf(client.runs.get.query({ runId: run.id }))).toBe('NOT_FOUND');
+    expect(await codeOf(client.runs.delete.mutate({ runId: run.id }))).toBe('NOT_FOUND');
+    expect(await codeOf(client.runs.logs.query({ runId: run.id }))).toBe('NOT_FOUND');
+    await until('nothing is left of it', async () => (await rowsOf(run)).every((count) => count === 0));
+    expect((await client.pipelines.trigger.mutate({ pipelineId })).number).toBe(2);
+  });
+
+  test('that has not ended is not deleted, and a viewer deletes nothing', async () => {
+    const run = await trigger(client, script('sleep 30'));
+    await untilStatus(client, run.id, 'running');
+    expect(await codeOf(client.runs.delete.mutate({ runId: run.id }))).toBe('CONFLICT');
+    expect(await codeOf(client.runs.purgeLog.mutate({ runId: run.id }))).toBe('CONFLICT');
+    const { value: secret } = await client.tokens.create.mutate({ name: unique('viewer'), role: 'operator' });
+    const operator = connect(slipway.url, secret);
+    await operator.runs.cancel.mutate({ runId: run.id });
+    await finish(client, run.id);
+    for (const call of [operator.runs.delete.mutate({ runId: run.id }), operator.runs.purgeLog.mutate({ runId: run.id })])
+      expect(await codeOf(call)).toBe('FORBIDDEN');
+  });
+
+  test('whose log is purged stays, says so, has no line left anywhere, and is not tried again', async () => {
+    const { runs } = await ended(1, 'echo "a word to be purged"; exit 3');
+    const [run] = runs;
+    if (run === undefined) throw new Error('no run');
+    await settled(run);
+    const purged = await client.runs.purgeLog.mutate({ runId: run.id });
+    expect(purged).toMatchObject({ status: 'failed', lines: 0, logPurgedBy: 'admin' });
+    expect(await client.runs.purgeLog.mutate({ runId: run.id })).toEqual(purged);
+    expect(await client.runs.logs.query({ runId: run.id })).toMatchObject({ items: [], total: 0 });
+    expect((await finish(client, run.id)).lines).toEqual([]);
+    expect(await codeOf(client.runs.retry.mutate({ runId: run.id }))).toBe('CONFLICT');
+    await until('nothing is left of it', async () => (await rowsOf(run))[2] === 0);
+  });
+});
+
+describe('many runs at once', () => {
+  test('are previewed, and what is done is what was previewed; later runs are left alone', async () => {
+    const { pipelineId, runs } = await ended(25, 'true');
+    for (const run of runs) await settled(run);
+    const wanted = { action: 'delete', pipelineId } as const;
+    const preview = await client.runs.previewBulk.query(wanted);
+    expect(preview).toMatchObject({ total: 25, more: false, skipped: 0 });
+    expect(preview.sample[0]?.id).toBe(runs.at(-1)?.id);
+    const later = await client.pipelines.trigger.mutate({ pipelineId });
+    await finish(client, later.id);
+    const work = await client.runs.startBulk.mutate({ ...wanted, until: preview.until });
+    const told = await following<{ state: string; done: number }>((handlers) =>
+      client.runs.watchBulk.subscribe({ bulkId: work.id }, handlers),
+    ).done;
+    expect(told.at(-1)).toMatchObject({ state: 'done', done: 25, skipped: 0, total: 25, startedBy: 'admin' });
+    const left = await client.runs.list.query({ pipelineId });
+    expect(left.items.map(({ id }) => id)).toEqual([later.id]);
+    const trail = await client.audit.list.query({ limit: 10 });
+    expect(trail.items.some(({ action, detail }) => action === 'runs.bulk' && /delete of 25 runs: 25 done/.test(detail ?? ''))).toBe(true);
+  });
+
+  test('go on where a killed worker stopped, and are stopped when somebody wishes', async () => {
+    const { pipelineId, runs } = await ended(42, 'exit 3');
+    for (const run of runs) await settled(run);
+    const wanted = { action: 'delete', pipelineId, status: 'failed' } as const;
+    const { until: before } = await client.runs.previewBulk.query(wanted);
+    const { id: bulkId } = await client.runs.startBulk.mutate({ ...wanted, until: before });
+    await until('some are done', async () => (await client.runs.getBulk.query({ bulkId })).done > 0);
+    await slipway.kill();
+    await slipway.startPrograms();
+    await until('all are done', async () => (await slipway.client.runs.getBulk.query({ bulkId })).state === 'done');
+    expect((await slipway.client.runs.list.query({ pipelineId })).items).toEqual([]);
+    for (const run of runs.slice(0, 3)) expect((await rowsOf(run)).slice(0, 2)).toEqual([0, 0]);
+    expect((await slipway.client.runs.stopBulk.mutate({ bulkId })).state).toBe('done');
+  });
+
+  test('are done by who may do it, to what they may do it to', async () => {
+    const { pipelineId } = await ended(1, 'true');
+    const { value: secret } = await client.tokens.create.mutate({ name: unique('operator'), role: 'operator' });
+    const operator = connect(slipway.url, secret);
+    const wanted = { action: 'delete', pipelineId } as const;
+    expect(await codeOf(operator.runs.previewBulk.query(wanted))).toBe('FORBIDDEN');
+    expect(await operator.runs.previewBulk.query({ action: 'delete' })).toMatchObject({ total: 0 });
+    const retry = await operator.runs.previewBulk.query({ action: 'retry', pipelineId });
+    expect(retry).toMatchObject({ total: 1, skipped: 0 });
+    const { id: bulkId } = await operator.runs.startBulk.mutate({ action: 'retry', pipelineId, until: retry.until });
+    await until('it is done', async () => (await operator.runs.getBulk.query({ bulkId })).state === 'done');
+    expect((await client.runs.list.query({ pipelineId })).items[0]?.attempt).toBe(2);
+  });
+});
+
+test('what has had its time goes by itself, but for the last runs of a pipeline', async () => {
+  const { pipelineId, runs } = await ended(4, 'echo old');
+  for (const run of runs) await settled(run);
+  await slipway.terminate();
+  const ids = runs.slice(0, 3).map(({ id }) => `'${id}'`).join(', ');
+  await slipway.askDatabase(`UPDATE runs SET finished_at = finished_at - 200000000 WHERE id IN (${ids})`);
+  const [first, second, third, fourth] = runs;
+  slipway.setEnvironment({ SLIPWAY_RETENTION_RUNS: '2d', SLIPWAY_RETENTION_RUNS_MIN: '2' });
+  await slipway.startPrograms();
+  const listed = async () => (await slipway.client.runs.list.query({ pipelineId })).items.map(({ id }) => id);
+  await until('the old ones are gone', async () => (await listed()).length === 2);
+  expect(await listed()).toEqual([fourth?.id, third?.id]);
+  expect(await codeOf(slipway.client.runs.get.query({ runId: first?.id ?? '' }))).toBe('NOT_FOUND');
+  expect(second).toBeDefined();
+});
