@@ -10,7 +10,7 @@ import { until } from './harness/until.js';
 let slipway: Installation;
 let client: Client;
 beforeAll(async () => {
-  slipway = await Installation.start({ env: { SLIPWAY_LOG_STREAM_KEEP: '1h' } });
+  slipway = await Installation.start({ env: { SLIPWAY_LOG_STREAM_KEEP: '1h', SLIPWAY_CONCURRENCY: '16' } });
   client = slipway.client;
 });
 afterAll(async () => await slipway?.stop());
@@ -109,7 +109,7 @@ describe('many runs at once', () => {
   });
 
   test('go on where a killed worker stopped, and are stopped when somebody wishes', async () => {
-    const { pipelineId, runs } = await ended(42, 'exit 3');
+    const { pipelineId, runs } = await ended(24, 'exit 3');
     for (const run of runs) await settled(run);
     const wanted = { action: 'delete', pipelineId, status: 'failed' } as const;
     const { until: before } = await client.runs.previewBulk.query(wanted);
