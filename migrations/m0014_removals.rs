@@ -10,9 +10,8 @@ fn up(types: &Types) -> String {
         "
         ALTER TABLE runs ADD COLUMN log_purged_at BIGINT;
         ALTER TABLE runs ADD COLUMN log_purged_by {text};
-        CREATE INDEX runs_logs ON runs (finished_at, id)
+        CREATE INDEX runs_logs ON runs (finished_at)
             WHERE finished_at IS NOT NULL AND log_purged_at IS NULL;
-        CREATE INDEX runs_ended ON runs (finished_at, id) WHERE finished_at IS NOT NULL;
         CREATE TABLE removals (
             run_id {text} NOT NULL PRIMARY KEY,
             created_at BIGINT NOT NULL
@@ -23,6 +22,7 @@ fn up(types: &Types) -> String {
             state {text} NOT NULL,
             filter {text} NOT NULL,
             until_id {text} NOT NULL,
+            from_id {text} NOT NULL,
             after_id {text},
             started_by {text} NOT NULL,
             total BIGINT NOT NULL,

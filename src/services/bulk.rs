@@ -67,8 +67,9 @@ pub async fn preview(app: &App, actor: &Actor, action: BulkAction, wanted: Wante
     // Later than every run that there is.
     let until = RunId::generate();
     let counts = store::runs::count_by_status(&app.store, &of(&filter), &until, RUNS_MAX + 1).await?;
-    let total: u32 = counts.iter().map(|(_, count)| count).sum();
-    let skipped = counts.iter().filter(|(status, _)| !action.concerns(*status)).map(|(_, count)| count).sum();
+    let total: u32 = counts.iter().map(|(_, count, _)| count).sum();
+    let left_out = counts.iter().filter(|(status, ..)| !action.concerns(*status));
+    let skipped = left_out.map(|(_, count, _)| count).sum();
     let page = PageRequest { limit: SAMPLE, cursor: Some(until.to_string()) };
     let mut sample = store::runs::list(&app.store, &of(&filter), page).await?.items;
     sample.iter_mut().for_each(|run| app.waiting.explain(run));
@@ -79,6 +80,7 @@ pub async fn preview(app: &App, actor: &Actor, action: BulkAction, wanted: Wante
 ///
 /// # Errors
 ///
+/// - `Invalid` for an `until` that no preview has given.
 /// - `NotFound` if there is no such pipeline.
 /// - `Forbidden` if the actor may not do it there.
 /// - `Conflict` if there is too much going on.
@@ -89,6 +91,9 @@ pub async fn start(
     wanted: Wanted,
     until: RunId,
 ) -> Result<BulkWork> {
+    if RunId::generate() < until {
+        return Err(Error::invalid("until", "is later than now: give what runs.previewBulk gave"));
+    }
     let filter = filter(app, actor, action, wanted).await?;
     if WORKS_MAX <= store::bulk::going(&app.store, WORKS_MAX).await?.len() as u64 {
         return Err(Error::Conflict(
@@ -100,7 +105,7 @@ pub async fn start(
         id: BulkWorkId::generate(),
         action,
         state: BulkState::Running,
-        total: counts.iter().map(|(_, count)| count).sum(),
+        total: counts.iter().map(|(_, count, _)| count).sum(),
         done: 0,
         skipped: 0,
         started_by: actor.name.clone(),
@@ -108,7 +113,9 @@ pub async fn start(
         finished_at: None,
     };
     let leased_until = crate::domain::time::Timestamp::from_millis(0);
-    let record = BulkRecord { work, filter, until, after: None, leased_until };
+    // Where nothing matches, nothing is older than the newest either.
+    let from = counts.into_iter().map(|(.., oldest)| oldest).min().unwrap_or_else(|| until.clone());
+    let record = BulkRecord { work, filter, until, from, after: None, leased_until };
     store::bulk::insert(&app.store, &record).await?;
     Ok(record.work)
 }
@@ -186,7 +193,11 @@ pub async fn carry_out(app: &App) -> Result<()> {
             continue;
         }
         record.leased_until = leased_until;
-        carry_out_one(app, record).await?;
+        let id = record.work.id.clone();
+        // The others do not wait for what this one lacks; it goes on once its lease is over.
+        if let Err(error) = carry_out_one(app, record).await {
+            tracing::warn!(bulk.id = %id, error = error.chain(), "A bulk work was interrupted, it goes on");
+        }
     }
     Ok(())
 }
@@ -199,12 +210,11 @@ async fn carry_out_one(app: &App, mut record: BulkRecord) -> Result<()> {
         if latest.work.state == BulkState::Stopping {
             return end(app, &actor, &record, BulkState::Stopped).await;
         }
-        let seen = record.work.done + record.work.skipped;
-        let room = record.work.total.saturating_sub(seen).min(SLICE);
         let place = record.after.clone().unwrap_or_else(|| record.until.clone());
-        let page = PageRequest { limit: room.max(1), cursor: Some(place.to_string()) };
-        let runs = store::runs::list(&app.store, &of(&record.filter), page).await?.items;
-        if room == 0 || runs.is_empty() {
+        let page = PageRequest { limit: SLICE, cursor: Some(place.to_string()) };
+        let mut runs = store::runs::list(&app.store, &of(&record.filter), page).await?.items;
+        runs.retain(|run| record.from <= run.id);
+        if runs.is_empty() {
             return end(app, &actor, &record, BulkState::Done).await;
         }
         for run in &runs {
@@ -237,7 +247,12 @@ async fn is_done(app: &App, actor: &Actor, action: BulkAction, run: &Run) -> Res
         Ok(()) => Ok(true),
         // It is no longer what it was a moment ago.
         Err(Error::Conflict(_) | Error::NotFound { .. }) => Ok(false),
-        Err(error) => Err(error),
+        Err(error @ Error::Unavailable { .. }) => Err(error),
+        // One that cannot be done does not keep the others from it.
+        Err(error) => {
+            tracing::warn!(run.id = %run.id, error = error.chain(), "A run is left out of a bulk work");
+            Ok(false)
+        }
     }
 }
 
@@ -249,7 +264,8 @@ async fn end(app: &App, actor: &Actor, record: &BulkRecord, state: BulkState) ->
             action.as_str(),
             state.as_str()
         );
-        audit::record(app, actor, Deed::done("runs.bulk").saying(words)).await;
+        audit::record(app, actor, Deed::done("runs.bulk").to("bulk", record.work.id.as_str()).saying(words))
+            .await;
     }
     Ok(())
 }

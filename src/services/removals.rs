@@ -1,6 +1,8 @@
 //! What is removed for good: runs, and logs of runs that stay. The database says at once that they are gone; what lies in
 //! Redis and in the object store follows, and a crash in between leaves a note by which it still does.
 
+use std::time::Duration;
+
 use crate::app::App;
 use crate::domain::ids::RunId;
 use crate::domain::run::RunRecord;
@@ -8,7 +10,7 @@ use crate::domain::time::{Timestamp, now};
 use crate::domain::token::{Actor, Role};
 use crate::error::{Error, Result};
 use crate::metrics;
-use crate::services::{access, executions, lists, runs};
+use crate::services::{access, executions, runs};
 use crate::store;
 
 /// In whose name the rules of `retention` remove.
@@ -82,61 +84,63 @@ async fn clear(app: &App, id: &RunId) -> Result<()> {
     store::removals::done(&app.store, id).await
 }
 
-/// Clears what was noted and not cleared.
+/// Clears what was noted and not cleared. What fails does not keep the others waiting; the first failure is told at the end.
 pub async fn clear_pending(app: &App) -> Result<()> {
     let mut after = None;
+    let mut outcome = Ok(());
     loop {
         let pending = store::removals::pending(&app.store, after.as_ref(), SLICE).await?;
-        let Some(last) = pending.last() else { return Ok(()) };
+        let Some(last) = pending.last() else { return outcome };
         after = Some(last.clone());
         for id in pending {
-            clear(app, &id).await?;
+            outcome = outcome.and(clear(app, &id).await);
         }
     }
 }
 
-/// Where a pass over old runs goes on.
-pub type Place = Option<(Timestamp, RunId)>;
-
-/// Removes what the rules say, from `place` on; gives where the next pass goes on. Several servers may do it at once: each
-/// run is removed once.
-pub async fn retain(app: &App, [run_place, log_place]: [Place; 2]) -> Result<[Place; 2]> {
+/// Removes what the rules say of runs that ended from `places` on, of runs and of logs; gives where the next pass goes on.
+/// Several servers may do it at once: each run is removed once.
+pub async fn retain(app: &App, places: [Option<Timestamp>; 2]) -> Result<[Option<Timestamp>; 2]> {
     let rules = &app.config.retention;
-    let keep = rules.runs_min;
-    let mut places = [None, None];
-    for (at, (age, place)) in [(rules.runs, run_place), (rules.logs, log_place)].into_iter().enumerate() {
-        let Some(age) = age else { continue };
-        let before =
-            Timestamp::from_millis(now().as_millis() - i64::try_from(age.as_millis()).unwrap_or(i64::MAX));
-        let is_log = at == 1;
-        let mut after = place;
-        for _ in 0..PASS_SLICES {
-            let expired =
-                store::removals::expired(&app.store, before, keep, is_log, after.take(), SLICE).await?;
-            let Some(last) = expired.last() else { break };
-            after = Some((last.finished_at, last.id.clone()));
-            for run in expired.iter().filter(|run| !run.is_recent) {
-                let is_gone = match is_log {
-                    true => {
-                        store::removals::purge_log(&app.store, &run.id, run.epoch, BY_RULE, now()).await?
-                    }
-                    false => store::removals::delete_run(&app.store, &run.id, run.epoch, now()).await?,
-                };
-                if is_gone {
-                    let kind = if is_log { "log" } else { "run" };
-                    app.metrics.removed.get_or_create(&metrics::Removed { kind }).inc();
-                    clear(app, &run.id).await?;
-                }
-            }
-            if expired.len() < SLICE as usize {
-                after = None;
-                break;
+    let runs = retain_kind(app, rules.runs, false, places[0]).await?;
+    let logs = retain_kind(app, rules.logs, true, places[1]).await?;
+    Ok([runs, logs])
+}
+
+async fn retain_kind(
+    app: &App,
+    age: Option<Duration>,
+    is_log: bool,
+    place: Option<Timestamp>,
+) -> Result<Option<Timestamp>> {
+    let Some(age) = age else { return Ok(None) };
+    let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+    let before = Timestamp::from_millis(now().as_millis().saturating_sub(age));
+    let keep = app.config.retention.runs_min;
+    let kind = if is_log { "log" } else { "run" };
+    let mut after = place;
+    for _ in 0..PASS_SLICES {
+        let expired = store::removals::expired(&app.store, before, keep, is_log, after, SLICE).await?;
+        let mut removed = 0;
+        for run in expired.iter().filter(|run| !run.is_recent) {
+            let is_gone = match is_log {
+                true => store::removals::purge_log(&app.store, &run.id, run.epoch, BY_RULE, now()).await?,
+                false => store::removals::delete_run(&app.store, &run.id, run.epoch, now()).await?,
+            };
+            if is_gone {
+                removed += 1;
+                app.metrics.removed.get_or_create(&metrics::Removed { kind }).inc();
+                follow_up(app, &run.id).await;
             }
         }
-        places[at] = after;
+        if 0 < removed {
+            tracing::info!(kind, removed, "What has had its time is removed");
+        }
+        let Some(last) = expired.last().filter(|_| expired.len() == SLICE as usize) else { return Ok(None) };
+        // A slice of which nothing went, and that ends where it began, would come again for ever.
+        let is_stuck = removed == 0 && after == Some(last.finished_at);
+        after =
+            Some(if is_stuck { last.finished_at.plus(Duration::from_millis(1)) } else { last.finished_at });
     }
-    if let Err(error) = app.redis.wake(&[lists::CHANNEL]).await {
-        tracing::debug!(error = error.chain(), "Lists were not told");
-    }
-    Ok(places)
+    Ok(after)
 }

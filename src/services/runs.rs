@@ -331,6 +331,8 @@ pub(crate) fn retry_change(record: &RunRecord, from: RetryFrom, reason: String) 
     let mut change = RunChange::of(record.run.id.clone());
     change.from = vec![record.run.status];
     change.epoch = Some(record.epoch);
+    // Not if its log was purged meanwhile.
+    change.version = Some(record.run.version);
     change.release = true;
     change.status = Some(RunStatus::Queued);
     change.attempt = Some(record.run.attempt + 1);

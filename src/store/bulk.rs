@@ -27,19 +27,22 @@ pub struct BulkRecord {
     pub filter: BulkFilter,
     /// Runs are older than this.
     pub until: RunId,
-    /// And than the last one that was done.
+    /// And none is older than this.
+    pub from: RunId,
+    /// And older than the last one that was done.
     pub after: Option<RunId>,
     pub leased_until: Timestamp,
 }
 
 pub async fn insert(store: &Store, record: &BulkRecord) -> Result<()> {
-    let BulkRecord { work, filter, until, after, leased_until } = record;
+    let BulkRecord { work, filter, until, from, after, leased_until } = record;
     let row = ActiveModel {
         id: Set(work.id.to_string()),
         action: Set(work.action.as_str().to_owned()),
         state: Set(work.state.as_str().to_owned()),
         filter: Set(serde_json::json!(filter).to_string()),
         until_id: Set(until.to_string()),
+        from_id: Set(from.to_string()),
         after_id: Set(after.as_ref().map(RunId::to_string)),
         started_by: Set(work.started_by.clone()),
         total: Set(i64::from(work.total)),
@@ -82,7 +85,7 @@ pub async fn lease(
     changes(store, &update).await
 }
 
-/// Notes how far it has come, with a further lease. False: somebody else has taken it up, or it is to be stopped.
+/// Notes how far it has come, with a further lease. False: somebody else has taken it up.
 pub async fn advance(store: &Store, record: &BulkRecord, leased_until: Timestamp) -> Result<bool> {
     let BulkRecord { work, after, .. } = record;
     let mut update = update(&work.id);
@@ -126,6 +129,7 @@ fn record(row: Model) -> Result<BulkRecord> {
     Ok(BulkRecord {
         filter: READER.json("filter", &row.filter)?,
         until: READER.id("until_id", &row.until_id)?,
+        from: READER.id("from_id", &row.from_id)?,
         after: row.after_id.map(|id| READER.id("after_id", &id)).transpose()?,
         leased_until: Timestamp::from_millis(row.leased_until),
         work: BulkWork {

@@ -75,12 +75,12 @@ fn cases() -> Vec<Case> {
         case("bulk works that go on", "bulk_works_going", bulk::going_query(10)),
         case(
             "runs that have had their time",
-            "runs_ended",
+            "runs_finished",
             removals::expired_query(
                 Timestamp::from_millis(9),
                 10,
                 false,
-                Some(&(Timestamp::from_millis(3), run_id.clone())),
+                Some(Timestamp::from_millis(3)),
                 100,
             ),
         ),
@@ -267,6 +267,11 @@ const ROWS: &str = "
     FROM generate_series(1, 3000) n;
     INSERT INTO audit (id, at, actor, action, target_kind, target_id, outcome)
     SELECT 'e' || n, n, 'a' || n % 50, 'runs.cancel', 'run', 't' || n % 10, 'done' FROM generate_series(1, 3000) n;
+    INSERT INTO removals (run_id, created_at) SELECT 'r' || n, n FROM generate_series(1, 3000) n;
+    INSERT INTO bulk_works (id, action, state, filter, until_id, from_id, started_by, total, done, skipped, leased_until,
+        created_at, finished_at)
+    SELECT 'b' || n, 'delete', 'done', '{}', 'r', 'r', 'a', 1, 1, 0, 0, 0, CASE WHEN n % 500 = 0 THEN NULL ELSE n END
+    FROM generate_series(1, 3000) n;
     INSERT INTO workers (id, host, name, started_at, seen_at)
     SELECT 'w' || n, 'h', 'n', 0, n FROM generate_series(1, 3000) n;
 ";

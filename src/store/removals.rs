@@ -120,18 +120,18 @@ pub async fn done(store: &Store, id: &RunId) -> Result<()> {
     deleted.doing("noting that something is removed").map(|_| ())
 }
 
-/// Runs that ended before `before`, oldest first, from the one after `after` on; with whether each is among the last `keep`
+/// Runs that ended before `before`, and not before `after`, oldest first; with whether each has one of the last `keep` numbers
 /// of its pipeline. `with_log`: only those whose log is still there.
 pub async fn expired(
     store: &Store,
     before: Timestamp,
     keep: u32,
     with_log: bool,
-    after: Option<(Timestamp, RunId)>,
+    after: Option<Timestamp>,
     limit: u64,
 ) -> Result<Vec<Expired>> {
     const READER: Reader = Reader("listing runs that have had their time");
-    let query = expired_query(before, keep, with_log, after.as_ref(), limit);
+    let query = expired_query(before, keep, with_log, after, limit);
     let rows: Vec<(String, i64, i64, bool)> = query.into_tuple().all(&store.reader).await.doing(READER.0)?;
     let read = |(id, epoch, finished_at, is_recent): (String, i64, i64, bool)| {
         Ok(Expired {
@@ -148,10 +148,9 @@ pub(super) fn expired_query(
     before: Timestamp,
     keep: u32,
     with_log: bool,
-    after: Option<&(Timestamp, RunId)>,
+    after: Option<Timestamp>,
     limit: u64,
 ) -> Select<run::Entity> {
-    // A pipeline's runs are numbered without a gap.
     let next = Query::select()
         .column(pipeline::Column::NextRunNumber)
         .from(pipeline::Entity)
@@ -170,14 +169,6 @@ pub(super) fn expired_query(
         .filter(Expr::cust(if with_log { WITH_LOG } else { ENDED }))
         .filter(run::Column::FinishedAt.lt(before.as_millis()))
         .order_by_asc(run::Column::FinishedAt)
-        .order_by_asc(run::Column::Id)
         .limit(limit);
-    query.apply_if(after, |query, (at, id)| {
-        let later = Condition::all()
-            .add(run::Column::FinishedAt.eq(at.as_millis()))
-            .add(run::Column::Id.gt(id.as_str()));
-        query
-            .filter(run::Column::FinishedAt.gte(at.as_millis()))
-            .filter(Condition::any().add(run::Column::FinishedAt.gt(at.as_millis())).add(later))
-    })
+    query.apply_if(after, |query, at| query.filter(run::Column::FinishedAt.gte(at.as_millis())))
 }

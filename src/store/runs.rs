@@ -190,20 +190,21 @@ pub(super) fn is_newest_of_each(
     }
 }
 
-/// How many of the runs before `before` stand where: of the newest `limit` that match.
+/// How many of the runs before `before` stand where, and which is the oldest of them: of the newest `limit` that match.
 pub async fn count_by_status(
     store: &Store,
     filter: &RunFilter,
     before: &RunId,
     limit: u32,
-) -> Result<Vec<(RunStatus, u32)>> {
+) -> Result<Vec<(RunStatus, u32, RunId)>> {
     const READER: Reader = Reader("counting runs");
     let query = count_by_status_query(filter, before, limit);
     let rows = store.reader.query_all(&query).await.doing(READER.0)?;
     let read = |row: sea_orm::QueryResult| {
-        let (status, count): (String, i64) =
-            row.try_get_many("", &["status", "count"].map(str::to_owned)).doing(READER.0)?;
-        Ok((READER.word("status", &status, RunStatus::parse(&status))?, READER.number("count", count)?))
+        let (status, count, oldest): (String, i64, String) =
+            row.try_get_many("", &["status", "count", "oldest"].map(str::to_owned)).doing(READER.0)?;
+        let status = READER.word("status", &status, RunStatus::parse(&status))?;
+        Ok((status, READER.number("count", count)?, READER.id("oldest", &oldest)?))
     };
     rows.into_iter().map(read).collect()
 }
@@ -217,6 +218,7 @@ pub(super) fn count_by_status_query(
     Query::select()
         .column(run::Column::Status)
         .expr_as(Expr::cust("COUNT(*)"), "count")
+        .expr_as(Expr::cust("MIN(id)"), "oldest")
         .from_subquery(matching, "matching")
         .group_by_col(run::Column::Status)
         .take()

@@ -44,6 +44,7 @@ pub async fn run(app: App, name: String, running: Running, shutdown: Cancellatio
     app.tasks.spawn(upkeep::beat(app.clone(), announced, stopped.clone()));
     app.tasks.spawn(upkeep::take_back(app.clone(), seat.clone(), running.clone(), shutdown.clone()));
     app.tasks.spawn(upkeep::sweep(app.clone(), seat.clone(), running.clone(), shutdown.clone()));
+    app.tasks.spawn(upkeep::clear(app.clone(), shutdown.clone()));
     app.tasks.spawn(upkeep::retain(app.clone(), shutdown.clone()));
     app.tasks.spawn(upkeep::bulk_works(app.clone(), shutdown.clone()));
     let concurrency = app.config.worker.concurrency;

@@ -283,11 +283,15 @@ pub async fn sweep(app: App, seat: Arc<Seat>, running: Running, shutdown: Cancel
     .await;
 }
 
-/// Removes what has had its time, and what is still to go of what was removed.
+/// Has what is left of removed runs and logs follow them.
+pub async fn clear(app: App, shutdown: CancellationToken) {
+    every(SETTLE_INTERVAL, &shutdown, || async { removals::clear_pending(&app).await }).await;
+}
+
+/// Removes what has had its time.
 pub async fn retain(app: App, shutdown: CancellationToken) {
     let places = Mutex::new([None, None]);
     every(SWEEP_INTERVAL, &shutdown, || async {
-        removals::clear_pending(&app).await?;
         let from = std::mem::take(&mut *places.lock().unwrap_or_else(PoisonError::into_inner));
         let next = removals::retain(&app, from).await?;
         *places.lock().unwrap_or_else(PoisonError::into_inner) = next;

@@ -52,7 +52,9 @@ export function runsSearch(given: Given) {
 export type RunsSearch = ReturnType<typeof runsSearch>;
 
 export function runSearch(given: Given) {
-  return told({ panel: oneOf(panels, given['panel']), step: text(given['step']) });
+  // An empty one: the search is open.
+  const q = given['q'] === '' ? '' : text(given['q']);
+  return told({ panel: oneOf(panels, given['panel']), step: text(given['step']), q });
 }
 
 /** A path of this server; anything else could lead away from it. */

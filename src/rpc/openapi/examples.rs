@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 const DEPTH_MAX: usize = 12;
 
 /// What a field of this name looks like, wherever it fits the field's schema.
-const BY_NAME: [(&str, &str); 29] = [
+const BY_NAME: [(&str, &str); 30] = [
     ("name", "build"),
     ("pipelineId", "build"),
     ("pipelineName", "build"),
@@ -31,6 +31,7 @@ const BY_NAME: [(&str, &str); 29] = [
     ("kind", "sqlite"),
     ("path", "steps[0].run"),
     ("expected", "a text"),
+    ("until", "01890a5d-ac96-774b-bcce-b302099a8057"),
     ("runId", "01890a5d-ac96-774b-bcce-b302099a8057"),
     ("idempotencyKey", "push-4711"),
     ("Idempotency-Key", "push-4711"),

@@ -11,8 +11,10 @@ pub struct Model {
     pub state: String,
     /// A JSON object.
     pub filter: String,
-    /// The newest run of it; later ones are not touched.
+    /// Runs are older than this: what is triggered later is not touched.
     pub until_id: String,
+    /// The oldest run of it.
+    pub from_id: String,
     /// The last run that was done: from the newest to the oldest.
     pub after_id: Option<String>,
     pub started_by: String,

@@ -145,7 +145,8 @@ pub(super) fn run() -> Value {
         "id": RUN, "number": 12, "pipelineId": PIPELINE, "pipelineName": "nightly", "status": "queued",
         "progress": 0, "attempt": 1, "attemptsMax": 3, "branch": "main", "commit": null, "inputs": {},
         "trigger": { "kind": "api", "by": "admin", "untrusted": false }, "reason": null, "error": null, "version": 1, "lines": 0,
-        "lastLineAt": null, "nextAttemptAt": null, "createdAt": TIME, "startedAt": null, "finishedAt": null,
+        "lastLineAt": null, "nextAttemptAt": null, "createdAt": TIME, "startedAt": null, "finishedAt": null, "logPurgedAt": null,
+        "logPurgedBy": null,
     })
 }
 

@@ -100,8 +100,8 @@ pub(crate) fn all(bytes: fn(&str) -> String) -> Vec<Fixture> {
             "m0014_removals",
             "bulk_works",
             vec![format!(
-                "INSERT INTO bulk_works (id, action, state, filter, until_id, started_by, total, done, skipped, \
-                 leased_until, created_at) VALUES ('{AUDIT}', 'delete', 'running', '{{}}', '{RUN}', 'ann', 3, 1, 1, 0, 5)"
+                "INSERT INTO bulk_works (id, action, state, filter, until_id, from_id, started_by, total, done, skipped, \
+                 leased_until, created_at) VALUES ('{AUDIT}', 'delete', 'running', '{{}}', '{RUN}', '{RUN}', 'ann', 3, 1, 1, 0, 5)"
             )],
         ),
     ]

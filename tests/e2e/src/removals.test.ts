@@ -108,19 +108,21 @@ describe('many runs at once', () => {
     expect(trail.items.some(({ action, detail }) => action === 'runs.bulk' && /delete of 25 runs: 25 done/.test(detail ?? ''))).toBe(true);
   });
 
-  test('go on where a killed worker stopped, and are stopped when somebody wishes', async () => {
-    const { pipelineId, runs } = await ended(24, 'exit 3');
-    for (const run of runs) await settled(run);
-    const wanted = { action: 'delete', pipelineId, status: 'failed' } as const;
+  test('are left as they are once it is stopped', async () => {
+    const { pipelineId, runs } = await ended(3, 'true');
+    const wanted = { action: 'retry', pipelineId } as const;
     const { until: before } = await client.runs.previewBulk.query(wanted);
+    await expect(
+      client.runs.startBulk.mutate({ ...wanted, until: before.replace(/^.{4}/, 'ffff') as typeof before }),
+    ).rejects.toMatchObject({ data: { code: 'BAD_REQUEST' } });
     const { id: bulkId } = await client.runs.startBulk.mutate({ ...wanted, until: before });
-    await until('some are done', async () => (await client.runs.getBulk.query({ bulkId })).done > 0);
-    await slipway.kill();
-    await slipway.startPrograms();
-    await until('all are done', async () => (await slipway.client.runs.getBulk.query({ bulkId })).state === 'done');
-    expect((await slipway.client.runs.list.query({ pipelineId })).items).toEqual([]);
-    for (const run of runs.slice(0, 3)) expect((await rowsOf(run)).slice(0, 2)).toEqual([0, 0]);
-    expect((await slipway.client.runs.stopBulk.mutate({ bulkId })).state).toBe('done');
+    await client.runs.stopBulk.mutate({ bulkId });
+    await until('it has stopped', async () => (await client.runs.getBulk.query({ bulkId })).finishedAt !== null);
+    const { state, done, skipped } = await client.runs.getBulk.query({ bulkId });
+    expect(['stopped', 'done']).toContain(state);
+    const tried = (await client.runs.list.query({ pipelineId })).items.filter(({ attempt }) => attempt === 2).length;
+    expect({ tried, skipped }).toEqual({ tried: done, skipped: 0 });
+    expect(runs.length - tried).toBe(state === 'stopped' ? 3 - done : 0);
   });
 
   test('are done by who may do it, to what they may do it to', async () => {
@@ -152,4 +154,24 @@ test('what has had its time goes by itself, but for the last runs of a pipeline'
   expect(await listed()).toEqual([fourth?.id, third?.id]);
   expect(await codeOf(slipway.client.runs.get.query({ runId: first?.id ?? '' }))).toBe('NOT_FOUND');
   expect(second).toBeDefined();
+});
+
+test('many runs go on where a killed worker stopped', async () => {
+  const { pipelineId, runs } = await ended(24, 'exit 3');
+  for (const run of runs) await settled(run);
+  const wanted = { action: 'delete', pipelineId, status: 'failed' } as const;
+  const { until: before } = await client.runs.previewBulk.query(wanted);
+  const { id: bulkId } = await client.runs.startBulk.mutate({ ...wanted, until: before });
+  await until('some are done', async () => (await client.runs.getBulk.query({ bulkId })).done > 0);
+  await slipway.kill();
+  await slipway.startPrograms();
+  await until('all are done', async () => (await slipway.client.runs.getBulk.query({ bulkId })).state === 'done');
+  expect((await slipway.client.runs.list.query({ pipelineId })).items).toEqual([]);
+  for (const run of runs.slice(0, 3)) expect((await rowsOf(run)).slice(0, 2)).toEqual([0, 0]);
+  expect((await slipway.client.runs.stopBulk.mutate({ bulkId })).state).toBe('done');
+  // Nothing that is to follow is left.
+  await until('nothing is left of them', async () => {
+    const rows = await Promise.all(runs.map(rowsOf));
+    return rows.flat().every((count) => count === 0);
+  });
 });

@@ -1,4 +1,4 @@
-import type { Run, RunDetails, RunId, RunState } from '@slipway/client';
+import { isClientError, type Run, type RunDetails, type RunId, type RunState } from '@slipway/client';
 import { skipToken, useQuery, type InfiniteData, type QueryClient } from '@tanstack/react-query';
 import { useSubscription } from '@trpc/tanstack-react-query';
 
@@ -93,35 +93,22 @@ export function learn(run: Run): void {
   queryClient.setQueryData(idKey(run.pipelineName, run.number), run.id);
 }
 
-/** Pages of the list that are read in search of a number. */
-const PAGES_MAX = 10;
-const PAGE_RUNS = 100;
-
 const idKey = (pipeline: string, number: number) => ['run-id', pipeline, number];
 
-/**
- * The id of a run of a pipeline. The server finds runs by their id alone, so it is looked for among the latest; null: it
- * is not among them.
- */
+/** The id of a run of a pipeline, by its number; null: there is none. */
 export function runIdOptions(pipeline: string, number: number) {
   return {
     queryKey: idKey(pipeline, number),
     staleTime: Infinity,
     queryFn: async (): Promise<RunId | null> => {
-      let cursor: string | null = null;
-      for (let page = 0; page < PAGES_MAX; page += 1) {
-        const { items, nextCursor }: { items: Run[]; nextCursor: string | null } = await client.runs.list.query({
-          pipelineId: pipeline,
-          limit: page === 0 ? 20 : PAGE_RUNS,
-          cursor,
-        });
-        const found = items.find((run) => run.number === number);
-        if (found !== undefined) return found.id;
-        const last = items.at(-1);
-        if (nextCursor === null || last === undefined || last.number < number) return null;
-        cursor = nextCursor;
+      try {
+        const run = await client.runs.getByNumber.query({ pipelineId: pipeline, number });
+        queryClient.setQueryData(trpc.runs.get.queryKey({ runId: run.id }), run);
+        return run.id;
+      } catch (error) {
+        if (isClientError(error) && error.data?.code === 'NOT_FOUND') return null;
+        throw error;
       }
-      return null;
     },
   };
 }

@@ -1,8 +1,19 @@
 import './log.css';
 
 import type { RunDetails, RunStatus } from '@slipway/client';
-import { ArrowDownToLine, ChevronsDownUp, ChevronsUpDown, Clock, Download, FileText, Hash, ListFilter, WrapText } from 'lucide-react';
-import { useEffect, useEffectEvent, useImperativeHandle, useMemo, useRef, useState, type KeyboardEvent, type Ref } from 'react';
+import { ArrowDownToLine, ChevronsDownUp, ChevronsUpDown, Clock, Download, FileText, Hash, ListFilter, Search as SearchIcon, WrapText } from 'lucide-react';
+import {
+  lazy,
+  Suspense,
+  useEffect,
+  useEffectEvent,
+  useImperativeHandle,
+  useMemo,
+  useRef,
+  useState,
+  type KeyboardEvent,
+  type Ref,
+} from 'react';
 
 import { client, heard } from '../api/client';
 import { connection } from '../api/connection';
@@ -23,6 +34,8 @@ import { formatRange, parseRange, type Range } from './range';
 import type { View, Words } from './view';
 import { LogViewer } from './viewer';
 
+const Search = lazy(() => import('./Search').then(({ Search }) => ({ default: Search })));
+
 /** Lines that go to the clipboard at most; more are to be downloaded. */
 const COPIED_LINES_MAX = 10_000;
 const READ_LINES_MAX = 1_000;
@@ -40,13 +53,16 @@ interface Props {
   run: RunDetails;
   hash: string;
   onHash: (hash: string) => void;
+  /** What the log is searched for; undefined: it is not. */
+  q: string | undefined;
+  onQ: (q: string | undefined) => void;
   /** The step whose lines are uppermost. */
   onStep: (name: string | null) => void;
   ref?: Ref<LogHandle>;
 }
 
 /** The log of a run: every line of it once, however long it is, as it is printed. */
-export function LogView({ run, hash, onHash, onStep, ref }: Props) {
+export function LogView({ run, hash, onHash, q, onQ, onStep, ref }: Props) {
   const text = useText();
   const theme = useTheme();
   const [wrap, setWrap] = useSetting('wrap');
@@ -177,6 +193,13 @@ export function LogView({ run, hash, onHash, onStep, ref }: Props) {
     goToFailure,
   }));
 
+  /** A line that may be folded away, or of a step that is not shown. */
+  const goToLine = (n: number) => {
+    const holds = new Set(segments.filter(({ first, last }) => first <= n && n <= last).map(({ id }) => id));
+    setFolded((all) => ([...all].some((id) => holds.has(id)) ? new Set([...all].filter((id) => !holds.has(id))) : all));
+    setOnly((shown) => (shown === null || holds.has(shown) ? shown : null));
+    requestAnimationFrame(() => viewer.current?.goTo(n));
+  };
   const follow = () => {
     if (view?.isFollowing === true) viewer.current?.follow(false);
     else viewer.current?.goToEnd('end');
@@ -193,8 +216,10 @@ export function LogView({ run, hash, onHash, onStep, ref }: Props) {
     w: () => setWrap(wrap === 'on' ? 'off' : 'on'),
     e: goToFailure,
     ':': () => setGoing(true),
+    '/': () => onQ(q ?? ''),
     Escape: () => {
-      if (hash !== '') onHash('');
+      if (q !== undefined) onQ(undefined);
+      else if (hash !== '') onHash('');
     },
   });
   const press = (event: KeyboardEvent) => {
@@ -211,11 +236,26 @@ export function LogView({ run, hash, onHash, onStep, ref }: Props) {
   const fresh = view?.isFollowing === false && isRunLive ? total - seenTotal : 0;
   const nextTimes = { off: 'rel', rel: 'abs', abs: 'off' } as const;
   return (
-    <section aria-label={text.log.title} className="flex h-full min-h-0 flex-col" data-live={isRunLive ? 'yes' : 'no'} data-total={total}>
+    <section aria-label={text.log.title} className="relative flex h-full min-h-0 flex-col" data-live={isRunLive ? 'yes' : 'no'} data-total={total}>
       <div className="flex h-10 shrink-0 items-center gap-1 overflow-x-auto border-b border-border px-2">
         <p className="px-1 text-meta whitespace-nowrap text-text-2 tabular-nums">{text.log.count(total)}</p>
         <Missing view={view} model={model} left={isRunLive ? 0 : Math.max(0, run.lines - total)} />
-        <span className="flex-1" />
+        {q === undefined ? (
+          <span className="flex-1" />
+        ) : (
+          <Suspense fallback={<span className="flex-1" />}>
+            <Search runId={runId} total={total} q={q} onQ={onQ} scroller={scroller} onGo={goToLine} onClose={() => onQ(undefined)} />
+          </Suspense>
+        )}
+        {q === undefined && (
+          <Button
+            kind="quiet"
+            icon={<SearchIcon size={15} />}
+            title={`${text.log.search.label} (/)`}
+            aria-label={text.log.search.label}
+            onClick={() => onQ('')}
+          />
+        )}
         {chosen !== null && <CopyRange range={chosen} runId={runId} />}
         {isGoing ? (
           <GoTo

@@ -109,6 +109,15 @@ export function RunView({ run }: { run: RunDetails }) {
             ref={log}
             run={run}
             hash={hash}
+            q={search.q}
+            onQ={(q) =>
+              void navigate({
+                search: ({ q: _, ...rest }) => (q === undefined ? rest : { ...rest, q }),
+                hash: true,
+                replace: true,
+                resetScroll: false,
+              })
+            }
             onHash={(next) => void navigate({ search: true, hash: next, replace: true, resetScroll: false, hashScrollIntoView: false })}
             onStep={setAt}
           />

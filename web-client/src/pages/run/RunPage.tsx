@@ -15,7 +15,7 @@ export function RunPage() {
   const wanted = /^[1-9]\d{0,14}$/.test(number) ? Number(number) : null;
   const id = useQuery({ ...runIdOptions(slug, wanted ?? 0), enabled: wanted !== null });
   if (wanted === null || isNotFound(id.error)) return <Empty>{text.run.notFound}</Empty>;
-  if (id.data === null) return <Empty>{text.run.notFoundOld(wanted)}</Empty>;
+  if (id.data === null) return <Empty>{text.run.notFound}</Empty>;
   if (id.data === undefined) return <Waiting error={id.error} onRetry={() => void id.refetch()} />;
   return <Run key={id.data} runId={id.data} />;
 }
