@@ -45,6 +45,7 @@ pub struct Config {
     pub secrets: SecretsConfig,
     pub logs: LogsConfig,
     pub retention: RetentionConfig,
+    pub audit: AuditConfig,
     pub metrics: MetricsConfig,
     pub limits: Limits,
     pub trace: TraceConfig,
@@ -191,6 +192,12 @@ pub struct RetentionConfig {
     pub logs: Option<Duration>,
     /// The last so many runs of each pipeline are kept with their logs, however old.
     pub runs_min: u32,
+}
+
+#[derive(Debug, Clone)]
+pub struct AuditConfig {
+    /// None: for ever.
+    pub keep: Option<Duration>,
 }
 
 #[derive(Debug, Clone)]

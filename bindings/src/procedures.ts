@@ -2085,7 +2085,7 @@ lastEventId?: string | null }
 export type Procedures = {
   audit: {
     /**
-     * Lists who did what, newest first.
+     * Lists who did what, newest first. As lines over plain HTTP, all of it at once.
      *
      * Role: admin. REST: `GET /api/v1/audit`.
      */

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::config::ClientConfig;
+use crate::domain::audit::AuditEntry;
 use crate::domain::ids::RunId;
 use crate::domain::person::Person;
 use crate::domain::pipeline::{Pipeline, Problem};
@@ -319,6 +320,11 @@ impl Client {
         name: &str,
     ) -> Result<Value, ClientError> {
         self.mutation("secrets.delete", &present(json!({ "pipelineId": pipeline, "name": name }))).await
+    }
+
+    /// `filter` as `audit.list` takes it.
+    pub(super) async fn audit(&self, filter: Value) -> Result<Page<AuditEntry>, ClientError> {
+        self.query("audit.list", &present(filter)).await
     }
 
     /// The response to a subscription, before its first event.

@@ -11,6 +11,7 @@ use crate::cli::output::{Format, Output, note};
 use crate::config::{ClientFlags, Environment, Flags, Loaded};
 use crate::domain::terminal::visible;
 
+mod audit;
 mod backup;
 mod bindings;
 mod client;
@@ -112,6 +113,8 @@ enum Command {
     /// Store, list and delete secrets that steps are given, and change their key.
     #[command(subcommand)]
     Secret(secret::SecretCommand),
+    /// Print who did what, newest first.
+    Audit(audit::AuditArguments),
 }
 
 /// Reads the arguments, does what they say, and tells how it went.
@@ -174,6 +177,7 @@ async fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Token(command) => token::run(output, &client()?, command).await,
         Command::User(command) => user::run(output, &client()?, command).await,
         Command::Secret(command) => secret::run(output, &loaded.config, client, command).await,
+        Command::Audit(arguments) => audit::run(output, &client()?, arguments).await,
     }
 }
 

@@ -7,8 +7,8 @@ use crate::config::environment::Environment;
 use crate::config::layers::{ConfigError, Layers, Origin, Raw};
 use crate::config::settings::{SETTINGS, Shown};
 use crate::config::{
-    AuthConfig, Config, DatabaseConfig, HttpConfig, LogsConfig, MetricsConfig, ObjectsConfig, RedisConfig,
-    RetentionConfig, TraceConfig, WorkerConfig, secrets, values,
+    AuditConfig, AuthConfig, Config, DatabaseConfig, HttpConfig, LogsConfig, MetricsConfig, ObjectsConfig,
+    RedisConfig, RetentionConfig, TraceConfig, WorkerConfig, secrets, values,
 };
 use crate::config::{executor, oidc};
 use crate::domain::limit::{Limits, Rule};
@@ -206,6 +206,7 @@ fn read(layers: &mut Layers, environment: &Environment) -> Config {
             logs: layers.optional("retention.logs", values::age),
             runs_min: layers.required("retention.runs_min", |text| values::number(text, 0, 1_000_000)),
         },
+        audit: AuditConfig { keep: layers.required("audit.keep", values::age_or_forever) },
         metrics: MetricsConfig { listen: layers.optional("metrics.listen", values::address) },
         limits: Limits {
             rules: Rule::ALL

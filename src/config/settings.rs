@@ -104,6 +104,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     plain("retention.runs", "SLIPWAY_RETENTION_RUNS"),
     plain("retention.logs", "SLIPWAY_RETENTION_LOGS"),
     plain("retention.runs_min", "SLIPWAY_RETENTION_RUNS_MIN"),
+    plain("audit.keep", "SLIPWAY_AUDIT_KEEP"),
     plain("metrics.listen", "SLIPWAY_METRICS_LISTEN"),
     plain("limits.sign_in", "SLIPWAY_LIMIT_SIGN_IN"),
     plain("limits.queries", "SLIPWAY_LIMIT_QUERIES"),

@@ -55,6 +55,14 @@ pub(super) fn age(text: &str) -> Expected<Duration> {
     }
 }
 
+/// As [`age`]; none: `forever`.
+pub(super) fn age_or_forever(text: &str) -> Expected<Option<Duration>> {
+    match text {
+        "forever" => Ok(None),
+        text => age(text).map(Some).map_err(|expected| format!("{expected}, or forever")),
+    }
+}
+
 /// `100B`, `64KiB`, `8MiB`, `1GiB`, within bounds in bytes.
 pub(super) fn size(text: &str, min: u64, max: u64) -> Expected<u64> {
     let expected = || format!("a size from {} to {}, such as 64KiB", size_text(min), size_text(max));

@@ -71,6 +71,8 @@ pub(super) async fn enter(
     Path(code): Path<String>,
 ) -> Response {
     if !http.sign_in.redeem(&code) {
+        let deed = Deed::refused("auth.signIn", "by a link that was used or has expired");
+        audit::record_stranger(&http.app, None, client.ip, deed).await;
         return plain(
             StatusCode::FORBIDDEN,
             "This link was used or has expired. Start the server again, or sign in with a token: slipway token create\n",

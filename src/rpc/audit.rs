@@ -16,7 +16,7 @@ use crate::store::page::{LIMIT_DEFAULT, Page, PageRequest};
 
 pub(super) fn declare(api: &mut Api) {
     procedures! { api;
-        /// Lists who did what, newest first.
+        /// Lists who did what, newest first. As lines over plain HTTP, all of it at once.
         query audit.list = GET "/audit", Admin, list;
     }
 }

@@ -301,8 +301,9 @@ fn header(name: &str) -> Value {
 
 /// What a line of a stream of lines is: the items of a page, or of a subscription.
 fn line_of(declared: &Declared, item: &Value) -> Value {
-    match declared.kind {
-        Kind::Subscription => item.clone(),
+    match (declared.kind, declared.spec.path) {
+        (Kind::Subscription, _) => item.clone(),
+        (_, "audit.list") => reference("AuditEntry"),
         _ => reference("LogLine"),
     }
 }

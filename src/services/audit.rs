@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use crate::app::App;
 use crate::domain::audit::{AuditEntry, Deed, Entry, Outcome, clean};
 use crate::domain::ids::{AuditId, TokenId};
-use crate::domain::time::now;
+use crate::domain::time::{Timestamp, now};
 use crate::domain::token::Actor;
 use crate::error::Result;
 use crate::store;
@@ -29,6 +29,9 @@ const BATCH_MAX: usize = 256;
 const BURST: Duration = Duration::from_secs(60);
 /// Different refusals that are gathered at a time.
 const BURSTS_MAX: usize = 4_096;
+/// Old entries that one statement removes, and how many statements a pass has.
+const TRIM_ROWS: u64 = 1_000;
+const TRIM_SLICES_MAX: u32 = 100;
 /// The run that it makes says who asked for it and when, in the same commit: its entry need not be waited for.
 const ON_RECORD: &str = "pipelines.trigger";
 
@@ -82,6 +85,27 @@ pub async fn record_stranger(app: &App, name: Option<&str>, ip: Option<IpAddr>, 
 /// Newest first.
 pub async fn list(app: &App, filter: &AuditFilter, page: PageRequest) -> Result<Page<AuditEntry>> {
     store::audit::list(&app.store, filter, page).await
+}
+
+/// Removes what is older than the trail keeps, up to a bound: the next pass goes on. Whoever finds that others are at it
+/// leaves it to them.
+pub async fn trim(app: &App) -> Result<()> {
+    let Some(keep) = app.config.audit.keep else { return Ok(()) };
+    let keep_millis = i64::try_from(keep.as_millis()).unwrap_or(i64::MAX);
+    let before = Timestamp::from_millis(now().as_millis().saturating_sub(keep_millis));
+    let mut count = 0;
+    for _ in 0..TRIM_SLICES_MAX {
+        let removed = store::audit::trim(&app.store, before, TRIM_ROWS).await?;
+        count += removed;
+        if removed < TRIM_ROWS {
+            break;
+        }
+    }
+    // An entry of its own would be trimmed in turn, and so on for ever.
+    if 0 < count {
+        tracing::info!(count, %before, "{count} old entries of the audit trail are removed");
+    }
+    Ok(())
 }
 
 /// The deed is done already, so a database that refuses its entry undoes nothing: the program's log has it then.

@@ -1,8 +1,9 @@
-//! The audit trail's rows. They are added and read, never changed.
+//! The audit trail's rows. They are added and read, never changed, and removed once they are old.
 
 use sea_orm::ActiveValue::Set;
 use sea_orm::{
-    ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select,
+    ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, QueryTrait as _,
+    Select,
 };
 use uuid::Uuid;
 
@@ -108,4 +109,24 @@ pub async fn insert(store: &Store, entries: &[Entry]) -> Result<()> {
         .await
         .doing("adding to the audit trail")?;
     Ok(())
+}
+
+/// Removes up to `rows` of the oldest entries from before then; gives how many it removed. Of two who do it at once, the
+/// second finds that its entries have gone.
+pub async fn trim(store: &Store, before: Timestamp, rows: u64) -> Result<u64> {
+    let deleted = audit::Entity::delete_many()
+        .filter(audit::Column::Id.in_subquery(oldest_query(before, rows).into_query()))
+        .exec(&store.writer)
+        .await
+        .doing("removing old entries of the audit trail")?;
+    Ok(deleted.rows_affected)
+}
+
+pub(super) fn oldest_query(before: Timestamp, rows: u64) -> Select<audit::Entity> {
+    audit::Entity::find()
+        .select_only()
+        .column(audit::Column::Id)
+        .filter(audit::Column::Id.lt(first_id(before)))
+        .order_by_asc(audit::Column::Id)
+        .limit(rows)
 }

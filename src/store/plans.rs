@@ -115,6 +115,11 @@ fn cases() -> Vec<Case> {
             "audit_actor",
             audit::list_query(&of_actor, Some(&AuditId::generate()), 21),
         ),
+        case(
+            "the oldest of the audit trail",
+            "audit_pkey",
+            audit::oldest_query(Timestamp::from_millis(7), 1_000),
+        ),
         case("audit of a target", "audit_target", audit::list_query(&of_target, None, 21)),
         case("a secret", "secrets_pkey", secrets::one_query(Some(&pipeline_id), "N")),
         case("a step's secrets", "secrets_pkey", secrets::names_query(&pipeline_id, &["N", "O"])),

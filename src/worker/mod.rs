@@ -46,6 +46,7 @@ pub async fn run(app: App, name: String, running: Running, shutdown: Cancellatio
     app.tasks.spawn(upkeep::sweep(app.clone(), seat.clone(), running.clone(), shutdown.clone()));
     app.tasks.spawn(upkeep::clear(app.clone(), shutdown.clone()));
     app.tasks.spawn(upkeep::retain(app.clone(), shutdown.clone()));
+    app.tasks.spawn(upkeep::trim_audit(app.clone(), shutdown.clone()));
     app.tasks.spawn(upkeep::bulk_works(app.clone(), shutdown.clone()));
     let concurrency = app.config.worker.concurrency;
     let started = Consumer::start(app.redis.clone(), &name, concurrency, handler.clone(), &shutdown).await;

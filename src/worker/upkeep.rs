@@ -16,7 +16,7 @@ use crate::domain::time::{Timestamp, now};
 use crate::error::{Error, Result};
 use crate::jobs::JobStanding;
 use crate::services::executions::{self, Settlement};
-use crate::services::{bulk, history, removals};
+use crate::services::{audit, bulk, history, removals};
 use crate::store;
 use crate::store::runs::HeldRun;
 use crate::store::workers::WorkerRecord;
@@ -298,6 +298,11 @@ pub async fn retain(app: App, shutdown: CancellationToken) {
         Ok(())
     })
     .await;
+}
+
+/// Removes entries of the audit trail that have had their time.
+pub async fn trim_audit(app: App, shutdown: CancellationToken) {
+    every(SWEEP_INTERVAL, &shutdown, || audit::trim(&app)).await;
 }
 
 /// Carries out bulk works that nobody is at.

@@ -22,7 +22,7 @@ use crate::rpc::rest::follow::{going_away, streamed};
 use crate::rpc::rest::{answer, gather};
 use crate::rpc::wire::{CallError, ErrorCode, Input, Place, Service};
 
-const LOGS: &str = "runs.logs";
+pub(super) const LOGS: &str = "runs.logs";
 /// Lines that are read at a time, unless fewer are asked for.
 const PAGE_LINES: u64 = 1_000;
 /// Parts of one line are put together up to here; a line that is longer takes several lines.
@@ -117,7 +117,7 @@ async fn tag_of(
     Ok(run.status.is_ended().then_some(tag))
 }
 
-async fn call<T: serde::de::DeserializeOwned>(
+pub(super) async fn call<T: serde::de::DeserializeOwned>(
     service: &Service<Ctx>,
     ctx: &Ctx,
     path: &str,
@@ -130,7 +130,7 @@ async fn call<T: serde::de::DeserializeOwned>(
     })
 }
 
-fn marked(mut response: Response<Body>, tag: Option<&str>) -> Response<Body> {
+pub(super) fn marked(mut response: Response<Body>, tag: Option<&str>) -> Response<Body> {
     let headers = response.headers_mut();
     headers.insert(VARY, HeaderValue::from_static("accept, authorization, cookie"));
     if let Some(tag) = tag.and_then(|tag| HeaderValue::from_str(tag).ok()) {

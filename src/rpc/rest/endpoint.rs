@@ -111,6 +111,7 @@ impl Endpoint {
         match (self.declared.kind, self.declared.spec.path) {
             (Kind::Subscription, _) => &[Form::Events, Form::Lines],
             (_, "runs.logs") => &[Form::Json, Form::Lines, Form::Text],
+            (_, "audit.list") => &[Form::Json, Form::Lines],
             _ => &[Form::Json],
         }
     }

@@ -8,6 +8,7 @@ mod accept;
 mod answer;
 mod download;
 pub(super) mod endpoint;
+mod export;
 mod follow;
 mod gather;
 pub(super) mod problem;
@@ -149,7 +150,10 @@ async fn perform(
 ) -> Result<Response<Body>, CallError> {
     let Declared { kind, spec, .. } = endpoint.declared;
     if kind != Kind::Subscription && form != endpoint::Form::Json {
-        return download::respond(&rest.service, ctx, input, &parts.headers, form).await;
+        return match spec.path {
+            download::LOGS => download::respond(&rest.service, ctx, input, &parts.headers, form).await,
+            path => export::respond(&rest.service, path, ctx, input).await,
+        };
     }
     let request_id = ctx.request_id.clone();
     let input = Input::json(gather::raw(&input)?);

@@ -172,6 +172,38 @@ async fn the_value_of_a_new_token_is_all_that_stdout_gets() {
 }
 
 #[tokio::test]
+async fn the_audit_trail_is_read_to_its_end_and_moves_no_cursor() {
+    let entry = |n: u64| {
+        json!({
+            "id": format!("01890a5d-ac96-774b-bcce-b302099a800{n}"), "at": "2026-11-24T00:00:00.000Z",
+            "actor": "ann\u{1b}[2J", "tokenId": null, "ip": "192.0.2.1", "requestId": null, "action": "runs.cancel",
+            "targetKind": "run", "targetId": RUN, "outcome": "refused", "detail": "two\nlines",
+        })
+    };
+    let page = |n: u64, next: Option<&str>| Reply::Data(json!({ "items": [entry(n)], "nextCursor": next }));
+    let server = Server::start().await;
+    server.on("audit.list", [page(2, Some("c")), page(1, None)]);
+    let arguments =
+        ["audit", "--outcome", "refused", "--since", "2026-11-01T00:00:00Z", "--url", &server.url];
+    let told = slipway(&arguments).told().await;
+    let line = format!(
+        "2026-11-24T00:00:00.000Z  ann\\u{{1b}}[2J from 192.0.2.1  runs.cancel run {RUN}  refused: two lines"
+    );
+    assert_eq!(told.lines(), [line.as_str(), line.as_str()]);
+    let filter = json!({ "outcome": "refused", "since": "2026-11-01T00:00:00.000Z", "limit": 100 });
+    let calls = server.calls("audit.list");
+    assert_eq!(calls[0].input, filter);
+    assert_eq!(calls[1].input["cursor"], "c");
+
+    server.on("audit.list", [page(2, Some("c")), page(1, Some("d"))]);
+    let told = slipway(&["audit", "--limit", "2", "--json", "--url", &server.url]).told().await;
+    assert_eq!(told.json(), [entry(2), entry(1)]);
+    assert_eq!(server.calls("audit.list").last().unwrap().input["limit"], 1);
+    let told = slipway(&["audit", "--since", "yesterday", "--url", &server.url]).told().await;
+    assert_eq!(told.code, 2);
+}
+
+#[tokio::test]
 async fn settings_are_shown_with_their_sources_and_without_secrets() {
     let secrets = |arguments: &[&str]| {
         slipway(arguments)

@@ -24,6 +24,7 @@ macro_rules! on_both_engines {
     ($($name:ident),* $(,)?) => { on_both_engines!(@run crate::store::with_store; $($name)*); };
 }
 
+mod audit;
 mod changes;
 pub(crate) mod factory;
 mod fixtures;

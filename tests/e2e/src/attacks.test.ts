@@ -539,3 +539,12 @@ describe('again and again', () => {
     expect((await ask('GET', '/', { headers: said })).status).toBe(403);
   });
 });
+
+test('51: all of this is in the audit trail, and no secret is', async () => {
+  const { items } = await slipway.client.audit.list.query({ outcome: 'refused', limit: 100 });
+  const left = items.map(({ actor, ip, action }) => `${action} ${actor ?? ip}`);
+  const refused = ['pipelines.delete viewer', 'runs.cancel viewer', 'auth.signIn 192.0.2.1', 'limits.refuse 192.0.2.49'];
+  const shutOut = ['192.0.2.45', '2001:db8:0:46::1', '192.0.2.47'].map((ip) => `limits.shutOut ${ip}`);
+  expect(left).toEqual(expect.arrayContaining([...refused, ...shutOut]));
+  for (const secret of [viewer, slipway.adminToken]) expect(JSON.stringify(items)).not.toContain(secret);
+});
