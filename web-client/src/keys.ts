@@ -44,7 +44,9 @@ function isCovered({ target }: KeyboardEvent): boolean {
   return target instanceof Element && target.closest('[role=dialog],[role=alertdialog],[role=menu],[role=listbox]') !== null;
 }
 
-/** To the field that filters the page, which says so of itself. */
+/** To the field that filters the page, or searches it, which says so of itself; or to what opens it. */
 export function focusFilter(): void {
-  document.querySelector<HTMLElement>('[data-filter]')?.focus();
+  const filter = document.querySelector<HTMLElement>('[data-filter]');
+  if (filter instanceof HTMLButtonElement) filter.click();
+  else filter?.focus();
 }

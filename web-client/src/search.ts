@@ -52,9 +52,7 @@ export function runsSearch(given: Given) {
 export type RunsSearch = ReturnType<typeof runsSearch>;
 
 export function runSearch(given: Given) {
-  // An empty one: the search is open.
-  const q = given['q'] === '' ? '' : text(given['q']);
-  return told({ panel: oneOf(panels, given['panel']), step: text(given['step']), q });
+  return told({ panel: oneOf(panels, given['panel']), step: text(given['step']), q: text(given['q']) });
 }
 
 /** A path of this server; anything else could lead away from it. */

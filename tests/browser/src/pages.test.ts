@@ -120,6 +120,29 @@ describe('a run', () => {
     expect(await readThrough(page, lines.length)).toEqual(shown);
   });
 
+  test('whose log is searched is read match by match, and the address says for what', async () => {
+    const page = await person.open(`/r/${failed.id}`);
+    await untilShown(page, 'broken');
+    await page.keyboard.press('/');
+    await page.getByRole('searchbox', { name: 'Search the log' }).fill('39');
+    const at = page.getByRole('search').getByRole('status');
+    await at.getByText('1 of 14').waitFor();
+    await expect.poll(() => logOf(page).getByText('39', { exact: true }).isVisible()).toBe(true);
+    await page.keyboard.press('Shift+Enter');
+    await at.getByText('14 of 14').waitFor();
+    await expect.poll(() => logOf(page).getByText('399', { exact: true }).isVisible()).toBe(true);
+    expect(new URL(page.url()).searchParams.get('q')).toBe('39');
+    expect(await faults(page)).toEqual([]);
+    await page.getByRole('button', { name: 'Regular expression' }).click();
+    await page.getByRole('searchbox', { name: 'Search the log' }).fill('^1.9$');
+    await at.getByText('1 of 10').waitFor();
+    await page.getByRole('searchbox', { name: 'Search the log' }).fill('(');
+    await at.getByText(/regex/).waitFor();
+    await page.keyboard.press('Escape');
+    await page.getByRole('search').waitFor({ state: 'detached' });
+    expect(new URL(page.url()).search).toBe('');
+  });
+
   test('whose scrollbar is dragged from end to end shows what lies at each end', async () => {
     const page = await person.open(`/r/${failed.id}`);
     const log = logOf(page);

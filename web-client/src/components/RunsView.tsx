@@ -2,6 +2,7 @@ import { keepPreviousData, useInfiniteQuery } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
 
 import { trpc } from '../api/client';
+import { useLiveLists } from '../api/lists';
 import { statuses, type RunsSearch } from '../search';
 import { useText } from '../text';
 import { Button } from '../ui/Button';
@@ -12,7 +13,6 @@ import { RunList } from './RunList';
 
 const PAGE_RUNS = 30;
 /** Until the server tells of changes of a list: a page that is looked at asks for them. */
-const NEW_RUNS_EVERY_MS = 5_000;
 
 interface Props {
   search: RunsSearch;
@@ -28,6 +28,7 @@ export function RunsView({ search, onSearch, pipeline, empty }: Props) {
   const text = useText();
   const { status, branch } = search;
   const pipelineId = pipeline ?? search.pipeline;
+  useLiveLists();
   const runs = useInfiniteQuery(
     trpc.runs.list.infiniteQueryOptions(
       {
@@ -39,7 +40,6 @@ export function RunsView({ search, onSearch, pipeline, empty }: Props) {
       {
         getNextPageParam: ({ nextCursor }) => nextCursor,
         placeholderData: keepPreviousData,
-        refetchInterval: NEW_RUNS_EVERY_MS,
       },
     ),
   );

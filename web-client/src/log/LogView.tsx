@@ -74,6 +74,7 @@ export function LogView({ run, hash, onHash, q, onQ, onStep, ref }: Props) {
   const [seenTotal, setSeenTotal] = useState(0);
   const [only, setOnly] = useState<string | null>(null);
   const [isGoing, setGoing] = useState(false);
+  const [isSearching, setSearching] = useState(q !== undefined);
   const runId = run.id;
 
   const model = useMemo(() => {
@@ -200,6 +201,10 @@ export function LogView({ run, hash, onHash, q, onQ, onStep, ref }: Props) {
     setOnly((shown) => (shown === null || holds.has(shown) ? shown : null));
     requestAnimationFrame(() => viewer.current?.goTo(n));
   };
+  const endSearch = () => {
+    setSearching(false);
+    onQ(undefined);
+  };
   const follow = () => {
     if (view?.isFollowing === true) viewer.current?.follow(false);
     else viewer.current?.goToEnd('end');
@@ -216,9 +221,8 @@ export function LogView({ run, hash, onHash, q, onQ, onStep, ref }: Props) {
     w: () => setWrap(wrap === 'on' ? 'off' : 'on'),
     e: goToFailure,
     ':': () => setGoing(true),
-    '/': () => onQ(q ?? ''),
     Escape: () => {
-      if (q !== undefined) onQ(undefined);
+      if (isSearching) endSearch();
       else if (hash !== '') onHash('');
     },
   });
@@ -240,20 +244,21 @@ export function LogView({ run, hash, onHash, q, onQ, onStep, ref }: Props) {
       <div className="flex h-10 shrink-0 items-center gap-1 overflow-x-auto border-b border-border px-2">
         <p className="px-1 text-meta whitespace-nowrap text-text-2 tabular-nums">{text.log.count(total)}</p>
         <Missing view={view} model={model} left={isRunLive ? 0 : Math.max(0, run.lines - total)} />
-        {q === undefined ? (
+        {!isSearching ? (
           <span className="flex-1" />
         ) : (
           <Suspense fallback={<span className="flex-1" />}>
-            <Search runId={runId} total={total} q={q} onQ={onQ} scroller={scroller} onGo={goToLine} onClose={() => onQ(undefined)} />
+            <Search runId={runId} total={total} q={q ?? ''} onQ={(next) => onQ(next === '' ? undefined : next)} scroller={scroller} onGo={goToLine} onClose={endSearch} />
           </Suspense>
         )}
-        {q === undefined && (
+        {!isSearching && (
           <Button
             kind="quiet"
+            data-filter
             icon={<SearchIcon size={15} />}
             title={`${text.log.search.label} (/)`}
             aria-label={text.log.search.label}
-            onClick={() => onQ('')}
+            onClick={() => setSearching(true)}
           />
         )}
         {chosen !== null && <CopyRange range={chosen} runId={runId} />}

@@ -4,6 +4,7 @@ import { Link, useNavigate, useSearch } from '@tanstack/react-router';
 import { Plus } from 'lucide-react';
 
 import { trpc } from '../../api/client';
+import { useLiveLists } from '../../api/lists';
 import { useLiveRun } from '../../api/runs';
 import { Page } from '../../components/Page';
 import { FilterText } from '../../components/RunsView';
@@ -21,8 +22,6 @@ import { Duration, Time } from '../../ui/Time';
 const PIPELINES_MAX = 100;
 const STRIP_RUNS = 30;
 const STRIP_RUNS_NARROW = 14;
-/** Until the server tells of changes of a list: a page that is looked at asks for them. */
-const RUNS_EVERY_MS = 10_000;
 
 export function PipelinesPage() {
   const text = useText();
@@ -35,9 +34,10 @@ export function PipelinesPage() {
     ),
   );
   const pipelines = list.data?.items ?? [];
+  useLiveLists();
   const latest = useQueries({
     queries: pipelines.map(({ id }) =>
-      trpc.runs.list.queryOptions({ pipelineId: id, limit: STRIP_RUNS }, { refetchInterval: RUNS_EVERY_MS }),
+      trpc.runs.list.queryOptions({ pipelineId: id, limit: STRIP_RUNS }),
     ),
   });
   const rows = pipelines.map((pipeline, index) => ({ pipeline, runs: latest[index]?.data?.items }));
