@@ -7,7 +7,7 @@ import {
 } from '@tanstack/react-router';
 
 import { queryClient, trpc } from './api/client';
-import { ownPath, pipelinesSearch, runSearch, runsSearch } from './search';
+import { pipelinesSearch, runSearch, runsSearch, signInSearch } from './search';
 import { NoPage, Shell } from './shell/Shell';
 import { Broken } from './shell/Broken';
 
@@ -34,10 +34,7 @@ const welcome = createRoute({
 const signIn = createRoute({
   getParentRoute: () => root,
   path: '/sign-in',
-  validateSearch: (search: Record<string, unknown>): { next?: string } => {
-    const next = ownPath(search['next']);
-    return next === null ? {} : { next };
-  },
+  validateSearch: signInSearch,
   component: lazyRouteComponent(() => import('./pages/sign-in/SignInPage'), 'SignInPage'),
 });
 

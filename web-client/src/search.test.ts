@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { ownPath, runSearch, runsSearch } from './search';
+import { ownPath, runSearch, runsSearch, signInSearch } from './search';
 
 test.each(['/runs', '/r/1#L3', '/pipelines/a%2Fb?status=failed'])('%s is a path of this server', (path) => {
   expect(ownPath(path)).toBe(path);
@@ -17,4 +17,9 @@ test('what is unknown or wrong is dropped', () => {
   expect(runsSearch({ status: 'nonsense', branch: 'main', x: 1, trigger: 2 })).toEqual({ branch: 'main' });
   expect(runsSearch({ status: 'failed', trigger: 1 })).toEqual({ status: 'failed', trigger: 1 });
   expect(runSearch({ panel: 'graph', step: 42 })).toEqual({ panel: 'graph', step: '42' });
+});
+
+test('a sign-in goes on only within this server, and names what kept someone out', () => {
+  expect(signInSearch({ next: '/runs', problem: 'denied' })).toEqual({ next: '/runs', problem: 'denied' });
+  expect(signInSearch({ next: '//evil.example', problem: '' })).toEqual({});
 });

@@ -60,3 +60,8 @@ export function ownPath(value: unknown): string | null {
   if (typeof value !== 'string' || !/^\/(?![/\\])/.test(value) || value.length > 2_000) return null;
   return new URL(value, 'http://here.invalid').host === 'here.invalid' ? value : null;
 }
+
+/** Where to go afterwards, and what has kept someone out: the server names it. */
+export function signInSearch(given: Given): { next?: string; problem?: string } {
+  return told({ next: ownPath(given['next']) ?? undefined, problem: text(given['problem']) });
+}

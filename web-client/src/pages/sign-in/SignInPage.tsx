@@ -1,3 +1,4 @@
+import type { SingleSignOn as Way } from '@slipway/client';
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { useEffect, useEffectEvent, useState, type FormEvent } from 'react';
@@ -6,16 +7,18 @@ import { trpc } from '../../api/client';
 import { Refused, signInByPassword } from '../../api/sign-in';
 import { Logo } from '../../shell/Shell';
 import { useText } from '../../text';
-import { Button } from '../../ui/Button';
+import type { Catalogue } from '../../text/en';
+import { Button, buttonLook } from '../../ui/Button';
 import { Field } from '../../ui/Field';
 import { Problem } from '../../ui/Problem';
 
 /** Each way to sign in is a part of this page; whoever has come in by one goes to where they wanted. */
 export function SignInPage() {
   const text = useText();
-  const { next } = useSearch({ from: '/sign-in' });
+  const { next, problem } = useSearch({ from: '/sign-in' });
   const navigate = useNavigate();
   const known = useQuery(trpc.auth.me.queryOptions(undefined, { gcTime: 0, staleTime: 0 }));
+  const ways = useQuery(trpc.auth.ways.queryOptions());
   const isKnown = known.isSuccess && !known.isFetching;
   const go = useEffectEvent(() => void navigate({ href: next ?? '/', replace: true }));
   useEffect(() => {
@@ -31,16 +34,40 @@ export function SignInPage() {
       </div>
       <div className="flex flex-col gap-5 rounded-dialog border border-border bg-bg p-6">
         <h1 className="text-title">{text.signIn.title}</h1>
-        {next !== undefined && (
+        {problem !== undefined && (
+          <p role="alert" className="text-failed">
+            {problemWords(problem, text.signIn)}
+          </p>
+        )}
+        {next !== undefined && problem === undefined && (
           <p role="alert" className="text-text-2">
             {text.errors.signedOut} {text.signIn.ended}
           </p>
         )}
-        <Password onDone={() => void known.refetch()} />
+        {ways.data?.oidc && <SingleSignOn way={ways.data.oidc} next={next} />}
+        {/* Where the ways cannot be asked for, the one that is mostly there is shown. */}
+        {(ways.data?.password ?? ways.isError) && <Password onDone={() => void known.refetch()} />}
         {isOther && <Problem error={known.error} />}
         <OneTimeLink isBusy={known.isFetching} onDone={() => void known.refetch()} />
       </div>
     </div>
+  );
+}
+
+function problemWords(problem: string, { problems, notNow }: Catalogue['signIn']): string {
+  return Object.entries(problems).find(([code]) => code === problem)?.[1] ?? notNow;
+}
+
+/** A link of the whole page: the server sends whoever follows it to the provider. */
+function SingleSignOn({ way, next }: { way: Way; next: string | undefined }) {
+  const { signIn } = useText();
+  return (
+    <a
+      href={next === undefined ? way.link : `${way.link}?next=${encodeURIComponent(next)}`}
+      className={buttonLook('primary')}
+    >
+      {signIn.by(way.name)}
+    </a>
   );
 }
 
