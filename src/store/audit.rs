@@ -2,8 +2,7 @@
 
 use sea_orm::ActiveValue::Set;
 use sea_orm::{
-    ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, QueryTrait as _,
-    Select,
+    ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select,
 };
 use uuid::Uuid;
 
@@ -114,8 +113,12 @@ pub async fn insert(store: &Store, entries: &[Entry]) -> Result<()> {
 /// Removes up to `rows` of the oldest entries from before then; gives how many it removed. Of two who do it at once, the
 /// second finds that its entries have gone.
 pub async fn trim(store: &Store, before: Timestamp, rows: u64) -> Result<u64> {
+    let oldest: Vec<String> =
+        oldest_query(before, rows).into_tuple().all(&store.reader).await.doing("reading old entries")?;
+    let Some(last) = oldest.last() else { return Ok(0) };
+    // As a range: given the ids by a subquery, PostgreSQL would read the whole table.
     let deleted = audit::Entity::delete_many()
-        .filter(audit::Column::Id.in_subquery(oldest_query(before, rows).into_query()))
+        .filter(audit::Column::Id.lte(last.as_str()))
         .exec(&store.writer)
         .await
         .doing("removing old entries of the audit trail")?;
