@@ -77,8 +77,20 @@ cargo_tests() {
   fi
 }
 
+# Browsers wait most of the time, and the torture does: side by side they take little more than one of them.
+begin_browser_tests() {
+  rm -f "$logs/browser.result"
+  {
+    npm run --silent --workspace tests/browser test && echo 0 >"$logs/browser.result" || echo 1 >"$logs/browser.result"
+  } >"$logs/browser.out" 2>&1 &
+  browser=$!
+}
+
+# Parts run in a subshell, which cannot wait for what its parent began.
 browser_tests() {
-  npm run --silent --workspace tests/browser test
+  while kill -0 "$browser" 2>/dev/null; do sleep 1; done
+  cat "$logs/browser.out"
+  return "$(cat "$logs/browser.result")"
 }
 
 end_to_end() {
@@ -130,7 +142,8 @@ if [ "$scope" = all ]; then
     npm run --silent --workspace bindings --workspace web-client --workspace tests/hooks test || true
   part 'api: tried out from its document' api || true
   part 'end to end' end_to_end || true
+  begin_browser_tests
   part 'torture: a short schedule' torture || true
-  part 'browser' browser_tests || true
+  part 'browser, begun beside the torture' browser_tests || true
 fi
 finish
