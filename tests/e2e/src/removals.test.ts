@@ -112,9 +112,6 @@ describe('many runs at once', () => {
     const { pipelineId, runs } = await ended(3, 'true');
     const wanted = { action: 'retry', pipelineId } as const;
     const { until: before } = await client.runs.previewBulk.query(wanted);
-    await expect(
-      client.runs.startBulk.mutate({ ...wanted, until: before.replace(/^.{4}/, 'ffff') as typeof before }),
-    ).rejects.toMatchObject({ data: { code: 'BAD_REQUEST' } });
     const { id: bulkId } = await client.runs.startBulk.mutate({ ...wanted, until: before });
     await client.runs.stopBulk.mutate({ bulkId });
     await until('it has stopped', async () => (await client.runs.getBulk.query({ bulkId })).finishedAt !== null);
