@@ -41,7 +41,9 @@ pub(super) async fn gather(
     for (name, value) in parameters.iter() {
         match percent_decode_str(value).decode_utf8() {
             Ok(value) => {
-                input.insert(name.to_owned(), Value::String(value.into_owned()));
+                let field = endpoint.fields.iter().find(|field| field.name == name);
+                let value = coerced(field.map_or(&Reads::Text, |field| &field.reads), &value);
+                input.insert(name.to_owned(), value);
             }
             Err(_) => problems.push(InputProblem::at(name, "is not UTF-8")),
         }

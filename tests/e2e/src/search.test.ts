@@ -128,6 +128,10 @@ test('lists of runs are told at once and whenever a run changes, and a run is fo
   await next(() => slipway.client.runs.retry.mutate({ runId: id, from: 'start' }));
   told.stop();
   expect(await slipway.client.runs.getByNumber.query({ pipelineId, number })).toMatchObject({ id, number });
+  const plain = await fetch(`${slipway.url}/api/v1/pipelines/${pipelineId}/runs/${number}`, {
+    headers: { authorization: `Bearer ${slipway.adminToken}` },
+  });
+  expect([plain.status, ((await plain.json()) as { id: string }).id]).toEqual([200, id]);
   await expect(slipway.client.runs.getByNumber.query({ pipelineId, number: 99 })).rejects.toMatchObject({
     data: { code: 'NOT_FOUND' },
   });
