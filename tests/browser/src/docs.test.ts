@@ -26,7 +26,7 @@ test('the API page is for who has signed in, and tries out what it shows', async
 
   await person.open(new URL(slipway.signInLink).pathname);
   const page = await person.open('/docs');
-  const trigger = page.locator('.opblock', { hasText: '/pipelines/{pipelineId}/runs' });
+  const trigger = page.locator('.opblock-post', { hasText: '/pipelines/{pipelineId}/runs' });
   await trigger.locator('.opblock-summary').click();
   await trigger.getByRole('button', { name: 'Try it out' }).click();
   await trigger.getByPlaceholder('pipelineId').fill('build');
