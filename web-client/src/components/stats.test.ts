@@ -1,7 +1,7 @@
 import type { Run, RunStatus } from '@slipway/client';
 import { expect, test } from 'vitest';
 
-import { quantile, statsOf } from './stats';
+import { durationOf, quantile, statsOf } from './stats';
 
 function run(status: RunStatus, seconds: number | null): Run {
   const at = (s: number) => new Date(s * 1000).toISOString();
@@ -18,4 +18,9 @@ test('a pipeline is as healthy as the runs that ended by themselves', () => {
 
 test('a quantile is one of the values', () => {
   expect([quantile([3, 1, 2], 0.5), quantile([3, 1, 2], 0.95), quantile([], 0.5)]).toEqual([2, 3, 0]);
+});
+
+test('a run that began later than now has taken no time yet', () => {
+  const startedAt = '2026-11-24T04:00:01.000Z';
+  expect(durationOf({ startedAt, finishedAt: null }, Date.parse(startedAt) - 900)).toBe(0);
 });

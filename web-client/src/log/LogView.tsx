@@ -25,7 +25,6 @@ import { bytes, exactTimeOfDay, relative, sinceStart } from '../text/format';
 import { useNow } from '../time';
 import { explain } from '../api/errors';
 import { Button } from '../ui/Button';
-import { copyText } from '../ui/copy';
 import { Announcer } from './Announcer';
 import { plainTextAddress, save } from './whole';
 import { failureOf, isAlone, segmentsOf, type StepSegment } from './segments';
@@ -34,11 +33,10 @@ import { formatRange, parseRange, type Range } from './range';
 import type { View, Words } from './view';
 import { LogViewer } from './viewer';
 
+const CopyRange = lazy(() => import('./CopyRange').then(({ CopyRange }) => ({ default: CopyRange })));
+const GoTo = lazy(() => import('./GoTo').then(({ GoTo }) => ({ default: GoTo })));
 const Search = lazy(() => import('./Search').then(({ Search }) => ({ default: Search })));
 
-/** Lines that go to the clipboard at most; more are to be downloaded. */
-const COPIED_LINES_MAX = 10_000;
-const READ_LINES_MAX = 1_000;
 /** A long log of several steps that went well is opened folded: nobody came to read it all. */
 const FOLDED_LINES_MIN = 2_000;
 /** Without a line for so long, a step that runs is worth a word. */
@@ -261,17 +259,19 @@ export function LogView({ run, hash, onHash, q, onQ, onStep, ref }: Props) {
             onClick={() => setSearching(true)}
           />
         )}
-        {chosen !== null && <CopyRange range={chosen} runId={runId} />}
+        <Suspense>{chosen !== null && <CopyRange range={chosen} runId={runId} />}</Suspense>
         {isGoing ? (
-          <GoTo
-            max={total}
-            onClose={(n) => {
-              setGoing(false);
-              if (n === null) return;
-              onHash(formatRange({ from: n, to: n }));
-              viewer.current?.goTo(n);
-            }}
-          />
+          <Suspense>
+            <GoTo
+              max={total}
+              onClose={(n) => {
+                setGoing(false);
+                if (n === null) return;
+                onHash(formatRange({ from: n, to: n }));
+                viewer.current?.goTo(n);
+              }}
+            />
+          </Suspense>
         ) : (
           <Button
             kind="quiet"
@@ -478,74 +478,6 @@ function WholeLog({ run }: { run: RunDetails }) {
         onClick={() => void get('keep')}
       />
     </>
-  );
-}
-
-function CopyRange({ range, runId }: { range: Range; runId: RunDetails['id'] }) {
-  const text = useText();
-  const [state, setState] = useState<'ready' | 'busy' | 'done'>('ready');
-  const count = range.to - range.from + 1;
-  const tooMany = count > COPIED_LINES_MAX;
-  useEffect(() => setState('ready'), [range.from, range.to]);
-  const copy = async () => {
-    setState('busy');
-    try {
-      await copyText(await textOf(runId, range));
-      setState('done');
-    } catch (error) {
-      heard(error);
-      setState('ready');
-    }
-  };
-  return (
-    <Button
-      kind="quiet"
-      isBusy={state === 'busy'}
-      disabled={tooMany}
-      title={tooMany ? text.log.copyTooMany(COPIED_LINES_MAX) : undefined}
-      onClick={() => void copy()}
-    >
-      {state === 'done' ? text.actions.copied : text.log.copyRange(count)}
-    </Button>
-  );
-}
-
-/** As it was printed, its parts joined. */
-async function textOf(runId: RunDetails['id'], { from, to }: Range): Promise<string> {
-  const parts: string[] = [];
-  for (let n = from; n <= to; ) {
-    const { items, nextFrom } = await client.runs.logs.query({ runId, from: n, limit: Math.min(READ_LINES_MAX, to - n + 1) });
-    for (const { message, partial } of items) parts.push(message, partial === true ? '' : '\n');
-    if (nextFrom === null || nextFrom <= n) break;
-    n = nextFrom;
-  }
-  return parts.join('');
-}
-
-function GoTo({ max, onClose }: { max: number; onClose: (n: number | null) => void }) {
-  const text = useText();
-  return (
-    <form
-      className="flex items-center gap-1"
-      onSubmit={(event) => {
-        event.preventDefault();
-        const n = Number(new FormData(event.currentTarget).get('n'));
-        onClose(Number.isSafeInteger(n) && n > 0 ? Math.min(n, Math.max(1, max)) : null);
-      }}
-    >
-      <input
-        name="n"
-        autoFocus
-        inputMode="numeric"
-        pattern="[0-9]{1,15}"
-        autoComplete="off"
-        aria-label={text.log.goTo}
-        placeholder={text.log.goTo}
-        className="field min-h-7! w-28! py-0.5!"
-        onBlur={() => onClose(null)}
-        onKeyDown={({ key }) => key === 'Escape' && onClose(null)}
-      />
-    </form>
   );
 }
 

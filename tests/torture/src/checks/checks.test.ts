@@ -50,6 +50,8 @@ function sound(): Account {
   };
   const run: Account['run'] = {
     id: runId,
+    logPurgedAt: null,
+    logPurgedBy: null,
     number: 1,
     pipelineId: runId,
     pipelineName: 'quick',
