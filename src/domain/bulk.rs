@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use specta::Type;
 
-use crate::domain::ids::{BulkWorkId, PipelineId};
+use crate::domain::ids::BulkWorkId;
 use crate::domain::run::RunStatus;
 use crate::domain::time::Timestamp;
 use crate::domain::token::Role;
@@ -77,16 +77,6 @@ impl BulkState {
             Self::Stopped => "stopped",
         }
     }
-}
-
-/// Which runs.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BulkFilter {
-    pub pipeline_id: Option<PipelineId>,
-    /// Only of these: all in which who started it may; none: of any.
-    pub pipelines: Option<Vec<PipelineId>>,
-    pub status: Option<RunStatus>,
-    pub branch: Option<String>,
 }
 
 /// Something that is done to many runs, one after the other.

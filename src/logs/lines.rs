@@ -6,8 +6,10 @@
 use std::ops::Range;
 
 use bytes::{BufMut, Bytes, BytesMut};
+use serde::Serialize;
 
 use crate::domain::log::{LineId, LogLine};
+use crate::error::{Error, Result};
 
 /// Consecutive lines, as NDJSON. Each line ends with `\n`.
 #[derive(Debug, Clone)]
@@ -55,7 +57,7 @@ impl Block {
         is(self.lines().next(), self.first_n) && is(self.lines().last(), self.last_n)
     }
 
-    pub fn decode(&self) -> Result<Vec<LogLine>, serde_json::Error> {
+    pub fn decode(&self) -> serde_json::Result<Vec<LogLine>> {
         self.lines().map(serde_json::from_slice).collect()
     }
 }
@@ -107,6 +109,14 @@ impl Frames {
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
+}
+
+/// A value as one finished server-sent event.
+pub fn event(value: &impl Serialize, id: u64) -> Result<Bytes> {
+    let json = serde_json::to_vec(value).map_err(|error| Error::internal("encoding an event", error))?;
+    let mut event = BytesMut::with_capacity(json.len() + 48);
+    put_event(&mut event, &json, id.to_string().as_bytes());
+    Ok(event.freeze())
 }
 
 /// Writes one server-sent event with an id. `data` has no line break, as JSON written by serde has none.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use schemars::JsonSchema;
@@ -12,13 +12,13 @@ use specta::Type;
 
 use crate::app::App;
 use crate::domain::audit::Deed;
-use crate::domain::bulk::{BulkAction, BulkFilter, BulkState, BulkWork, RUNS_MAX};
+use crate::domain::bulk::{BulkAction, BulkState, BulkWork, RUNS_MAX};
 use crate::domain::ids::{BulkWorkId, PipelineId, RunId};
-use crate::domain::run::Run;
-use crate::domain::time::now;
+use crate::domain::run::{Run, RunStatus};
+use crate::domain::time::{Timestamp, now};
 use crate::domain::token::{Actor, Role};
 use crate::error::{Error, Result};
-use crate::logs::lines::put_event;
+use crate::logs::lines::event;
 use crate::services::runs::{self, RetryFrom, RunFilter};
 use crate::services::{access, audit, removals};
 use crate::store;
@@ -41,7 +41,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 pub struct Wanted {
     /// Id or name.
     pub pipeline: Option<String>,
-    pub status: Option<crate::domain::run::RunStatus>,
+    pub status: Option<RunStatus>,
     pub branch: Option<String>,
 }
 
@@ -66,12 +66,12 @@ pub async fn preview(app: &App, actor: &Actor, action: BulkAction, wanted: Wante
     let filter = filter(app, actor, action, wanted).await?;
     // Later than every run that there is.
     let until = RunId::generate();
-    let counts = store::runs::count_by_status(&app.store, &of(&filter), &until, RUNS_MAX + 1).await?;
+    let counts = store::runs::count_by_status(&app.store, &filter, &until, RUNS_MAX + 1).await?;
     let total: u32 = counts.iter().map(|(_, count, _)| count).sum();
     let left_out = counts.iter().filter(|(status, ..)| !action.concerns(*status));
     let skipped = left_out.map(|(_, count, _)| count).sum();
     let page = PageRequest { limit: SAMPLE, cursor: Some(until.to_string()) };
-    let mut sample = store::runs::list(&app.store, &of(&filter), page).await?.items;
+    let mut sample = store::runs::list(&app.store, &filter, page).await?.items;
     sample.iter_mut().for_each(|run| app.waiting.explain(run));
     Ok(BulkPreview { total: total.min(RUNS_MAX), more: RUNS_MAX < total, skipped, sample, until })
 }
@@ -98,7 +98,7 @@ pub async fn start(
             "too many bulk works are going on: wait for one, or stop one".to_owned(),
         ));
     }
-    let counts = store::runs::count_by_status(&app.store, &of(&filter), &until, RUNS_MAX).await?;
+    let counts = store::runs::count_by_status(&app.store, &filter, &until, RUNS_MAX).await?;
     let work = BulkWork {
         id: BulkWorkId::generate(),
         action,
@@ -110,7 +110,7 @@ pub async fn start(
         created_at: now(),
         finished_at: None,
     };
-    let leased_until = crate::domain::time::Timestamp::from_millis(0);
+    let leased_until = Timestamp::from_millis(0);
     // Where nothing matches, nothing is older than the newest either.
     let from = counts.into_iter().map(|(.., oldest)| oldest).min().unwrap_or_else(|| until.clone());
     let record = BulkRecord { work, filter, until, from, after: None, leased_until };
@@ -137,34 +137,27 @@ pub async fn watch(app: &App, actor: &Actor, id: &BulkWorkId) -> Result<BoxStrea
     let (app, actor, id) = (app.clone(), actor.clone(), id.clone());
     let mut work = get(&app, &actor, &id).await?;
     let events = async_stream::try_stream! {
-        yield event(&work)?;
+        yield event(&work, version(&work))?;
         while work.finished_at.is_none() {
             tokio::time::sleep(LOOK_INTERVAL).await;
             let next = get(&app, &actor, &id).await?;
             if next != work {
                 work = next;
-                yield event(&work)?;
+                yield event(&work, version(&work))?;
             }
         }
     };
     Ok(events.boxed())
 }
 
-fn event(work: &BulkWork) -> Result<Bytes> {
-    let json = serde_json::to_vec(work).map_err(|error| Error::internal("encoding a bulk work", error))?;
-    // Rises with each change.
+/// Of an event; it rises with each change.
+fn version(work: &BulkWork) -> u64 {
     let changes = 2 * (u64::from(work.done) + u64::from(work.skipped));
-    let id = changes
-        + 1
-        + u64::from(work.state == BulkState::Stopping)
-        + 2 * u64::from(work.finished_at.is_some());
-    let mut event = BytesMut::with_capacity(json.len() + 32);
-    put_event(&mut event, &json, id.to_string().as_bytes());
-    Ok(event.freeze())
+    changes + 1 + u64::from(work.state == BulkState::Stopping) + 2 * u64::from(work.finished_at.is_some())
 }
 
 /// The runs that the actor may do it to.
-async fn filter(app: &App, actor: &Actor, action: BulkAction, wanted: Wanted) -> Result<BulkFilter> {
+async fn filter(app: &App, actor: &Actor, action: BulkAction, wanted: Wanted) -> Result<RunFilter> {
     let Wanted { pipeline, status, branch } = wanted;
     let needed = action.needs();
     let pipeline_id: Option<PipelineId> = match pipeline {
@@ -175,12 +168,7 @@ async fn filter(app: &App, actor: &Actor, action: BulkAction, wanted: Wanted) ->
         Some(_) => None,
         None => actor.may_only_in(needed),
     };
-    Ok(BulkFilter { pipeline_id, pipelines, status, branch })
-}
-
-fn of(filter: &BulkFilter) -> RunFilter {
-    let BulkFilter { pipeline_id, pipelines, status, branch } = filter.clone();
-    RunFilter { pipeline_id, pipelines, status, branch }
+    Ok(RunFilter { pipeline_id, pipelines, status, branch })
 }
 
 /// Carries out what goes on and nobody is at.
@@ -210,7 +198,7 @@ async fn carry_out_one(app: &App, mut record: BulkRecord) -> Result<()> {
         }
         let place = record.after.clone().unwrap_or_else(|| record.until.clone());
         let page = PageRequest { limit: SLICE, cursor: Some(place.to_string()) };
-        let mut runs = store::runs::list(&app.store, &of(&record.filter), page).await?.items;
+        let mut runs = store::runs::list(&app.store, &record.filter, page).await?.items;
         runs.retain(|run| record.from <= run.id);
         if runs.is_empty() {
             return end(app, &actor, &record, BulkState::Done).await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use schemars::JsonSchema;
@@ -11,8 +11,8 @@ use specta::Type;
 
 use crate::app::App;
 use crate::domain::time::{Timestamp, now};
-use crate::error::{Error, Result};
-use crate::logs::lines::put_event;
+use crate::error::Result;
+use crate::logs::lines::event;
 
 /// On which each change of any run is announced.
 pub const CHANNEL: &str = "runs";
@@ -33,19 +33,11 @@ pub async fn watch(app: &App) -> BoxStream<'static, Result<Bytes>> {
     let mut listener = app.wakeups.listen(CHANNEL).await;
     let events = async_stream::try_stream! {
         loop {
-            yield event()?;
+            let at = now();
+            yield event(&ListChange { at }, at.as_millis().unsigned_abs())?;
             tokio::time::sleep(INTERVAL).await;
             listener.wait(LOOK_INTERVAL).await;
         }
     };
     events.boxed()
-}
-
-fn event() -> Result<Bytes> {
-    let at = now();
-    let json = serde_json::to_vec(&ListChange { at })
-        .map_err(|error| Error::internal("encoding a change of lists", error))?;
-    let mut event = BytesMut::with_capacity(json.len() + 48);
-    put_event(&mut event, &json, at.as_millis().to_string().as_bytes());
-    Ok(event.freeze())
 }

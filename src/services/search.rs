@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use schemars::JsonSchema;
@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::domain::ids::RunId;
 use crate::domain::token::Actor;
 use crate::error::{Error, Result};
-use crate::logs::lines::put_event;
+use crate::logs::lines::event;
 use crate::logs::search::{Found, Pattern};
 use crate::services::runs;
 
@@ -77,13 +77,8 @@ impl LogSearch {
     }
 
     fn event(&self) -> Result<Bytes> {
-        let json =
-            serde_json::to_vec(self).map_err(|error| Error::internal("encoding what is found", error))?;
         // Rises with each event, and is the same for the same place of a search that is begun anew.
-        let id = self.searched + u64::from(self.done);
-        let mut event = BytesMut::with_capacity(json.len() + 32);
-        put_event(&mut event, &json, id.to_string().as_bytes());
-        Ok(event.freeze())
+        event(self, self.searched + u64::from(self.done))
     }
 }
 

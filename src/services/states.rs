@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -14,7 +14,7 @@ use crate::domain::ids::RunId;
 use crate::domain::run::{Run, RunState};
 use crate::error::{Error, Result};
 use crate::logs::Logs;
-use crate::logs::lines::put_event;
+use crate::logs::lines::event;
 use crate::redis::wakeups::{Listener, Wakeups};
 use crate::services::waiting::Waiting;
 use crate::store::{self, Store};
@@ -56,11 +56,8 @@ pub struct Snapshot {
 
 impl Snapshot {
     fn of(state: RunState) -> Result<Self> {
-        let json =
-            serde_json::to_vec(&state).map_err(|error| Error::internal("encoding a run's state", error))?;
-        let mut event = BytesMut::with_capacity(json.len() + 32);
-        put_event(&mut event, &json, state.version.to_string().as_bytes());
-        Ok(Self { state: Arc::new(state), event: event.freeze() })
+        let event = event(&state, state.version)?;
+        Ok(Self { state: Arc::new(state), event })
     }
 
     /// The number of the log's last line, once no line follows.

@@ -7,7 +7,7 @@ use sea_orm::{
     QuerySelect as _, Select,
 };
 
-use crate::domain::bulk::{BulkAction, BulkFilter, BulkState, BulkWork};
+use crate::domain::bulk::{BulkAction, BulkState, BulkWork};
 use crate::domain::ids::{BulkWorkId, RunId};
 use crate::domain::time::Timestamp;
 use crate::error::Result;
@@ -15,6 +15,7 @@ use crate::store::Store;
 use crate::store::column::{Reader, millis};
 use crate::store::entities::bulk_work::{ActiveModel, Column, Entity, Model};
 use crate::store::error::DbResult as _;
+use crate::store::runs::RunFilter;
 
 const READER: Reader = Reader("reading a bulk work");
 /// The predicate of the partial index, word for word.
@@ -24,7 +25,7 @@ const GOING: &str = "finished_at IS NULL";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BulkRecord {
     pub work: BulkWork,
-    pub filter: BulkFilter,
+    pub filter: RunFilter,
     /// Runs are older than this.
     pub until: RunId,
     /// And none is older than this.

@@ -7,6 +7,7 @@ use sea_orm::{
     ColumnTrait as _, ConnectionTrait, EntityTrait as _, FromQueryResult, Iterable as _, JoinType,
     QueryFilter as _, QueryOrder as _, QuerySelect as _, QueryTrait as _, Select,
 };
+use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::{HostId, PipelineId, RunId, WorkerId};
 use crate::domain::run::{Run, RunRecord, RunStatus, RunTrigger, StepRecord};
@@ -54,7 +55,8 @@ pub enum Insertion {
     NoPipeline,
 }
 
-#[derive(Debug, Clone, Default)]
+/// Bulk works keep theirs, as JSON.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunFilter {
     /// Only of these; none: of any. At most `GRANTS_MAX`.
     pub pipelines: Option<Vec<PipelineId>>,

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use schemars::JsonSchema;
@@ -15,8 +15,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::{JobStatus, QueueName};
 use crate::app::App;
 use crate::domain::time::now;
-use crate::error::{Error, Result};
-use crate::logs::lines::put_event;
+use crate::error::Result;
+use crate::logs::lines::event;
 
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -70,7 +70,7 @@ pub async fn watch(app: &App) -> Result<BoxStream<'static, Result<Bytes>>> {
         let _keeps_looking = watched;
         loop {
             let state = *latest.borrow_and_update();
-            yield event(&state);
+            yield event(&state, now().as_millis().unsigned_abs());
             if latest.changed().await.is_err() {
                 return;
             }
@@ -128,12 +128,4 @@ async fn look(app: &App) -> Result<QueueState> {
         failed: count(JobStatus::Failed),
         is_paused: runs.is_some_and(|runs| runs.is_paused),
     })
-}
-
-fn event(state: &QueueState) -> Result<Bytes> {
-    let json =
-        serde_json::to_vec(state).map_err(|error| Error::internal("encoding the queue's state", error))?;
-    let mut event = BytesMut::with_capacity(json.len() + 32);
-    put_event(&mut event, &json, now().as_millis().to_string().as_bytes());
-    Ok(event.freeze())
 }
