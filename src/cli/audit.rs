@@ -104,10 +104,7 @@ fn line(output: Output, entry: &AuditEntry) -> String {
 }
 
 fn instant(text: &str) -> Result<Timestamp, String> {
-    let ago = |span: Duration| {
-        let millis = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
-        Timestamp::from_millis(now().as_millis().saturating_sub(millis).max(0))
-    };
+    let ago = |span: Duration| now().minus(span).max(Timestamp::from_millis(0));
     Timestamp::parse(text)
         .or_else(|| duration::parse(text).ok().map(ago))
         .ok_or_else(|| "expected a time such as 2026-11-25T12:00:00Z, or a span such as 24h".to_owned())

@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use crate::app::App;
 use crate::domain::audit::{AuditEntry, Deed, Entry, Outcome, clean};
 use crate::domain::ids::{AuditId, TokenId};
-use crate::domain::time::{Timestamp, now};
+use crate::domain::time::now;
 use crate::domain::token::Actor;
 use crate::error::Result;
 use crate::store;
@@ -91,8 +91,7 @@ pub async fn list(app: &App, filter: &AuditFilter, page: PageRequest) -> Result<
 /// leaves it to them.
 pub async fn trim(app: &App) -> Result<()> {
     let Some(keep) = app.config.audit.keep else { return Ok(()) };
-    let keep_millis = i64::try_from(keep.as_millis()).unwrap_or(i64::MAX);
-    let before = Timestamp::from_millis(now().as_millis().saturating_sub(keep_millis));
+    let before = now().minus(keep);
     let mut count = 0;
     for _ in 0..TRIM_SLICES_MAX {
         let removed = store::audit::trim(&app.store, before, TRIM_ROWS).await?;

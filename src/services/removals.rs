@@ -114,8 +114,7 @@ async fn retain_kind(
     place: Option<Timestamp>,
 ) -> Result<Option<Timestamp>> {
     let Some(age) = age else { return Ok(None) };
-    let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
-    let before = Timestamp::from_millis(now().as_millis().saturating_sub(age));
+    let before = now().minus(age);
     let keep = app.config.retention.runs_min;
     let kind = if is_log { "log" } else { "run" };
     let mut after = place;

@@ -351,8 +351,7 @@ where
 }
 
 pub(super) fn before(duration: Duration) -> Timestamp {
-    let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
-    Timestamp::from_millis(now().as_millis() - millis)
+    now().minus(duration)
 }
 
 async fn is_silent(app: &App, worker: &WorkerId) -> Result<bool> {
