@@ -12,7 +12,6 @@ import { useDebounced } from '../ui/debounced';
 import { RunList } from './RunList';
 
 const PAGE_RUNS = 30;
-/** Until the server tells of changes of a list: a page that is looked at asks for them. */
 
 interface Props {
   search: RunsSearch;
