@@ -7,7 +7,7 @@ import {
 } from '@tanstack/react-router';
 
 import { queryClient, trpc } from './api/client';
-import { pipelinesSearch, runSearch, runsSearch, signInSearch } from './search';
+import { auditSearch, peopleSearch, pipelinesSearch, runSearch, runsSearch, signInSearch } from './search';
 import { NoPage, Shell } from './shell/Shell';
 import { Broken } from './shell/Broken';
 
@@ -98,9 +98,41 @@ const settings = createRoute({
   getParentRoute: () => root,
   path: '/settings',
   beforeLoad: ({ location }) => {
-    if (location.pathname === '/settings') throw redirect({ to: '/settings/appearance', replace: true });
+    if (location.pathname === '/settings') throw redirect({ to: '/settings/account', replace: true });
   },
   component: lazyRouteComponent(() => import('./pages/settings/SettingsPage'), 'SettingsPage'),
+});
+
+const account = createRoute({
+  getParentRoute: () => settings,
+  path: 'account',
+  component: lazyRouteComponent(() => import('./pages/settings/AccountPage'), 'AccountPage'),
+});
+
+const people = createRoute({
+  getParentRoute: () => settings,
+  path: 'people',
+  validateSearch: peopleSearch,
+  component: lazyRouteComponent(() => import('./pages/settings/PeoplePage'), 'PeoplePage'),
+});
+
+const person = createRoute({
+  getParentRoute: () => settings,
+  path: 'people/$person',
+  component: lazyRouteComponent(() => import('./pages/settings/PersonPage'), 'PersonPage'),
+});
+
+const secrets = createRoute({
+  getParentRoute: () => settings,
+  path: 'secrets',
+  component: lazyRouteComponent(() => import('./pages/settings/SecretsPage'), 'SecretsPage'),
+});
+
+const audit = createRoute({
+  getParentRoute: () => settings,
+  path: 'audit',
+  validateSearch: auditSearch,
+  component: lazyRouteComponent(() => import('./pages/settings/AuditPage'), 'AuditPage'),
 });
 
 const tokens = createRoute({
@@ -136,7 +168,7 @@ export const router = createRouter({
     runById,
     runs,
     queues,
-    settings.addChildren([tokens, appearance, about]),
+    settings.addChildren([account, people, person, secrets, audit, tokens, appearance, about]),
   ]),
   defaultPreload: 'intent',
   defaultErrorComponent: Broken,
