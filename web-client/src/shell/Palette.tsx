@@ -21,7 +21,7 @@ const PIPELINES_MAX = 8;
 
 export function Palette({ onClose, onShowKeys }: { onClose: () => void; onShowKeys: () => void }) {
   const text = useText();
-  const { nav } = useSettingsText();
+  const { nav, settings } = useSettingsText();
   const { data: me } = useMe();
   const navigate = useNavigate();
   const theme = useTheme();
@@ -37,7 +37,7 @@ export function Palette({ onClose, onShowKeys }: { onClose: () => void; onShowKe
   );
   const queues = { key: 'queues', label: text.nav.queues, act: () => void navigate({ to: '/queues' }) };
   const forAdmins: Omit<Entry, 'group'>[] = [
-    { key: 'tokens', label: text.settings.tokens, act: () => void navigate({ to: '/settings/tokens' }) },
+    { key: 'tokens', label: settings.tokens, act: () => void navigate({ to: '/settings/tokens' }) },
     { key: 'people', label: nav.people, act: () => void navigate({ to: '/settings/people' }) },
     { key: 'secrets', label: nav.secrets, act: () => void navigate({ to: '/settings/secrets' }) },
     { key: 'audit', label: nav.audit, act: () => void navigate({ to: '/settings/audit' }) },

@@ -3,7 +3,6 @@ import { Link, Outlet, useRouterState } from '@tanstack/react-router';
 import { isAdmin, useMe } from '../../api/me';
 import { AdminsOnly } from '../../components/AdminsOnly';
 import { Page } from '../../components/Page';
-import { useText } from '../../text';
 import { useSettingsText } from '../../text/settings';
 import { Skeleton } from '../../ui/Empty';
 import { Problem } from '../../ui/Problem';
@@ -15,8 +14,7 @@ const look = {
 
 /** The settings that the reader may open, and the one that is open. */
 export function SettingsPage() {
-  const { settings } = useText();
-  const { nav } = useSettingsText();
+  const { nav, settings } = useSettingsText();
   const me = useMe();
   const path = useRouterState({ select: ({ location }) => location.pathname });
   const places = [

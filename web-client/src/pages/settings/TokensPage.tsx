@@ -28,9 +28,7 @@ function forget(): void {
 }
 
 export function TokensPage() {
-  const text = useText();
-  const { tokens } = text;
-  const { people } = useSettingsText();
+  const { people, tokens } = useSettingsText();
   const { create } = useSearch({ from: '/settings/tokens' });
   const navigate = useNavigate({ from: '/settings/tokens' });
   const [made, setMade] = useState<CreatedToken | null>(null);
@@ -100,7 +98,7 @@ export function TokensPage() {
 
 function Create({ onClose, onMade }: { onClose: () => void; onMade: (made: CreatedToken) => void }) {
   const text = useText();
-  const { tokens } = text;
+  const { tokens } = useSettingsText();
   const create = useMutation(trpc.tokens.create.mutationOptions({ onSuccess: onMade }));
   const failure = create.error === null ? null : explain(create.error, text);
   const submit = (event: FormEvent<HTMLFormElement>) => {
@@ -146,8 +144,7 @@ function Create({ onClose, onMade }: { onClose: () => void; onMade: (made: Creat
 }
 
 function Made({ made: { token, value }, onClose }: { made: CreatedToken; onClose: () => void }) {
-  const text = useText();
-  const { tokens } = text;
+  const { tokens } = useSettingsText();
   const { origin } = window.location;
   return (
     <Dialog title={tokens.madeTitle} onClose={onClose}>
@@ -167,7 +164,7 @@ function Made({ made: { token, value }, onClose }: { made: CreatedToken; onClose
 }
 
 function Revoke({ token, onClose }: { token: Token; onClose: () => void }) {
-  const text = useText();
+  const { tokens } = useSettingsText();
   const revoke = useMutation(
     trpc.tokens.revoke.mutationOptions({
       onSuccess: () => {
@@ -178,9 +175,9 @@ function Revoke({ token, onClose }: { token: Token; onClose: () => void }) {
   );
   return (
     <Confirm
-      title={text.tokens.revoke}
-      ask={text.tokens.revokeAsk(token.name)}
-      action={text.tokens.revoke}
+      title={tokens.revoke}
+      ask={tokens.revokeAsk(token.name)}
+      action={tokens.revoke}
       error={revoke.error}
       isBusy={revoke.isPending}
       onConfirm={() => revoke.mutate({ token: token.id })}
