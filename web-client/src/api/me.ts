@@ -1,15 +1,23 @@
-import type { Grant, PipelineId, Role } from '@slipway/client';
+import type { Me, Role } from '@slipway/client';
 import { useQuery } from '@tanstack/react-query';
 
 import { trpc } from './client';
 
-/** Who is asking. What the server lets them do, it decides itself; pages offer no more than that. */
-export function useMe() {
+const ranks: Record<Role, number> = { viewer: 0, operator: 1, admin: 2 };
+
+/** Who is signed in, and whether that is known. What is shown follows it, what is allowed the server decides. */
+export function useMeQuery() {
   return useQuery(trpc.auth.me.queryOptions());
 }
 
-/** Whether they are admins of everything, or of this pipeline. */
-export function isAdmin(me: { role: Role | null; grants: Grant[] }, pipelineId?: PipelineId): boolean {
-  const inPipeline = me.grants.some((grant) => grant.pipelineId === pipelineId && grant.role === 'admin');
-  return me.role === 'admin' || inPipeline;
+/** Who is signed in; undefined until that is known. */
+export function useMe(): Me | undefined {
+  return useMeQuery().data;
+}
+
+/** Whether somebody may do what needs a role, in a pipeline, or in any where none is named. */
+export function may(me: Me | undefined, needed: Role, pipelineId?: string): boolean {
+  if (me === undefined) return false;
+  const roles = me.grants.filter((grant) => pipelineId === undefined || grant.pipelineId === pipelineId).map(({ role }) => role);
+  return [me.role, ...roles].some((role) => role !== null && ranks[needed] <= ranks[role]);
 }

@@ -3,7 +3,7 @@ import { useNavigate } from '@tanstack/react-router';
 import { useId, useState, type KeyboardEvent } from 'react';
 
 import { trpc } from '../api/client';
-import { isAdmin, useMe } from '../api/me';
+import { useMe } from '../api/me';
 import { signOut } from '../api/sign-out';
 import { setSetting, useTheme } from '../settings';
 import { useText } from '../text';
@@ -22,7 +22,7 @@ const PIPELINES_MAX = 8;
 export function Palette({ onClose, onShowKeys }: { onClose: () => void; onShowKeys: () => void }) {
   const text = useText();
   const { nav, settings } = useSettingsText();
-  const { data: me } = useMe();
+  const me = useMe();
   const navigate = useNavigate();
   const theme = useTheme();
   const id = useId();
@@ -48,7 +48,7 @@ export function Palette({ onClose, onShowKeys }: { onClose: () => void; onShowKe
     { key: 'runs', label: text.nav.runs, act: () => void navigate({ to: '/runs' }) },
     ...(me?.role === null ? [] : [queues]),
     { key: 'account', label: nav.account, act: () => void navigate({ to: '/settings/account' }) },
-    ...(me !== undefined && isAdmin(me) ? forAdmins : []),
+    ...(me?.role === 'admin' ? forAdmins : []),
     { key: 'theme', label: text.palette.theme, act: () => setSetting('theme', theme === 'dark' ? 'light' : 'dark') },
     { key: 'out', label: text.signIn.out, act: () => void signOut() },
     { key: 'keys', label: text.palette.shortcuts, act: onShowKeys },

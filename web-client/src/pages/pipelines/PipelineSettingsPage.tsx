@@ -5,7 +5,7 @@ import { useState, type FormEvent } from 'react';
 
 import { queryClient, trpc } from '../../api/client';
 import { explain } from '../../api/errors';
-import { isAdmin, useMe } from '../../api/me';
+import { may, useMe } from '../../api/me';
 import { AdminsOnly } from '../../components/AdminsOnly';
 import { Page } from '../../components/Page';
 import { Secrets } from '../../components/Secrets';
@@ -21,13 +21,13 @@ export function PipelineSettingsPage() {
   const { slug } = useParams({ from: '/pipelines/$slug/settings' });
   const pipeline = useQuery(trpc.pipelines.get.queryOptions({ pipelineId: slug }));
   const me = useMe();
-  const isRefused = me.data !== undefined && pipeline.data !== undefined && !isAdmin(me.data, pipeline.data.id);
+  const isRefused = me !== undefined && pipeline.data !== undefined && !may(me, 'admin', pipeline.data.id);
   return (
     <Page title={text.pipeline.settings}>
       <Problem error={pipeline.error} onRetry={() => void pipeline.refetch()} />
       {pipeline.isPending && <Skeleton rows={5} height={56} />}
-      {isRefused && <AdminsOnly role={me.data.role} isPipeline />}
-      {pipeline.data !== undefined && me.data !== undefined && !isRefused && (
+      {isRefused && <AdminsOnly role={me.role} isPipeline />}
+      {pipeline.data !== undefined && me !== undefined && !isRefused && (
         <div className="flex max-w-2xl flex-col gap-10">
           <Settings key={pipeline.data.updatedAt} pipeline={pipeline.data} />
           <PipelineSecrets pipeline={pipeline.data} />

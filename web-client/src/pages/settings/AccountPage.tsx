@@ -1,6 +1,6 @@
 import type { Me } from '@slipway/client';
 
-import { useMe } from '../../api/me';
+import { useMeQuery } from '../../api/me';
 import { signOut } from '../../api/sign-out';
 import { PipelineName } from '../../components/PipelineName';
 import { useText } from '../../text';
@@ -14,7 +14,7 @@ import { Sessions } from './Sessions';
 
 export function AccountPage() {
   const { account } = useSettingsText();
-  const { data: me, error, isPending, refetch } = useMe();
+  const { data: me, error, isPending, refetch } = useMeQuery();
   return (
     <div className="flex flex-col gap-8">
       <Problem error={error} onRetry={() => void refetch()} />

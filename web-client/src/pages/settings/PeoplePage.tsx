@@ -21,7 +21,7 @@ const PAGE_PEOPLE = 50;
 
 export function PeoplePage() {
   const { people } = useSettingsText();
-  const { data: me } = useMe();
+  const me = useMe();
   const { q, create } = useSearch({ from: '/settings/people' });
   const navigate = useNavigate({ from: '/settings/people' });
   const list = useInfiniteQuery(

@@ -26,7 +26,7 @@ function learn(): void {
 export function PersonPage() {
   const { people } = useSettingsText();
   const { person: id } = useParams({ from: '/settings/people/$person' });
-  const { data: me } = useMe();
+  const me = useMe();
   const { data: person, error, isPending, refetch } = useQuery(trpc.people.get.queryOptions({ person: id }));
   return (
     <>

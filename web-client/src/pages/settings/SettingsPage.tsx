@@ -1,6 +1,6 @@
 import { Link, Outlet, useRouterState } from '@tanstack/react-router';
 
-import { isAdmin, useMe } from '../../api/me';
+import { useMeQuery } from '../../api/me';
 import { AdminsOnly } from '../../components/AdminsOnly';
 import { Page } from '../../components/Page';
 import { useSettingsText } from '../../text/settings';
@@ -15,7 +15,7 @@ const look = {
 /** The settings that the reader may open, and the one that is open. */
 export function SettingsPage() {
   const { nav, settings } = useSettingsText();
-  const me = useMe();
+  const me = useMeQuery();
   const path = useRouterState({ select: ({ location }) => location.pathname });
   const places = [
     { to: '/settings/account', label: nav.account },
@@ -26,7 +26,7 @@ export function SettingsPage() {
     { to: '/settings/audit', label: nav.audit, isForAdmins: true },
     { to: '/settings/about', label: settings.about },
   ] as const;
-  const may = me.data !== undefined && isAdmin(me.data);
+  const may = me.data?.role === 'admin';
   const isForAdmins = places.some((place) => 'isForAdmins' in place && path.startsWith(place.to));
   return (
     <Page title={settings.title}>
