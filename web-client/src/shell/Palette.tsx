@@ -21,7 +21,7 @@ const PIPELINES_MAX = 8;
 
 export function Palette({ onClose, onShowKeys }: { onClose: () => void; onShowKeys: () => void }) {
   const text = useText();
-  const { nav, settings } = useSettingsText();
+  const { account, nav, settings } = useSettingsText();
   const me = useMe();
   const navigate = useNavigate();
   const theme = useTheme();
@@ -50,7 +50,7 @@ export function Palette({ onClose, onShowKeys }: { onClose: () => void; onShowKe
     { key: 'account', label: nav.account, act: () => void navigate({ to: '/settings/account' }) },
     ...(me?.role === 'admin' ? forAdmins : []),
     { key: 'theme', label: text.palette.theme, act: () => setSetting('theme', theme === 'dark' ? 'light' : 'dark') },
-    { key: 'out', label: text.signIn.out, act: () => void signOut() },
+    { key: 'out', label: account.signOut, act: () => void signOut() },
     { key: 'keys', label: text.palette.shortcuts, act: onShowKeys },
   ].map((entry) => ({ ...entry, group: text.palette.pages }));
   const pipelines: Entry[] = (data?.items ?? []).map(({ id, name }) => ({

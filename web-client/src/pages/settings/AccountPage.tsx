@@ -58,7 +58,7 @@ function Who({ me }: { me: Me }) {
         )}
       </dl>
       <Button className="mt-4" onClick={() => void signOut()}>
-        {text.signIn.out}
+        {account.signOut}
       </Button>
     </Section>
   );

@@ -2,7 +2,6 @@ import { useMutation } from '@tanstack/react-query';
 import { useEffect, useState, type FormEvent } from 'react';
 
 import { queryClient, trpc } from '../../api/client';
-import { useText } from '../../text';
 import { useSettingsText } from '../../text/settings';
 import { Button } from '../../ui/Button';
 import { Field } from '../../ui/Field';
@@ -23,7 +22,6 @@ function wrongWith(next: string, repeated: string): Wrong {
 }
 
 export function PasswordForm({ login }: { login: string }) {
-  const text = useText();
   const { account } = useSettingsText();
   const [wrong, setWrong] = useState<Wrong>(null);
   const [isDone, setDone] = useState(false);
@@ -68,7 +66,7 @@ export function PasswordForm({ login }: { login: string }) {
       <Field label={account.repeat} error={wrong === 'other' ? account.isOther : null}>
         {(field) => <input {...field} name="repeat" type="password" required autoComplete="new-password" className="field" />}
       </Field>
-      {isThrottled ? <Problem error={new Error(text.signIn.throttled)} /> : <Problem error={problems.other} />}
+      {isThrottled ? <Problem error={new Error(account.throttled)} /> : <Problem error={problems.other} />}
       <div className="flex flex-wrap items-center gap-3">
         <Button kind="primary" type="submit" isBusy={change.isPending}>
           {account.change}

@@ -51,6 +51,7 @@ export const en = {
     actions: 'Actions',
   },
   account: {
+    signOut: 'Sign out',
     who: 'Who you are',
     login: 'Login',
     role: 'Role',
@@ -68,6 +69,7 @@ export const en = {
     rules: '10 to 200 characters.',
     change: 'Change the password',
     changed: 'The password is changed. Your other browsers are signed out.',
+    throttled: 'Too many attempts. Try again in some minutes.',
     isWrong: 'This is not your present password.',
     isShort: 'A password has 10 to 200 characters.',
     isOther: 'This is not the same as above.',

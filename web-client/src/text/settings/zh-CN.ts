@@ -52,6 +52,7 @@ export const zhCN: SettingsCatalogue = {
     actions: '操作',
   },
   account: {
+    signOut: '退出登录',
     who: '您的身份',
     login: '登录名',
     role: '角色',
@@ -68,6 +69,7 @@ export const zhCN: SettingsCatalogue = {
     rules: '10 至 200 个字符。',
     change: '修改密码',
     changed: '密码已修改，其他浏览器已退出登录。',
+    throttled: '尝试次数过多，请几分钟后再试。',
     isWrong: '当前密码不正确。',
     isShort: '密码须有 10 至 200 个字符。',
     isOther: '与上面的输入不一致。',
