@@ -13,11 +13,14 @@ export function usePipelineName(pipelineId: PipelineId): { name: string | null; 
   return { name: data?.name ?? null, isGone: error?.data?.code === 'NOT_FOUND' };
 }
 
+/** How much of an id tells it from others at a glance. */
+export const shortId = (id: string) => (id.length > 16 ? `…${id.slice(-8)}` : id);
+
 export function PipelineName({ pipelineId }: { pipelineId: PipelineId }) {
   const { account } = useSettingsText();
   const { name, isGone } = usePipelineName(pipelineId);
   if (isGone) return <span className="text-text-2">{account.deletedPipeline}</span>;
-  if (name === null) return <code className="text-meta text-text-2">{pipelineId.slice(-8)}</code>;
+  if (name === null) return <code className="text-meta text-text-2">{shortId(pipelineId)}</code>;
   return (
     <Link to="/pipelines/$slug" params={{ slug: name }} className="link wrap-anywhere">
       {name}

@@ -28,7 +28,7 @@ export function PipelineSettingsPage() {
       {pipeline.isPending && <Skeleton rows={5} height={56} />}
       {isRefused && <AdminsOnly role={me.role} isPipeline />}
       {pipeline.data !== undefined && me !== undefined && !isRefused && (
-        <div className="flex max-w-2xl flex-col gap-10">
+        <div className="flex flex-col gap-10">
           <Settings key={pipeline.data.updatedAt} pipeline={pipeline.data} />
           <PipelineSecrets pipeline={pipeline.data} />
           <Delete pipeline={pipeline.data} />
@@ -68,7 +68,7 @@ function Settings({ pipeline }: { pipeline: Pipeline }) {
   };
   const isOther = failure !== null && !['name', 'description', 'repository', 'defaultBranch'].includes(failure.field ?? '');
   return (
-    <form onSubmit={submit} className="flex flex-col gap-4">
+    <form onSubmit={submit} className="flex max-w-2xl flex-col gap-4">
       <Field label={words.name} hint={words.nameHint} error={of('name')}>
         {(field) => <input {...field} name="name" required maxLength={100} defaultValue={pipeline.name} className="field" />}
       </Field>

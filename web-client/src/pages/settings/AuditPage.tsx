@@ -129,7 +129,7 @@ function Filters({ search, onSearch }: { search: AuditSearch; onSearch: (search:
   );
   const time = (key: 'since' | 'until', label: string) => (
     <label className="flex items-center gap-2 text-text-2">
-      {label}
+      <span className="min-w-12">{label}</span>
       <input
         type="datetime-local"
         className="field w-auto!"
@@ -158,8 +158,10 @@ function Filters({ search, onSearch }: { search: AuditSearch; onSearch: (search:
           </option>
         ))}
       </select>
-      {time('since', audit.since)}
-      {time('until', audit.until)}
+      <div className="flex flex-wrap gap-2">
+        {time('since', audit.since)}
+        {time('until', audit.until)}
+      </div>
       {Object.keys(search).length > 0 && (
         <button type="button" className="link" onClick={() => onSearch({})}>
           {text.actions.clear}

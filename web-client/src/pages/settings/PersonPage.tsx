@@ -30,10 +30,15 @@ export function PersonPage() {
   const { data: person, error, isPending, refetch } = useQuery(trpc.people.get.queryOptions({ person: id }));
   return (
     <>
-      <p className="pb-3">
+      <p className="flex gap-5 pb-3">
         <Link to="/settings/people" className="link">
           {people.back}
         </Link>
+        {person !== undefined && (
+          <Link to="/settings/audit" search={{ actor: person.login }} className="link">
+            {people.did}
+          </Link>
+        )}
       </p>
       {isNotFound(error) ? <p>{people.gone}</p> : <Problem error={error} onRetry={() => void refetch()} />}
       {isPending && <Skeleton rows={5} height={56} />}
@@ -47,11 +52,6 @@ function PersonView({ person, isOwn }: { person: Person; isOwn: boolean }) {
   return (
     <div className="flex flex-col gap-8">
       <Section title={person.login}>
-        <p className="pb-4">
-          <Link to="/settings/audit" search={{ actor: person.login }} className="link">
-            {people.did}
-          </Link>
-        </p>
         <Settings person={person} isOwn={isOwn} />
       </Section>
       {isOwn ? (

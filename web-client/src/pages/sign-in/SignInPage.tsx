@@ -3,7 +3,7 @@ import { useMutation, useQuery } from '@tanstack/react-query';
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { useEffect, useEffectEvent, useState, type FormEvent } from 'react';
 
-import { trpc } from '../../api/client';
+import { queryClient, trpc } from '../../api/client';
 import { Refused, signInByPassword } from '../../api/sign-in';
 import { Logo } from '../../shell/Shell';
 import { useText } from '../../text';
@@ -22,7 +22,11 @@ export function SignInPage() {
   const known = useQuery(trpc.auth.me.queryOptions(undefined, { gcTime: 0, staleTime: 0 }));
   const ways = useQuery(trpc.auth.ways.queryOptions());
   const isKnown = known.isSuccess && !known.isFetching;
-  const go = useEffectEvent(() => void navigate({ href: next ?? '/', replace: true }));
+  const go = useEffectEvent(() => {
+    // What somebody else was shown here before is not theirs.
+    queryClient.removeQueries({ type: 'inactive' });
+    void navigate({ href: next ?? '/', replace: true });
+  });
   useEffect(() => {
     if (isKnown) go();
   }, [isKnown]);
