@@ -39,7 +39,7 @@ function linked(kind: string, id: string): ReactNode {
         </Link>
       );
     default:
-      return shortId(id);
+      return id;
   }
 }
 
