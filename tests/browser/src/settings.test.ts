@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 
 import type { Role } from '@slipway/client';
-import type { Browser, BrowserContext, Page } from 'playwright-core';
+import type { Browser, BrowserContext, Locator, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import { definition } from '../../e2e/src/harness/definition.js';
@@ -12,6 +12,8 @@ import { launch, Person } from './browser.js';
 import { untilShown } from './log-page.js';
 
 const PASSWORD = 'a long password';
+/** A bound for what hangs; a busy machine is slow. */
+const SOON = { timeout: 60_000 };
 const FIREFOX = 'Mozilla/5.0 (Windows NT 10.0; rv:150.0) Gecko/20100101 Firefox/150.0';
 
 let slipway: Installation;
@@ -48,8 +50,8 @@ async function newcomer(login: string, role: Role | null): Promise<Person> {
 }
 
 const isIn = async (context: BrowserContext) => (await context.request.get('/api/v1/auth/me')).ok();
-const isFocused = (page: Page, name: string | RegExp) =>
-  expect.poll(() => page.getByLabel(name).first().evaluate((element) => element === document.activeElement)).toBe(true);
+const isFocused = (place: Locator) =>
+  expect.poll(() => place.evaluate((element) => element === document.activeElement), SOON).toBe(true);
 const settingsOf = async (page: Page) => await page.getByRole('navigation', { name: 'Settings' }).getByRole('link').allInnerTexts();
 
 test('an admin makes a person, who does what they may until they are disabled', async () => {
@@ -67,7 +69,7 @@ test('an admin makes a person, who does what they may until they are disabled', 
   await page.keyboard.press('Enter');
   await dialog.getByLabel('Role in shop').selectOption('operator');
   await dialog.getByLabel('Email').press('Enter');
-  await isFocused(page, 'Login');
+  await isFocused(dialog.getByLabel('Login'));
   expect(await dialog.getByLabel('Login').getAttribute('aria-invalid')).toBe('true');
   await page.keyboard.press('Control+a');
   await page.keyboard.type('Ana');
@@ -77,7 +79,7 @@ test('an admin makes a person, who does what they may until they are disabled', 
   const password = await dialog.locator('pre').innerText();
   await page.keyboard.press('Escape');
   await dialog.waitFor({ state: 'detached' });
-  await isFocused(page, 'New person');
+  await isFocused(create);
   await page.getByRole('link', { name: 'ana', exact: true }).waitFor();
   expect(await page.content()).not.toContain(password);
 
@@ -104,12 +106,12 @@ test('an admin makes a person, who does what they may until they are disabled', 
     await hers.keyboard.press('Enter');
   };
   await change(password, 'short');
-  await isFocused(hers, /^New password$/);
+  await isFocused(hers.getByLabel('New password', { exact: true }));
   await change(password, 'another password', 'yet another one');
-  await isFocused(hers, 'New password again');
+  await isFocused(hers.getByLabel('New password again'));
   await change('not the password', 'another password');
   await hers.getByText('This is not your present password').waitFor();
-  await isFocused(hers, 'Present password');
+  await isFocused(hers.getByLabel('Present password'));
   expect(await faults(hers)).toEqual([]);
   await change(password, PASSWORD);
   await hers.getByText('The password is changed').waitFor();
@@ -122,11 +124,11 @@ test('an admin makes a person, who does what they may until they are disabled', 
   await disable.click();
   await page.getByRole('dialog').getByText('Disable ana?').waitFor();
   await page.keyboard.press('Escape');
-  await isFocused(page, 'Disable');
+  await isFocused(disable);
   await disable.click();
   await page.getByRole('dialog').getByRole('button', { name: 'Disable' }).click();
   await page.getByText('This account is disabled').waitFor();
-  await isFocused(page, 'Enable');
+  await isFocused(page.getByRole('button', { name: 'Enable' }));
   // She is led out without doing anything.
   await hers.getByRole('heading', { name: 'Sign in' }).waitFor();
   await ana.leave();
@@ -162,13 +164,13 @@ test('browsers are signed out, one and all others', async () => {
   for (const context of [second, third]) await signIn(context, 'eve');
   const page = await eve.open('/settings/account');
   const rows = page.getByRole('table', { name: 'Signed-in browsers' }).getByRole('row');
-  await expect.poll(() => rows.count()).toBe(5);
+  await expect.poll(() => rows.count(), SOON).toBe(5);
   await rows.filter({ hasText: 'this browser' }).waitFor();
   await page.getByRole('button', { name: 'Sign out Firefox on Windows' }).click();
-  await expect.poll(() => rows.count()).toBe(4);
+  await expect.poll(() => rows.count(), SOON).toBe(4);
   expect(await Promise.all(contexts.map(isIn))).toEqual([false, true, true]);
   await page.getByRole('button', { name: 'Sign out all others' }).click();
-  await expect.poll(() => rows.count()).toBe(2);
+  await expect.poll(() => rows.count(), SOON).toBe(2);
   expect(await Promise.all([...contexts, eve.context].map(isIn))).toEqual([false, false, false, true]);
   for (const context of contexts) await context.close();
   await eve.leave();
@@ -182,7 +184,7 @@ test('a secret is set for a pipeline, and shown to nobody but its step', async (
   await page.getByLabel('Name').last().fill('key');
   await page.getByLabel('Value').fill(lines.join('\n'));
   await page.getByRole('button', { name: 'Store it' }).click();
-  await expect.poll(() => page.getByRole('dialog').getByLabel('Name').getAttribute('aria-invalid')).toBe('true');
+  await expect.poll(() => page.getByRole('dialog').getByLabel('Name').getAttribute('aria-invalid'), SOON).toBe('true');
   await page.keyboard.press('Control+a');
   await page.keyboard.type('KEY');
   await page.keyboard.press('Enter');
@@ -220,13 +222,13 @@ test('the audit trail shows who did what, by filters that the address keeps', as
   await rows.filter({ hasText: 'secrets.set' }).filter({ hasText: 'AUDITED' }).waitFor();
   await rows.filter({ hasText: 'people.create' }).getByRole('link', { name: 'zoe' }).waitFor();
   await page.getByRole('link', { name: 'zoe' }).and(page.getByTitle('Only what zoe did')).first().click();
-  await expect.poll(() => rows.count()).toBe(3);
+  await expect.poll(() => rows.count(), SOON).toBe(3);
   await page.getByLabel('Outcome').selectOption('refused');
-  await expect.poll(() => rows.count()).toBe(2);
+  await expect.poll(() => rows.count(), SOON).toBe(2);
   await rows.filter({ hasText: 'this needs the role admin' }).waitFor();
   expect(new URL(page.url()).search).toBe('?actor=zoe&outcome=refused');
   await page.reload();
-  await expect.poll(() => rows.count()).toBe(2);
+  await expect.poll(() => rows.count(), SOON).toBe(2);
   expect(await page.getByLabel('Outcome').inputValue()).toBe('refused');
 
   const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Download' }).click()]);
