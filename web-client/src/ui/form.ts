@@ -6,13 +6,13 @@ import { useText } from '../text';
 
 /**
  * What the server found wrong with which field of a form. The first of them is gone to; what is about none of `fields` is
- * to be said below the form.
+ * to be said below the form, as a `Problem`.
  */
 export function useFormProblems(error: unknown, fields: readonly string[]) {
   const text = useText();
   const form = useRef<HTMLFormElement>(null);
   useEffect(() => {
-    if (error !== null) focusFirstWrong(form.current);
+    if (error !== null && !focusFirstWrong(form.current)) form.current?.querySelector('[role=alert]')?.scrollIntoView({ block: 'nearest' });
   }, [error]);
   const found = new Map<string, string>();
   if (isClientError(error)) {
@@ -25,7 +25,9 @@ export function useFormProblems(error: unknown, fields: readonly string[]) {
   return { form, of: (field: string) => found.get(field) ?? null, other: isOther ? error : null };
 }
 
-/** Once what is wrong is marked. */
-export function focusFirstWrong(form: HTMLFormElement | null): void {
-  form?.querySelector<HTMLElement>('[aria-invalid=true]')?.focus();
+/** Once what is wrong is marked; whether anything is. */
+export function focusFirstWrong(form: HTMLFormElement | null): boolean {
+  const field = form?.querySelector<HTMLElement>('[aria-invalid=true]');
+  field?.focus();
+  return field instanceof HTMLElement;
 }

@@ -129,7 +129,7 @@ function Filters({ search, onSearch }: { search: AuditSearch; onSearch: (search:
   );
   const time = (key: 'since' | 'until', label: string) => (
     <label className="flex items-center gap-2 text-text-2">
-      <span className="min-w-12">{label}</span>
+      {label}
       <input
         type="datetime-local"
         className="field w-auto!"
