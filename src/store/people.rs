@@ -92,7 +92,8 @@ pub(super) fn by_identity(identity: &Identity) -> Select<person::Entity> {
 
 /// By login, ascending; `search` is part of it, in either case.
 pub async fn list(store: &Store, search: Option<&str>, page: PageRequest) -> Result<Page<Person>> {
-    let rows = list_query(search, page.after()?, page.rows()).all(&store.reader).await.doing("listing people")?;
+    let rows =
+        list_query(search, page.after()?, page.rows()).all(&store.reader).await.doing("listing people")?;
     let people = rows.into_iter().map(read).collect::<Result<Vec<_>>>()?;
     Ok(page.page(people, |person| &person.login))
 }
