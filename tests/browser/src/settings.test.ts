@@ -181,7 +181,7 @@ test('a secret is set for a pipeline, and shown to nobody but its step', async (
   const page = await boss.open('/pipelines/shop/settings');
   boss.expectComplaint(/400/);
   await page.getByRole('button', { name: 'New secret' }).click();
-  await page.getByLabel('Name').last().fill('key');
+  await page.getByRole('dialog').getByLabel('Name').fill('key');
   await page.getByLabel('Value').fill(lines.join('\n'));
   await page.getByRole('button', { name: 'Store it' }).click();
   await expect.poll(() => page.getByRole('dialog').getByLabel('Name').getAttribute('aria-invalid'), SOON).toBe('true');

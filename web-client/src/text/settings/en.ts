@@ -155,7 +155,6 @@ export const en = {
     title: 'Secrets',
     globalText: 'Given to the steps of every pipeline that name them. A pipeline’s own secret of the same name comes first.',
     pipelineText: 'Given to the steps of this pipeline that name them. They come before global ones of the same name.',
-    toGlobal: 'Global secrets',
     create: 'New secret',
     empty: 'There is no secret yet.',
     name: 'Name',

@@ -155,7 +155,6 @@ export const zhCN: SettingsCatalogue = {
     title: '机密',
     globalText: '提供给所有流水线中引用它的步骤。流水线自己的同名机密优先。',
     pipelineText: '提供给此流水线中引用它的步骤，优先于同名的全局机密。',
-    toGlobal: '全局机密',
     create: '新建机密',
     empty: '还没有机密。',
     name: '名称',
