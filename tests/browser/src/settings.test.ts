@@ -217,7 +217,7 @@ test('the audit trail shows who did what, by filters that the address keeps', as
   const headers = { origin: slipway.url };
   expect((await zoe.context.request.delete('/api/v1/secrets/AUDITED', { headers })).status()).toBe(403);
   await zoe.leave();
-  const page = await boss.open('/settings/audit');
+  const page = await boss.open('/settings/audit?outcome=nonsense&x=1');
   const rows = page.getByRole('table', { name: 'Audit trail' }).getByRole('row');
   await rows.filter({ hasText: 'secrets.set' }).filter({ hasText: 'AUDITED' }).waitFor();
   await rows.filter({ hasText: 'people.create' }).getByRole('link', { name: 'zoe' }).waitFor();

@@ -6,7 +6,7 @@ import { Download } from 'lucide-react';
 import { trpc } from '../../api/client';
 import { FilterText } from '../../components/RunsView';
 import { save } from '../../log/whole';
-import { outcomes, type AuditSearch } from '../../search';
+import { auditSearch, outcomes, type AuditSearch } from '../../search';
 import { useText } from '../../text';
 import { useSettingsText } from '../../text/settings';
 import { Button } from '../../ui/Button';
@@ -28,7 +28,8 @@ const marks: Record<AuditOutcome, Status> = { done: 'succeeded', refused: 'cance
 export function AuditPage() {
   const text = useText();
   const { audit } = useSettingsText();
-  const search = useSearch({ from: '/settings/audit' });
+  // The router leaves in what the filter does not know, and the server refuses that.
+  const search = auditSearch(useSearch({ from: '/settings/audit' }));
   const navigate = useNavigate({ from: '/settings/audit' });
   const list = useInfiniteQuery(
     trpc.audit.list.infiniteQueryOptions(
