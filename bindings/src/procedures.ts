@@ -543,7 +543,11 @@ cursor?: string | null;
 /**
  * 20 if it is absent.
  */
-limit?: number | null }
+limit?: number | null;
+/**
+ * Part of the login, in upper or lower case.
+ */
+search?: string | null }
 
 /**
  * Which pipelines, and which part of their list.
@@ -732,7 +736,11 @@ grants: Grant[];
 /**
  * Their account; null: none is behind this access.
  */
-personId: PersonId | null }
+personId: PersonId | null;
+/**
+ * Whether they can sign in with a password, and so change it.
+ */
+hasPassword: boolean }
 
 /**
  * Part of a list.

@@ -287,8 +287,14 @@ fn every_output_is_what_its_published_schema_says() {
     published.holds("PersonPage", page(values::person()));
     published.holds("Done", any::<bool>().prop_map(|done| people::Done { done }));
     published.holds("Sessions", vec(values::session(), 0..3).prop_map(|items| auth::Sessions { items }));
-    let me = (any_text(), of(role()), vec(grant(), 0..3), of(id()));
-    let me = me.prop_map(|(name, role, grants, person_id)| auth::Me { name, role, grants, person_id });
+    let me = (any_text(), of(role()), vec(grant(), 0..3), of(id()), any::<bool>());
+    let me = me.prop_map(|(name, role, grants, person_id, has_password)| auth::Me {
+        name,
+        role,
+        grants,
+        person_id,
+        has_password,
+    });
     published.holds("Me", me);
     let oidc = (any_text(), any_text()).prop_map(|(name, link)| auth::SingleSignOn { name, link });
     let ways = (any::<bool>(), of(oidc)).prop_map(|(password, oidc)| auth::SignInWays { password, oidc });

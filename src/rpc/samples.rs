@@ -249,7 +249,8 @@ fn outputs(samples: &mut Samples) {
         let person = json!({ "id": ID, "login": "ann", "name": "Ann", "email": role, "role": role, "grants": [grant],
             "disabled": false, "hasPassword": true, "identity": identity, "createdAt": AT, "signedInAt": null });
         samples.parsed::<Person>("Person", person);
-        let me = json!({ "name": "ann", "role": role, "grants": [grant], "personId": ID });
+        let me =
+            json!({ "name": "ann", "role": role, "grants": [grant], "personId": ID, "hasPassword": true });
         samples.parsed::<auth::Me>("Me", me);
     }
     let session = json!({ "id": ID, "device": "Firefox", "ip": "::1", "createdAt": AT, "expiresAt": AT,
@@ -374,7 +375,10 @@ fn inputs(samples: &mut Samples) {
         "role": "viewer", "grants": grants });
     samples.input::<people::CreatePersonInput>("CreatePersonInput", create);
     samples.input::<people::PersonInput>("PersonInput", json!({ "person": "ann" }));
-    samples.input::<people::ListPeopleInput>("ListPeopleInput", json!({ "cursor": null, "limit": 1 }));
+    samples.input::<people::ListPeopleInput>(
+        "ListPeopleInput",
+        json!({ "cursor": null, "limit": 1, "search": "an" }),
+    );
     let update = json!({ "person": "ann", "email": null, "role": null, "grants": grants, "disabled": true,
         "subject": null });
     samples.input::<people::UpdatePersonInput>("UpdatePersonInput", update);

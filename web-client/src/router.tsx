@@ -7,7 +7,7 @@ import {
 } from '@tanstack/react-router';
 
 import { queryClient, trpc } from './api/client';
-import { pipelinesSearch, runSearch, runsSearch, signInSearch } from './search';
+import { auditSearch, peopleSearch, pipelinesSearch, runSearch, runsSearch, signInSearch } from './search';
 import { NoPage, Shell } from './shell/Shell';
 import { Broken } from './shell/Broken';
 
@@ -94,13 +94,47 @@ const queues = createRoute({
   component: lazyRouteComponent(() => import('./pages/queues/QueuesPage'), 'QueuesPage'),
 });
 
+const settingsPages = () => import('./pages/settings/pages');
+
 const settings = createRoute({
   getParentRoute: () => root,
   path: '/settings',
   beforeLoad: ({ location }) => {
-    if (location.pathname === '/settings') throw redirect({ to: '/settings/appearance', replace: true });
+    if (location.pathname === '/settings') throw redirect({ to: '/settings/account', replace: true });
   },
-  component: lazyRouteComponent(() => import('./pages/settings/SettingsPage'), 'SettingsPage'),
+  component: lazyRouteComponent(settingsPages, 'SettingsPage'),
+});
+
+const account = createRoute({
+  getParentRoute: () => settings,
+  path: 'account',
+  component: lazyRouteComponent(settingsPages, 'AccountPage'),
+});
+
+const people = createRoute({
+  getParentRoute: () => settings,
+  path: 'people',
+  validateSearch: peopleSearch,
+  component: lazyRouteComponent(settingsPages, 'PeoplePage'),
+});
+
+const person = createRoute({
+  getParentRoute: () => settings,
+  path: 'people/$person',
+  component: lazyRouteComponent(settingsPages, 'PersonPage'),
+});
+
+const secrets = createRoute({
+  getParentRoute: () => settings,
+  path: 'secrets',
+  component: lazyRouteComponent(settingsPages, 'SecretsPage'),
+});
+
+const audit = createRoute({
+  getParentRoute: () => settings,
+  path: 'audit',
+  validateSearch: auditSearch,
+  component: lazyRouteComponent(settingsPages, 'AuditPage'),
 });
 
 const tokens = createRoute({
@@ -108,19 +142,19 @@ const tokens = createRoute({
   path: 'tokens',
   validateSearch: (search: Record<string, unknown>): { create?: 1 } =>
     Number(search['create']) === 1 ? { create: 1 } : {},
-  component: lazyRouteComponent(() => import('./pages/settings/TokensPage'), 'TokensPage'),
+  component: lazyRouteComponent(settingsPages, 'TokensPage'),
 });
 
 const appearance = createRoute({
   getParentRoute: () => settings,
   path: 'appearance',
-  component: lazyRouteComponent(() => import('./pages/settings/AppearancePage'), 'AppearancePage'),
+  component: lazyRouteComponent(settingsPages, 'AppearancePage'),
 });
 
 const about = createRoute({
   getParentRoute: () => settings,
   path: 'about',
-  component: lazyRouteComponent(() => import('./pages/settings/AboutPage'), 'AboutPage'),
+  component: lazyRouteComponent(settingsPages, 'AboutPage'),
 });
 
 export const router = createRouter({
@@ -136,7 +170,7 @@ export const router = createRouter({
     runById,
     runs,
     queues,
-    settings.addChildren([tokens, appearance, about]),
+    settings.addChildren([account, people, person, secrets, audit, tokens, appearance, about]),
   ]),
   defaultPreload: 'intent',
   defaultErrorComponent: Broken,

@@ -1,6 +1,6 @@
 // What addresses say behind their question mark. What is unknown or wrong is dropped.
 
-import type { RunStatus } from '@slipway/client';
+import type { AuditOutcome, RunStatus } from '@slipway/client';
 
 export const statuses: readonly RunStatus[] = [
   'queued',
@@ -53,6 +53,30 @@ export type RunsSearch = ReturnType<typeof runsSearch>;
 
 export function runSearch(given: Given) {
   return told({ panel: oneOf(panels, given['panel']), step: text(given['step']), q: text(given['q']) });
+}
+
+export const outcomes: readonly AuditOutcome[] = ['done', 'refused', 'failed'];
+
+function time(value: unknown): string | undefined {
+  const at = Date.parse(text(value) ?? '');
+  return Number.isNaN(at) ? undefined : new Date(at).toISOString();
+}
+
+export function auditSearch(given: Given) {
+  return told({
+    actor: text(given['actor']),
+    action: text(given['action']),
+    target: text(given['target']),
+    outcome: oneOf(outcomes, given['outcome']),
+    since: time(given['since']),
+    until: time(given['until']),
+  });
+}
+
+export type AuditSearch = ReturnType<typeof auditSearch>;
+
+export function peopleSearch(given: Given) {
+  return told({ q: text(given['q']), create: Number(given['create']) === 1 ? (1 as const) : undefined });
 }
 
 /** A path of this server; anything else could lead away from it. */
