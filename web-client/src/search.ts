@@ -55,6 +55,11 @@ export function runSearch(given: Given) {
   return told({ panel: oneOf(panels, given['panel']), step: text(given['step']), q: text(given['q']) });
 }
 
+/** A run's number in its pipeline, as an address has it. */
+export function runNumber(text: string): number | null {
+  return /^[1-9]\d{0,14}$/.test(text) ? Number(text) : null;
+}
+
 /** A path of this server; anything else could lead away from it. */
 export function ownPath(value: unknown): string | null {
   if (typeof value !== 'string' || !/^\/(?![/\\])/.test(value) || value.length > 2_000) return null;

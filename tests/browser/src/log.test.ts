@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 
 import { Installation } from '../../e2e/src/harness/installation.js';
 import { launch, Person } from './browser.js';
-import { untilShown } from './log-page.js';
+import { logOf, untilShown } from './log-page.js';
 import { drag, Heap, lineOf, numbered, scroll } from './long-log.js';
 
 const MIB = 1024 * 1024;
@@ -35,12 +35,28 @@ afterEach(async () => await person?.leave());
 
 const isSeen = (page: Page, n: number) => expect.poll(() => lineOf(page, n).isVisible()).toBe(true);
 
+/** Where a line lies in the log while the log is scrolled: a line that is written to in each frame makes scrolling slow. */
+async function placesWhileScrolled(page: Page, n: number): Promise<string[]> {
+  const line = lineOf(page, n);
+  const row = await line.evaluateHandle((link) => link.closest<HTMLElement>('[role=listitem]'));
+  return await logOf(page).evaluate(async (scroller, watched) => {
+    const places = new Set<string>();
+    for (let frame = 0; frame < 10; frame += 1) {
+      scroller.scrollBy(0, 15);
+      await new Promise((done) => requestAnimationFrame(done));
+      places.add(watched?.style.transform ?? '');
+    }
+    return Array.from(places);
+  }, row);
+}
+
 describe(`a log of ${LINES} lines`, () => {
   test('is read at both ends and at a line that is searched, in memory that does not grow', async () => {
     const run = await numbered(slipway, LINES);
     const page = await person.open(`/r/${run.id}`);
     const heap = await Heap.of(page);
     await untilShown(page, '1');
+    expect(await placesWhileScrolled(page, 30)).toHaveLength(1);
     await page.keyboard.press('f');
     await isSeen(page, LINES);
     await page.keyboard.press('/');

@@ -61,6 +61,8 @@ export class LogViewer {
   private wanting: ReturnType<typeof setTimeout> | undefined;
   private jumpedAt = -Infinity;
   private isLayoutStale = true;
+  /** A line was drawn that was not there before, so that the widest may be another. */
+  private isRedrawn = false;
   /** Rises when what is drawn looks different, though its lines are the same. */
   private look = 0;
   private view: View | null = null;
@@ -362,10 +364,12 @@ export class LogViewer {
     let last = anchorRow;
     for (let below = -off; last < this.layout.rows && below < this.viewport + overscan; last += 1)
       below += this.heights.of(last);
+    this.isRedrawn = false;
     const drawn = this.fill(first, last);
     const isNews = this.options.look.wrap && this.measure(drawn);
-    if (!this.options.look.wrap) this.widen();
-    const base = this.scroller.scrollTop - off;
+    if (!this.options.look.wrap && this.isRedrawn) this.widen();
+    // Where the scroller was when the anchor was put there: its next movement, whose event is still to come, moves the rows too.
+    const base = this.lastY - off;
     let y = base;
     for (let row = anchorRow - 1; row >= first; row -= 1) {
       y -= this.heights.of(row);
@@ -416,8 +420,7 @@ export class LogViewer {
     const item = this.layout.item(index);
     if (item === undefined) return;
     const { words, look } = this.options;
-    row.element.setAttribute('aria-posinset', String(index + 1));
-    row.element.setAttribute('aria-setsize', String(this.layout.rows));
+    row.count(index + 1, this.layout.rows);
     if (item.kind === 'head') {
       const canFold = this.layout.isAlone(item.segment);
       const view = words.head(item.segment, this.layout.isFolded(item.segment), canFold);
@@ -439,6 +442,7 @@ export class LogViewer {
     const shown = line.partial ? `${this.look} ${this.model.version}` : `${this.look}`;
     if (row.shown === shown) return;
     row.shown = shown;
+    this.isRedrawn = true;
     row.showLine({
       n,
       text: this.model.text(n),
