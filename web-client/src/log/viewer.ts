@@ -406,14 +406,25 @@ export class LogViewer {
         row = this.spare.pop() ?? new Row();
         row.shown = '';
         this.rows.set(key, row);
-        if (row.element.parentNode === null) this.list.append(row.element);
+        this.list.append(row.element);
         row.element.hidden = false;
       }
       this.show(row, index, styles);
       drawn.set(index, row);
     }
     for (const row of this.spare) row.element.hidden = true;
+    this.order(drawn);
     return drawn;
+  }
+
+  /** What is chosen with the mouse, or read aloud, goes by the order of the elements. Few of them move: what comes is put last. */
+  private order(drawn: Map<number, Row>): void {
+    let next = this.list.firstElementChild;
+    for (const { element } of drawn.values()) {
+      while (next instanceof HTMLElement && next.hidden) next = next.nextElementSibling;
+      if (element === next) next = next.nextElementSibling;
+      else this.list.insertBefore(element, next);
+    }
   }
 
   private show(row: Row, index: number, styles: Styles): void {
