@@ -1801,7 +1801,11 @@ firstLine: number | null;
 /**
  * The number of its last line so far. Below 2^53.
  */
-lastLine: number | null }
+lastLine: number | null;
+/**
+ * The number of its first line that reads like an error, told once it has ended; null where none does. Below 2^53.
+ */
+firstErrorLine: number | null }
 
 /**
  * Where a step stands.

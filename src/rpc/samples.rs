@@ -121,6 +121,7 @@ fn step(status: StepStatus, begun: bool) -> Value {
         "needs": ["checkout"], "startedAt": at, "finishedAt": at,
         "logPurgedAt": at, "logPurgedBy": null,
         "firstLine": begun.then_some(1), "lastLine": begun.then_some(9_007_199_254_740_991_u64),
+        "firstErrorLine": begun.then_some(2),
     })
 }
 

@@ -7,7 +7,16 @@ import {
 } from '@tanstack/react-router';
 
 import { queryClient, trpc } from './api/client';
-import { auditSearch, peopleSearch, pipelinesSearch, runSearch, runsSearch, signInSearch } from './search';
+import { runIdOptions } from './api/runs';
+import {
+  auditSearch,
+  peopleSearch,
+  pipelinesSearch,
+  runNumber,
+  runSearch,
+  runsSearch,
+  signInSearch,
+} from './search';
 import { NoPage, Shell } from './shell/Shell';
 import { Broken } from './shell/Broken';
 
@@ -72,6 +81,11 @@ const run = createRoute({
   getParentRoute: () => root,
   path: '/pipelines/$slug/runs/$number',
   validateSearch: runSearch,
+  // Asked for while the page's code is still on its way; the page itself says what comes of it.
+  loader: ({ params: { slug, number } }) => {
+    const wanted = runNumber(number);
+    if (wanted !== null) void queryClient.prefetchQuery(runIdOptions(slug, wanted));
+  },
   component: lazyRouteComponent(() => import('./pages/run/RunPage'), 'RunPage'),
 });
 
