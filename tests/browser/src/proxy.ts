@@ -10,6 +10,8 @@ export class CountingProxy {
   /** All that were opened. */
   opened = 0;
   readonly #server = createServer((request, response) => this.#relay(request, response));
+  /** What waits in vain while the network is cut. */
+  #held: ServerResponse[] | undefined;
 
   private constructor(private readonly target: number) {}
 
@@ -23,12 +25,28 @@ export class CountingProxy {
     return (this.#server.address() as AddressInfo).port;
   }
 
+  /** As a network that is gone: every connection breaks, and nothing answers on new ones. */
+  cut(): void {
+    this.#held = [];
+    this.#server.closeAllConnections();
+  }
+
+  /** The network is back. What was begun in between is lost with its connections. */
+  heal(): void {
+    for (const response of this.#held ?? []) response.destroy();
+    this.#held = undefined;
+  }
+
   async stop(): Promise<void> {
     this.#server.closeAllConnections();
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
   #relay(request: IncomingMessage, response: ServerResponse): void {
+    if (this.#held !== undefined) {
+      this.#held.push(response);
+      return;
+    }
     const { method, headers, url: path } = request;
     const upstream = forward({ port: this.target, host: '127.0.0.1', method, headers, path, agent: false });
     upstream.on('response', (answer) => {
