@@ -186,13 +186,6 @@ describe('a run', () => {
   });
 });
 
-test('from an empty list to a run that went well it is one click', async () => {
-  const page = await person.open('/welcome');
-  await page.getByRole('button', { name: 'Run it' }).click();
-  await untilShown(page, 'line 3');
-  await page.getByRole('main').getByText('succeeded').first().waitFor();
-});
-
 test('somebody with an account signs in by name and password, and out again', async () => {
   await slipway.client.people.create.mutate({ login: 'ana', name: 'Ana', role: 'viewer', password: 'a long password' });
   await person.context.clearCookies();
