@@ -1,15 +1,10 @@
-import {
-  createRootRoute,
-  createRoute,
-  createRouter,
-  lazyRouteComponent,
-  redirect,
-} from '@tanstack/react-router';
+import { createRootRoute, createRoute, createRouter, redirect } from '@tanstack/react-router';
 
 import { queryClient, trpc } from './api/client';
 import { pipelinesSearch, runSearch, runsSearch, signInSearch } from './search';
-import { NoPage, Shell } from './shell/Shell';
 import { Broken } from './shell/Broken';
+import { lazyPage } from './shell/lazy-page';
+import { NoPage, Shell } from './shell/Shell';
 
 const root = createRootRoute({ component: Shell, notFoundComponent: NoPage });
 
@@ -28,28 +23,28 @@ const home = createRoute({
 const welcome = createRoute({
   getParentRoute: () => root,
   path: '/welcome',
-  component: lazyRouteComponent(() => import('./pages/welcome/WelcomePage'), 'WelcomePage'),
+  component: lazyPage(() => import('./pages/welcome/WelcomePage'), 'WelcomePage'),
 });
 
 const signIn = createRoute({
   getParentRoute: () => root,
   path: '/sign-in',
   validateSearch: signInSearch,
-  component: lazyRouteComponent(() => import('./pages/sign-in/SignInPage'), 'SignInPage'),
+  component: lazyPage(() => import('./pages/sign-in/SignInPage'), 'SignInPage'),
 });
 
 const pipelines = createRoute({
   getParentRoute: () => root,
   path: '/pipelines',
   validateSearch: pipelinesSearch,
-  component: lazyRouteComponent(() => import('./pages/pipelines/PipelinesPage'), 'PipelinesPage'),
+  component: lazyPage(() => import('./pages/pipelines/PipelinesPage'), 'PipelinesPage'),
 });
 
 const pipeline = createRoute({
   getParentRoute: () => root,
   path: '/pipelines/$slug',
   validateSearch: runsSearch,
-  component: lazyRouteComponent(() => import('./pages/pipelines/PipelinePage'), 'PipelinePage'),
+  component: lazyPage(() => import('./pages/pipelines/PipelinePage'), 'PipelinePage'),
 });
 
 const definition = createRoute({
@@ -59,39 +54,39 @@ const definition = createRoute({
     const line = Number(search['line']);
     return Number.isSafeInteger(line) && line > 0 ? { line } : {};
   },
-  component: lazyRouteComponent(() => import('./pages/pipelines/DefinitionPage'), 'DefinitionPage'),
+  component: lazyPage(() => import('./pages/pipelines/DefinitionPage'), 'DefinitionPage'),
 });
 
 const pipelineSettings = createRoute({
   getParentRoute: () => root,
   path: '/pipelines/$slug/settings',
-  component: lazyRouteComponent(() => import('./pages/pipelines/PipelineSettingsPage'), 'PipelineSettingsPage'),
+  component: lazyPage(() => import('./pages/pipelines/PipelineSettingsPage'), 'PipelineSettingsPage'),
 });
 
 const run = createRoute({
   getParentRoute: () => root,
   path: '/pipelines/$slug/runs/$number',
   validateSearch: runSearch,
-  component: lazyRouteComponent(() => import('./pages/run/RunPage'), 'RunPage'),
+  component: lazyPage(() => import('./pages/run/RunPage'), 'RunPage'),
 });
 
 const runById = createRoute({
   getParentRoute: () => root,
   path: '/r/$runId',
-  component: lazyRouteComponent(() => import('./pages/run/RunById'), 'RunById'),
+  component: lazyPage(() => import('./pages/run/RunById'), 'RunById'),
 });
 
 const runs = createRoute({
   getParentRoute: () => root,
   path: '/runs',
   validateSearch: runsSearch,
-  component: lazyRouteComponent(() => import('./pages/runs/RunsPage'), 'RunsPage'),
+  component: lazyPage(() => import('./pages/runs/RunsPage'), 'RunsPage'),
 });
 
 const queues = createRoute({
   getParentRoute: () => root,
   path: '/queues',
-  component: lazyRouteComponent(() => import('./pages/queues/QueuesPage'), 'QueuesPage'),
+  component: lazyPage(() => import('./pages/queues/QueuesPage'), 'QueuesPage'),
 });
 
 const settings = createRoute({
@@ -100,7 +95,7 @@ const settings = createRoute({
   beforeLoad: ({ location }) => {
     if (location.pathname === '/settings') throw redirect({ to: '/settings/appearance', replace: true });
   },
-  component: lazyRouteComponent(() => import('./pages/settings/SettingsPage'), 'SettingsPage'),
+  component: lazyPage(() => import('./pages/settings/SettingsPage'), 'SettingsPage'),
 });
 
 const tokens = createRoute({
@@ -108,19 +103,19 @@ const tokens = createRoute({
   path: 'tokens',
   validateSearch: (search: Record<string, unknown>): { create?: 1 } =>
     Number(search['create']) === 1 ? { create: 1 } : {},
-  component: lazyRouteComponent(() => import('./pages/settings/TokensPage'), 'TokensPage'),
+  component: lazyPage(() => import('./pages/settings/TokensPage'), 'TokensPage'),
 });
 
 const appearance = createRoute({
   getParentRoute: () => settings,
   path: 'appearance',
-  component: lazyRouteComponent(() => import('./pages/settings/AppearancePage'), 'AppearancePage'),
+  component: lazyPage(() => import('./pages/settings/AppearancePage'), 'AppearancePage'),
 });
 
 const about = createRoute({
   getParentRoute: () => settings,
   path: 'about',
-  component: lazyRouteComponent(() => import('./pages/settings/AboutPage'), 'AboutPage'),
+  component: lazyPage(() => import('./pages/settings/AboutPage'), 'AboutPage'),
 });
 
 export const router = createRouter({

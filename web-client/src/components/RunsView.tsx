@@ -2,7 +2,6 @@ import { keepPreviousData, useInfiniteQuery } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
 
 import { trpc } from '../api/client';
-import { useLiveLists } from '../api/lists';
 import { statuses, type RunsSearch } from '../search';
 import { useText } from '../text';
 import { Button } from '../ui/Button';
@@ -27,7 +26,6 @@ export function RunsView({ search, onSearch, pipeline, empty }: Props) {
   const text = useText();
   const { status, branch } = search;
   const pipelineId = pipeline ?? search.pipeline;
-  useLiveLists();
   const runs = useInfiniteQuery(
     trpc.runs.list.infiniteQueryOptions(
       {

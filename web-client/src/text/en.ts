@@ -24,7 +24,7 @@ export const en = {
     live: 'Live',
     reconnecting: 'Reconnecting',
     offline: (time: string) => `Offline, as of ${time}`,
-    newVersion: 'New version: reload',
+    newVersion: 'A new version of Slipway is here.',
   },
   status: {
     queued: 'queued',

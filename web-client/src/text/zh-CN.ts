@@ -25,7 +25,7 @@ export const zhCN: Catalogue = {
     live: '实时',
     reconnecting: '重新连接中',
     offline: (time) => `已离线，数据截至 ${time}`,
-    newVersion: '有新版本：重新加载',
+    newVersion: 'Slipway 有新版本。',
   },
   status: {
     queued: '排队中',

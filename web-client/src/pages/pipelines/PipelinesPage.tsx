@@ -4,7 +4,6 @@ import { Link, useNavigate, useSearch } from '@tanstack/react-router';
 import { Plus } from 'lucide-react';
 
 import { trpc } from '../../api/client';
-import { useLiveLists } from '../../api/lists';
 import { useLiveRun } from '../../api/runs';
 import { Page } from '../../components/Page';
 import { FilterText } from '../../components/RunsView';
@@ -34,7 +33,6 @@ export function PipelinesPage() {
     ),
   );
   const pipelines = list.data?.items ?? [];
-  useLiveLists();
   const latest = useQueries({
     queries: pipelines.map(({ id }) =>
       trpc.runs.list.queryOptions({ pipelineId: id, limit: STRIP_RUNS }),
