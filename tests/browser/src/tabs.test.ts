@@ -123,6 +123,39 @@ describe(`${TABS} tabs, each with the log and the status of its run`, () => {
   });
 });
 
+test('a hidden tab lets its streams go, and takes them up where it was; those that are seen go on', async () => {
+  await signIn();
+  await person.context.clock.install();
+  const { run, open } = await gated();
+  const pages = [await person.open(pathOf(run)), await person.open(pathOf(run))] as const;
+  for (const page of pages) await untilShown(page, String(LINES / 2));
+  const [hidden, seen] = pages;
+  await show(hidden, false);
+  await streams(1);
+  open();
+  await statusOf(seen).getByText('succeeded').waitFor();
+  expect(await statusOf(hidden).innerText()).toContain('running');
+  await show(seen, false);
+  await streams(0);
+  const messages = await messagesOf(run);
+  for (const page of pages) {
+    await show(page, true);
+    await statusOf(page).getByText('succeeded').waitFor();
+    expect(await readThrough(page, messages.length)).toEqual(messages);
+  }
+  await streams(1);
+});
+
+/** Has a page seen, or hidden for longer than it listens: a browser without a screen shows all of them. */
+async function show(page: Page, isSeen: boolean): Promise<void> {
+  await page.evaluate((state) => {
+    Object.defineProperty(document, 'visibilityState', { configurable: true, value: state });
+    Object.defineProperty(document, 'hidden', { configurable: true, value: state === 'hidden' });
+    document.dispatchEvent(new Event('visibilitychange'));
+  }, isSeen ? 'visible' : 'hidden');
+  if (!isSeen) await page.clock.fastForward('00:31');
+}
+
 test('pages of a host that is not this machine share a connection too', async () => {
   await signIn(PLAIN_HOST);
   const { run, open } = await gated();
