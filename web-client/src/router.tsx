@@ -1,7 +1,7 @@
 import { createRootRoute, createRoute, createRouter, redirect } from '@tanstack/react-router';
 
 import { queryClient, trpc } from './api/client';
-import { pipelinesSearch, runSearch, runsSearch, signInSearch } from './search';
+import { pipelinesSearch, queuesSearch, runSearch, runsSearch, signInSearch } from './search';
 import { Broken } from './shell/Broken';
 import { lazyPage } from './shell/lazy-page';
 import { NoPage, Shell } from './shell/Shell';
@@ -86,6 +86,7 @@ const runs = createRoute({
 const queues = createRoute({
   getParentRoute: () => root,
   path: '/queues',
+  validateSearch: queuesSearch,
   component: lazyPage(() => import('./pages/queues/QueuesPage'), 'QueuesPage'),
 });
 

@@ -11,7 +11,10 @@ import { connection } from './connection';
 export function useLiveLists(isSignedIn: boolean): void {
   useSubscription(
     trpc.runs.watchList.subscriptionOptions(isSignedIn ? {} : skipToken, {
-      onData: () => void queryClient.invalidateQueries({ queryKey: trpc.runs.list.pathKey() }),
+      onData: () => {
+        for (const { pathKey } of [trpc.runs.list, trpc.pipelines.stats])
+          void queryClient.invalidateQueries({ queryKey: pathKey() });
+      },
       onConnectionStateChange: ({ state, error }) => {
         if (state === 'pending') connection.answered();
         else if (error !== null && error !== undefined) heard(error);
