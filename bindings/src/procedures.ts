@@ -1076,6 +1076,14 @@ completed: number;
  */
 failed: number;
 /**
+ * Worker processes seen in the last 30 seconds.
+ */
+workers: number;
+/**
+ * When the job that is taken next was added; null where none waits.
+ */
+oldestWaitingAt: Timestamp | null;
+/**
  * No job is taken until an operator resumes the queue.
  */
 isPaused: boolean }
@@ -1506,6 +1514,14 @@ number: number;
  * Where it stands.
  */
 status: RunStatus;
+/**
+ * What it was triggered for; null where the pipeline names none either.
+ */
+branch: string | null;
+/**
+ * Who asked for it: the name of a token, or what stands in for a person.
+ */
+triggeredBy: string;
 /**
  * When it was triggered.
  */

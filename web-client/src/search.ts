@@ -19,6 +19,10 @@ export type Sort = (typeof sorts)[number];
 export const panels = ['steps', 'timeline', 'graph', 'details'] as const;
 export type Panel = (typeof panels)[number];
 
+/** How far back. */
+export const ranges = ['15m', '1h', '6h', '24h'] as const;
+export type Range = (typeof ranges)[number];
+
 type Given = Record<string, unknown>;
 
 /** As long may be what a log is searched for. */
@@ -57,6 +61,10 @@ export function runsSearch(given: Given) {
 }
 
 export type RunsSearch = ReturnType<typeof runsSearch>;
+
+export function queuesSearch(given: Given) {
+  return told({ range: oneOf(ranges, given['range']) });
+}
 
 export function runSearch(given: Given) {
   return told({

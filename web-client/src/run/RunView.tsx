@@ -7,12 +7,12 @@ import { LogView, type LogHandle } from '../log/LogView';
 import { told, type Panel } from '../search';
 import { useText } from '../text';
 import { copyText } from '../ui/copy';
-import { Details } from './Details';
 import { Header } from './Header';
 import { Steps } from './Steps';
 import { useRunActions } from './actions';
 import { isLive } from './status';
 
+const Details = lazy(() => import('./Details').then(({ Details }) => ({ default: Details })));
 const Graph = lazy(() => import('./Graph').then(({ Graph }) => ({ default: Graph })));
 const Timeline = lazy(() => import('./Timeline').then(({ Timeline }) => ({ default: Timeline })));
 
