@@ -141,6 +141,9 @@ describe('a run that failed', () => {
     await isChosen(report);
     // Of a step that went well nothing is an error.
     expect(await page.getByRole('button', { name: /^Error in/ }).count()).toBe(2);
+    // On a narrow screen too the marks are seen, whatever the bar above offers.
+    await page.setViewportSize({ width: 390, height: 800 });
+    await expect.poll(async () => (await logOf(page).boundingBox())?.width).toBe(390);
   });
 
   test('is searched by an address that says how, and each mark leads to what it marks', async () => {
@@ -186,7 +189,17 @@ describe('a run that failed', () => {
     const copied = PRINTED.split('\n').slice(1);
     expect(await clipboard()).toBe([...copied, '1', ''].join('\n'));
     // What is chosen by hand, of rows that showed other lines before.
+    await page.getByRole('button', { name: 'Fold all' }).click();
+    await page.getByRole('button', { name: 'Unfold all' }).waitFor();
+    await page.evaluate(() => {
+      location.hash = '#L402-L404';
+    });
+    // Whoever is led to lines that are folded away sees them.
+    await expect.poll(() => logOf(page).locator('.is-chosen .log-text').allInnerTexts()).toEqual(['396', '397', '398']);
     await page.keyboard.press('Escape');
+    await page.getByRole('button', { name: 'Fold all' }).click();
+    await page.getByRole('button', { name: 'Unfold all' }).click();
+    await scroll(page, -700, 12);
     await scroll(page, 700, 12);
     await scroll(page, -150, 5);
     const box = async (text: string) => {

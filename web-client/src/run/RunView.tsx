@@ -108,7 +108,7 @@ export function RunView({ run }: { run: RunDetails }) {
             </Suspense>
           </div>
         </div>
-        <div className={`min-h-0 ${isNarrowLog ? '' : 'hidden lg:block'}`}>
+        <div className={`min-h-0 min-w-0 ${isNarrowLog ? '' : 'hidden lg:block'}`}>
           <LogView
             ref={log}
             run={run}

@@ -47,6 +47,7 @@ function sound(): Account {
     finishedAt: at,
     firstLine: 1,
     lastLine: 3,
+    firstErrorLine: null,
   };
   const run: Account['run'] = {
     id: runId,
