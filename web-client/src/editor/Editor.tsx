@@ -2,7 +2,7 @@ import type { Problem } from '@slipway/client';
 import { useEffect, useEffectEvent, useRef } from 'react';
 
 import { useTheme } from '../settings';
-import { useText } from '../text';
+import { usePipelineText } from '../text/pipeline';
 import { open, type OpenEditor } from './codemirror';
 
 const NONE: readonly Problem[] = [];
@@ -18,7 +18,7 @@ interface Props {
 }
 
 export function Editor({ value, onChange, problems = NONE, line, onSave }: Props) {
-  const text = useText();
+  const text = usePipelineText();
   const theme = useTheme();
   const host = useRef<HTMLDivElement>(null);
   const editor = useRef<OpenEditor>(null);

@@ -10,6 +10,7 @@ import { AdminsOnly } from '../../components/AdminsOnly';
 import { Page } from '../../components/Page';
 import { Secrets } from '../../components/Secrets';
 import { useText } from '../../text';
+import { usePipelineText } from '../../text/pipeline';
 import { useSettingsText } from '../../text/settings';
 import { Button } from '../../ui/Button';
 import { Skeleton } from '../../ui/Empty';
@@ -40,7 +41,7 @@ export function PipelineSettingsPage() {
 
 function Settings({ pipeline }: { pipeline: Pipeline }) {
   const text = useText();
-  const { pipelineForm: words } = text;
+  const { form: words } = usePipelineText();
   const navigate = useNavigate();
   const update = useMutation(
     trpc.pipelines.update.mutationOptions({
@@ -108,7 +109,7 @@ function PipelineSecrets({ pipeline }: { pipeline: Pipeline }) {
 
 function Delete({ pipeline }: { pipeline: Pipeline }) {
   const text = useText();
-  const { pipelineForm: words } = text;
+  const { form: words } = usePipelineText();
   const navigate = useNavigate();
   const [typed, setTyped] = useState('');
   const remove = useMutation(

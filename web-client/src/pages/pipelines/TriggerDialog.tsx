@@ -8,6 +8,7 @@ import { trpc } from '../../api/client';
 import { explain } from '../../api/errors';
 import { learn } from '../../api/runs';
 import { useText } from '../../text';
+import { usePipelineText } from '../../text/pipeline';
 import { Button } from '../../ui/Button';
 import { Dialog } from '../../ui/Dialog';
 import { Field } from '../../ui/Field';
@@ -51,7 +52,7 @@ export function TriggerDialog({ pipeline, onClose }: { pipeline: Pipeline; onClo
   };
   const change = (key: number, part: Partial<Input>) =>
     setInputs((all) => all.map((input) => (input.key === key ? { ...input, ...part } : input)));
-  const { trigger: words } = text;
+  const { trigger: words } = usePipelineText();
   return (
     <Dialog title={words.title(pipeline.name)} onClose={onClose}>
       <form onSubmit={submit} onKeyDown={press} className="flex flex-col gap-4 p-4">

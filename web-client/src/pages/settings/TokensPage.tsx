@@ -8,6 +8,7 @@ import { queryClient, trpc } from '../../api/client';
 import { explain } from '../../api/errors';
 import { roleOf, roles } from '../../roles';
 import { useText } from '../../text';
+import { usePipelineText } from '../../text/pipeline';
 import { useSettingsText } from '../../text/settings';
 import { Button } from '../../ui/Button';
 import { Empty, Skeleton } from '../../ui/Empty';
@@ -99,6 +100,7 @@ export function TokensPage() {
 function Create({ onClose, onMade }: { onClose: () => void; onMade: (made: CreatedToken) => void }) {
   const text = useText();
   const { tokens } = useSettingsText();
+  const { form: words } = usePipelineText();
   const create = useMutation(trpc.tokens.create.mutationOptions({ onSuccess: onMade }));
   const failure = create.error === null ? null : explain(create.error, text);
   const submit = (event: FormEvent<HTMLFormElement>) => {
@@ -114,7 +116,7 @@ function Create({ onClose, onMade }: { onClose: () => void; onMade: (made: Creat
   return (
     <Dialog title={tokens.create} onClose={onClose}>
       <form onSubmit={submit} className="flex flex-col gap-4 p-4">
-        <Field label={tokens.name} error={failure?.field === 'name' ? failure.words : null} hint={text.pipelineForm.nameHint}>
+        <Field label={tokens.name} error={failure?.field === 'name' ? failure.words : null} hint={words.nameHint}>
           {(field) => <input {...field} name="name" required autoFocus autoComplete="off" maxLength={100} className="field" />}
         </Field>
         <Field label={tokens.role}>

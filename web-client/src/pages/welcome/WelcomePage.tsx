@@ -10,6 +10,7 @@ import { learn } from '../../api/runs';
 import { Page } from '../../components/Page';
 import { samples } from '../../components/samples';
 import { useText } from '../../text';
+import { usePipelineText } from '../../text/pipeline';
 import { Button } from '../../ui/Button';
 import { Field } from '../../ui/Field';
 import { Problem } from '../../ui/Problem';
@@ -24,6 +25,7 @@ const NAMES_MAX = 20;
 export function WelcomePage() {
   const text = useText();
   const { welcome } = text;
+  const { form } = usePipelineText();
   const navigate = useNavigate();
   const [sample, setSample] = useState<Sample>('hello');
   const [name, setName] = useState('');
@@ -82,7 +84,7 @@ export function WelcomePage() {
             ))}
           </div>
         </fieldset>
-        <Field label={welcome.name} hint={text.pipelineForm.nameHint} error={failure?.field === 'name' ? failure.words : null}>
+        <Field label={welcome.name} hint={form.nameHint} error={failure?.field === 'name' ? failure.words : null}>
           {(field) => (
             <input
               {...field}
@@ -97,7 +99,7 @@ export function WelcomePage() {
         </Field>
         {isRepository ? (
           <Field
-            label={text.pipelineForm.repository}
+            label={form.repository}
             hint={text.pipeline.inRepository}
             error={failure?.field === 'repository' ? failure.words : null}
           >

@@ -1,0 +1,42 @@
+/** The texts of what triggers, defines and changes a pipeline, which come with those pages and dialogs. */
+export const en = {
+  trigger: {
+    title: (name: string) => `Trigger ${name}`,
+    branch: 'Branch',
+    defaultBranch: (name: string) => `${name} (default)`,
+    inputs: 'Inputs',
+    inputName: 'Name',
+    inputValue: 'Value',
+    addInput: 'Add an input',
+    removeInput: (name: string) => `Remove ${name}`,
+    hint: 'Steps see them as SLIPWAY_INPUT_<NAME>.',
+    submit: 'Trigger',
+  },
+  editor: {
+    title: 'Definition',
+    label: 'Definition, YAML',
+    problems: (n: number) => (n === 0 ? 'No problems' : n === 1 ? '1 problem' : `${n} problems`),
+    checking: 'Checking',
+    expected: (text: string) => `expected: ${text}`,
+    preview: 'Preview',
+    unsaved: 'Not saved yet',
+    leave: 'Leave without saving?',
+    tooLong: 'A definition has at most 256 KiB.',
+  },
+  form: {
+    name: 'Name',
+    nameHint: 'Letters, digits, spaces and . _ - /',
+    description: 'Description',
+    repository: 'Git repository',
+    repositoryHint: 'What git clone takes. Without one, steps run in an empty folder.',
+    branch: 'Default branch',
+    deleteTitle: 'Delete this pipeline',
+    deleteText: 'Its past runs stay. A pipeline with live runs is not deleted.',
+    deleteAsk: (name: string) => `Type ${name} to delete it`,
+    definitionWhere: 'Definition',
+    inSlipway: 'Kept here',
+    inRepository: '.slipway.yml of the repository',
+  },
+};
+
+export type PipelineCatalogue = typeof en;

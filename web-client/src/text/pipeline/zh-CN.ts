@@ -1,0 +1,41 @@
+import type { PipelineCatalogue } from './en';
+
+export const zhCN: PipelineCatalogue = {
+  trigger: {
+    title: (name) => `触发 ${name}`,
+    branch: '分支',
+    defaultBranch: (name) => `${name}（默认）`,
+    inputs: '输入',
+    inputName: '名称',
+    inputValue: '值',
+    addInput: '添加输入',
+    removeInput: (name) => `移除 ${name}`,
+    hint: '步骤中以 SLIPWAY_INPUT_<NAME> 读取。',
+    submit: '触发',
+  },
+  editor: {
+    title: '定义',
+    label: '定义，YAML',
+    problems: (n) => (n === 0 ? '没有问题' : `${n} 个问题`),
+    checking: '检查中',
+    expected: (text) => `应为：${text}`,
+    preview: '预览',
+    unsaved: '尚未保存',
+    leave: '不保存就离开吗？',
+    tooLong: '定义最多 256 KiB。',
+  },
+  form: {
+    name: '名称',
+    nameHint: '字母、数字、空格和 . _ - /',
+    description: '说明',
+    repository: 'Git 仓库',
+    repositoryHint: 'git clone 接受的地址。不填则步骤在空目录中运行。',
+    branch: '默认分支',
+    deleteTitle: '删除此流水线',
+    deleteText: '以往的运行会保留。有正在进行的运行时不会删除。',
+    deleteAsk: (name) => `输入 ${name} 以确认删除`,
+    definitionWhere: '定义',
+    inSlipway: '保存在此处',
+    inRepository: '仓库中的 .slipway.yml',
+  },
+};
