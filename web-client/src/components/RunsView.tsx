@@ -1,8 +1,9 @@
 import { keepPreviousData, useInfiniteQuery } from '@tanstack/react-query';
-import type { ReactNode } from 'react';
+import { lazy, Suspense, useState, type ReactNode } from 'react';
 
 import { trpc } from '../api/client';
 import { useLiveLists } from '../api/lists';
+import { may, useMe } from '../api/me';
 import { statuses, type RunsSearch } from '../search';
 import { useText } from '../text';
 import { Button } from '../ui/Button';
@@ -10,6 +11,8 @@ import { Empty, Skeleton } from '../ui/Empty';
 import { Problem } from '../ui/Problem';
 import { useDebounced } from '../ui/debounced';
 import { RunList } from './RunList';
+
+const BulkDialog = lazy(() => import('./BulkDialog').then(({ BulkDialog }) => ({ default: BulkDialog })));
 
 const PAGE_RUNS = 30;
 
@@ -27,6 +30,8 @@ export function RunsView({ search, onSearch, pipeline, empty }: Props) {
   const text = useText();
   const { status, branch } = search;
   const pipelineId = pipeline ?? search.pipeline;
+  const me = useMe();
+  const [isBulk, setBulk] = useState(false);
   useLiveLists();
   const runs = useInfiniteQuery(
     trpc.runs.list.infiniteQueryOptions(
@@ -94,7 +99,17 @@ export function RunsView({ search, onSearch, pipeline, empty }: Props) {
             </button>
           </p>
         )}
+        {items.length > 0 && may(me, 'operator') && (
+          <Button kind="quiet" className="ml-auto" onClick={() => setBulk(true)}>
+            {text.bulk.open}
+          </Button>
+        )}
       </div>
+      <Suspense fallback={null}>
+        {isBulk && (
+          <BulkDialog search={pipelineId === undefined ? search : { ...search, pipeline: pipelineId }} onClose={() => setBulk(false)} />
+        )}
+      </Suspense>
       <Problem error={runs.error} onRetry={() => void runs.refetch()} />
       {runs.isPending && <Skeleton rows={8} height={44} />}
       {runs.data !== undefined &&

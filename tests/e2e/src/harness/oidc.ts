@@ -1,6 +1,6 @@
 import { createSign, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
+import { createServer, type RequestListener, type Server } from 'node:http';
 
 import { Provider, type JWK } from 'oidc-provider';
 
@@ -27,7 +27,9 @@ export class SignOnProvider {
   who = '';
   /** What is done to the next tokens. */
   spoiling: Spoiling | undefined;
-  private readonly key = keyPair('one');
+  /** Answers in the provider's place when it is asked for tokens. */
+  impostor: RequestListener | undefined;
+  private key = keyPair('one');
   private readonly otherKey = keyPair('one');
   private server: Server | undefined;
 
@@ -71,7 +73,10 @@ export class SignOnProvider {
         ctx.body = { ...body, id_token: this.spoil(body.id_token, this.spoiling) };
       }
     });
-    this.server = createServer((request, response) => void provider.callback()(request, response));
+    this.server = createServer((request, response) => {
+      const answer = request.url === '/token' ? this.impostor : undefined;
+      void (answer ?? provider.callback())(request, response);
+    });
     this.server.listen(this.port, '127.0.0.1');
     await once(this.server, 'listening');
   }
@@ -81,6 +86,13 @@ export class SignOnProvider {
     this.server?.close();
     if (this.server !== undefined) await once(this.server, 'close');
     this.server = undefined;
+  }
+
+  /** Comes back with a key of another name, and no longer knows the one before. */
+  async changeKey(): Promise<void> {
+    await this.stop();
+    this.key = keyPair('two');
+    await this.start();
   }
 
   private spoil(token: string, { claims = (all) => all, otherKey = false }: Spoiling): string {
