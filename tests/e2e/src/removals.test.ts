@@ -37,20 +37,21 @@ function objectsOf({ id }: Run): string[] {
   return readdirSync(slipway.objects, { recursive: true, encoding: 'utf8' }).filter((name) => name.includes(id));
 }
 
-/** What the database still has of a run, and of what is to go. */
-async function rowsOf({ id }: Run): Promise<number[]> {
-  const counts = [];
-  for (const table of ["runs WHERE id", "steps WHERE run_id", "removals WHERE run_id"]) {
-    const [row] = await slipway.askDatabase(`SELECT COUNT(*) FROM ${table} = '${id}'`);
-    counts.push(Number(row?.[0]));
-  }
-  return counts;
+const idsOf = (runs: Run[]) => runs.map(({ id }) => `'${id}'`).join(', ');
+
+/** How many rows the database still has of runs, of their steps, and of what is to go. */
+async function rowsOf(...runs: Run[]): Promise<number[]> {
+  const columns = ['runs WHERE id', 'steps WHERE run_id', 'removals WHERE run_id'];
+  const counts = columns.map((column) => `(SELECT COUNT(*) FROM ${column} IN (${idsOf(runs)}))`);
+  const [row] = await slipway.askDatabase(`SELECT ${counts.join(', ')}`);
+  return (row ?? []).map(Number);
 }
 
-const settled = async (run: Run) =>
-  await until(`the end of ${run.id} is written down`, async () => {
-    const [row] = await slipway.askDatabase(`SELECT COUNT(*) FROM runs WHERE id = '${run.id}' AND settled AND archived`);
-    return Number(row?.[0]) === 1;
+const settled = async (...runs: Run[]) =>
+  await until('the ends of the runs are written down', async () => {
+    const where = `id IN (${idsOf(runs)}) AND settled AND archived`;
+    const [row] = await slipway.askDatabase(`SELECT COUNT(*) FROM runs WHERE ${where}`);
+    return Number(row?.[0]) === runs.length;
   });
 
 describe('a run', () => {
@@ -102,7 +103,7 @@ describe('a run', () => {
 describe('many runs at once', () => {
   test('are previewed, and what is done is what was previewed; later runs are left alone', async () => {
     const { pipelineId, runs } = await ended(25, 'true');
-    for (const run of runs) await settled(run);
+    await settled(...runs);
     const wanted = { action: 'delete', pipelineId } as const;
     const preview = await client.runs.previewBulk.query(wanted);
     expect(preview).toMatchObject({ total: 25, more: false, skipped: 0 });
@@ -151,7 +152,7 @@ describe('many runs at once', () => {
 
 test('what has had its time goes by itself, but for the last runs of a pipeline', async () => {
   const { pipelineId, runs } = await ended(4, 'echo old');
-  for (const run of runs) await settled(run);
+  await settled(...runs);
   await client.pipelines.update.mutate({ pipelineId, retention: { logs: '1d' } });
   await slipway.terminate();
   const [first, second, third, fourth] = runs;
@@ -179,7 +180,7 @@ test('what has had its time goes by itself, but for the last runs of a pipeline'
 
 test('many runs go on where a killed worker stopped', async () => {
   const { pipelineId, runs } = await ended(24, 'exit 3');
-  for (const run of runs) await settled(run);
+  await settled(...runs);
   const wanted = { action: 'delete', pipelineId, status: 'failed' } as const;
   const { until: before } = await client.runs.previewBulk.query(wanted);
   const { id: bulkId } = await client.runs.startBulk.mutate({ ...wanted, until: before });
@@ -190,20 +191,17 @@ test('many runs go on where a killed worker stopped', async () => {
   // Whatever it was at when it was killed is counted once.
   expect(await slipway.client.runs.getBulk.query({ bulkId })).toMatchObject({ total: 24, done: 24, skipped: 0 });
   expect((await slipway.client.runs.list.query({ pipelineId })).items).toEqual([]);
-  for (const run of runs.slice(0, 3)) expect((await rowsOf(run)).slice(0, 2)).toEqual([0, 0]);
+  expect((await rowsOf(...runs)).slice(0, 2)).toEqual([0, 0]);
   expect((await slipway.client.runs.stopBulk.mutate({ bulkId })).state).toBe('done');
   // Nothing that is to follow is left.
-  await until('nothing is left of them', async () => {
-    const rows = await Promise.all(runs.map(rowsOf));
-    return rows.flat().every((count) => count === 0);
-  });
+  await until('nothing is left of them', async () => (await rowsOf(...runs)).every((count) => count === 0));
 });
 
 test('what a killed server had still to clear away is cleared once it is back', async () => {
   const { runs } = await ended(2, 'echo "to be cleared away"');
   const [deleted, purged] = runs;
   if (deleted === undefined || purged === undefined) throw new Error('no runs');
-  for (const run of runs) await settled(run);
+  await settled(...runs);
   // Nothing but the database can be reached: what lies elsewhere has to wait.
   slipway.signalRedis('SIGSTOP');
   await slipway.client.runs.delete.mutate({ runId: deleted.id });
