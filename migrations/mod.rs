@@ -15,6 +15,7 @@ mod m0009_secrets;
 mod m0013_run_ends;
 mod m0014_removals;
 mod m0015_retention;
+mod m0016_first_errors;
 
 #[derive(Debug)]
 pub(super) struct Migrator;
@@ -34,6 +35,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0013_run_ends::STEP),
             Box::new(m0014_removals::STEP),
             Box::new(m0015_retention::STEP),
+            Box::new(m0016_first_errors::STEP),
         ]
     }
 }

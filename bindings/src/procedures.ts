@@ -593,7 +593,11 @@ cursor?: string | null;
 /**
  * 20 if it is absent.
  */
-limit?: number | null }
+limit?: number | null;
+/**
+ * Part of the login, in upper or lower case.
+ */
+search?: string | null }
 
 /**
  * Which pipelines, and which part of their list.
@@ -782,7 +786,11 @@ grants: Grant[];
 /**
  * Their account; null: none is behind this access.
  */
-personId: PersonId | null }
+personId: PersonId | null;
+/**
+ * Whether they can sign in with a password, and so change it.
+ */
+hasPassword: boolean }
 
 /**
  * Part of a list.
@@ -1121,6 +1129,14 @@ completed: number;
  * Jobs that failed and are kept to be looked at.
  */
 failed: number;
+/**
+ * Worker processes seen in the last 30 seconds.
+ */
+workers: number;
+/**
+ * When the job that is taken next was added; null where none waits.
+ */
+oldestWaitingAt: Timestamp | null;
 /**
  * No job is taken until an operator resumes the queue.
  */
@@ -1570,6 +1586,14 @@ number: number;
  */
 status: RunStatus;
 /**
+ * What it was triggered for; null where the pipeline names none either.
+ */
+branch: string | null;
+/**
+ * Who asked for it: the name of a token, or what stands in for a person.
+ */
+triggeredBy: string;
+/**
  * When it was triggered.
  */
 createdAt: Timestamp;
@@ -1864,7 +1888,11 @@ firstLine: number | null;
 /**
  * The number of its last line so far. Below 2^53.
  */
-lastLine: number | null }
+lastLine: number | null;
+/**
+ * The number of its first line that reads like an error, told once it has ended; null where none does. Below 2^53.
+ */
+firstErrorLine: number | null }
 
 /**
  * Where a step stands.

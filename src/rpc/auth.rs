@@ -131,13 +131,16 @@ pub(super) struct Me {
     pub(super) grants: Vec<Grant>,
     /// Their account; null: none is behind this access.
     pub(super) person_id: Option<PersonId>,
+    /// Whether they can sign in with a password, and so change it.
+    pub(super) has_password: bool,
 }
 
 async fn me(ctx: Ctx, _: NoInput) -> Result<Me> {
     let actor = ctx.actor()?.clone();
+    let has_password = services::people::has_password(&ctx.app, &actor).await?;
     let grant = |(pipeline_id, role)| Grant { pipeline_id, role };
     let grants = actor.grants.into_iter().map(grant).collect();
-    Ok(Me { name: actor.name, role: actor.role, grants, person_id: actor.person })
+    Ok(Me { name: actor.name, role: actor.role, grants, person_id: actor.person, has_password })
 }
 
 async fn sign_out(ctx: Ctx, _: NoInput) -> Result<Done> {

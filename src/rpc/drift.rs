@@ -57,13 +57,14 @@ fn at() -> impl Strategy<Value = Timestamp> {
 fn step() -> impl Strategy<Value = Step> {
     let status = proptest::sample::select(StepStatus::ALL.to_vec());
     let said = (any_text(), status, of(any::<i32>()), of(any_text()), any::<u32>(), vec(any_text(), 0..3));
-    (said, of(at()), of(at()), of(count()), of(count())).prop_map(
+    (said, of(at()), of(at()), of(count()), of(count()), of(count())).prop_map(
         |(
             (name, status, exit_code, reason, attempt, needs),
             started_at,
             finished_at,
             first_line,
             last_line,
+            first_error_line,
         )| Step {
             name,
             status,
@@ -75,6 +76,7 @@ fn step() -> impl Strategy<Value = Step> {
             finished_at,
             first_line,
             last_line,
+            first_error_line,
         },
     )
 }
@@ -300,8 +302,14 @@ fn every_output_is_what_its_published_schema_says() {
     published.holds("PersonPage", page(values::person()));
     published.holds("Done", any::<bool>().prop_map(|done| people::Done { done }));
     published.holds("Sessions", vec(values::session(), 0..3).prop_map(|items| auth::Sessions { items }));
-    let me = (any_text(), of(role()), vec(grant(), 0..3), of(id()));
-    let me = me.prop_map(|(name, role, grants, person_id)| auth::Me { name, role, grants, person_id });
+    let me = (any_text(), of(role()), vec(grant(), 0..3), of(id()), any::<bool>());
+    let me = me.prop_map(|(name, role, grants, person_id, has_password)| auth::Me {
+        name,
+        role,
+        grants,
+        person_id,
+        has_password,
+    });
     published.holds("Me", me);
     let oidc = (any_text(), any_text()).prop_map(|(name, link)| auth::SingleSignOn { name, link });
     let ways = (any::<bool>(), of(oidc)).prop_map(|(password, oidc)| auth::SignInWays { password, oidc });

@@ -343,7 +343,7 @@ fn while_standing(
 }
 
 /// Says what an output is that was made, for the audit trail.
-type Made<O> = fn(Option<&'static str>, &O) -> Option<trail::Thing>;
+type Made<O> = fn(&Rest, &O) -> Option<trail::Thing>;
 
 /// One call: may the caller, is the input right, then the handler. In this order, so that who may not call
 /// learns nothing about the input.
@@ -398,7 +398,7 @@ where
                     }
                     Ok(input) => match handler(ctx, input).await {
                         Ok(output) => {
-                            target = made(spec.rest.location, &output).or(target);
+                            target = made(&spec.rest, &output).or(target);
                             (Deed::done(spec.path), Ok(output))
                         }
                         Err(error) => (trail::deed_of(spec.path, &error), Err(refused(error))),

@@ -101,11 +101,15 @@ pub(super) struct ListPeopleInput {
     #[serde(default)]
     #[schemars(range(min = 1, max = 100))]
     limit: Option<u32>,
+    /// Part of the login, in upper or lower case.
+    #[serde(default)]
+    #[schemars(length(max = 200), regex(pattern = FREE_TEXT))]
+    search: Option<String>,
 }
 
 async fn list(ctx: Ctx, input: ListPeopleInput) -> Result<Page<Person>> {
     let page = PageRequest { limit: input.limit.unwrap_or(LIMIT_DEFAULT), cursor: input.cursor };
-    services::people::list(&ctx.app, page).await
+    services::people::list(&ctx.app, input.search.as_deref(), page).await
 }
 
 /// What changes: an absent field is left as it is.
@@ -146,7 +150,7 @@ async fn update(ctx: Ctx, input: UpdatePersonInput) -> Result<Person> {
     };
     let identity = subject.map(identity).transpose()?;
     let change = PersonChange { name, email, role, grants, disabled, identity };
-    services::people::update(&ctx.app, &person, change).await
+    services::people::update(&ctx.app, ctx.actor()?, &person, change).await
 }
 
 /// That something was done.
@@ -157,7 +161,7 @@ pub(super) struct Done {
 }
 
 async fn delete(ctx: Ctx, input: PersonInput) -> Result<Done> {
-    services::people::delete(&ctx.app, &input.person).await?;
+    services::people::delete(&ctx.app, ctx.actor()?, &input.person).await?;
     Ok(Done { done: true })
 }
 

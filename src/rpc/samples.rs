@@ -124,6 +124,7 @@ fn step(status: StepStatus, begun: bool) -> Value {
         "needs": ["checkout"], "startedAt": at, "finishedAt": at,
         "logPurgedAt": at, "logPurgedBy": null,
         "firstLine": begun.then_some(1), "lastLine": begun.then_some(9_007_199_254_740_991_u64),
+        "firstErrorLine": begun.then_some(2),
     })
 }
 
@@ -260,7 +261,8 @@ fn outputs(samples: &mut Samples) {
         let person = json!({ "id": ID, "login": "ann", "name": "Ann", "email": role, "role": role, "grants": [grant],
             "disabled": false, "hasPassword": true, "identity": identity, "createdAt": AT, "signedInAt": null });
         samples.parsed::<Person>("Person", person);
-        let me = json!({ "name": "ann", "role": role, "grants": [grant], "personId": ID });
+        let me =
+            json!({ "name": "ann", "role": role, "grants": [grant], "personId": ID, "hasPassword": true });
         samples.parsed::<auth::Me>("Me", me);
     }
     let session = json!({ "id": ID, "device": "Firefox", "ip": "::1", "createdAt": AT, "expiresAt": AT,
@@ -279,18 +281,19 @@ fn outputs(samples: &mut Samples) {
     samples.parsed::<SecretInfo>("SecretInfo", secret);
     samples.parsed::<secrets::DeletedSecret>("DeletedSecret", json!({ "deleted": true }));
     for known in [json!(null), json!(1)] {
-        let run = json!({ "id": ID, "number": 1, "status": "succeeded", "createdAt": AT, "startedAt": AT,
-            "finishedAt": null, "durationMs": known });
+        let run = json!({ "id": ID, "number": 1, "status": "succeeded", "branch": null, "triggeredBy": "ci",
+            "createdAt": AT, "startedAt": AT, "finishedAt": null, "durationMs": known });
         let stats =
             json!({ "pipelineId": ID, "runs": [run], "successRate": known, "medianDurationMs": known });
         samples.parsed::<pipelines::PipelinesStats>("PipelinesStats", json!({ "items": [stats] }));
         let point = json!({ "at": AT, "waiting": 1, "active": 1, "delayed": 1, "added": 1, "completed": 1, "failed": 1,
             "canceled": 1, "durationP50Ms": known, "durationP95Ms": known });
         samples.parsed::<QueueHistory>("QueueHistory", json!({ "points": [point] }));
+        let at = known.is_null().then_some(AT);
+        let queue = json!({ "waiting": 1, "active": 1, "delayed": 1, "completed": 1, "failed": 1, "workers": 1,
+            "oldestWaitingAt": at, "isPaused": false });
+        samples.parsed::<QueueState>("QueueState", queue);
     }
-    let queue =
-        json!({ "waiting": 1, "active": 1, "delayed": 1, "completed": 1, "failed": 1, "isPaused": false });
-    samples.parsed::<QueueState>("QueueState", queue);
     errors(samples);
 }
 
@@ -384,7 +387,10 @@ fn inputs(samples: &mut Samples) {
         "role": "viewer", "grants": grants });
     samples.input::<people::CreatePersonInput>("CreatePersonInput", create);
     samples.input::<people::PersonInput>("PersonInput", json!({ "person": "ann" }));
-    samples.input::<people::ListPeopleInput>("ListPeopleInput", json!({ "cursor": null, "limit": 1 }));
+    samples.input::<people::ListPeopleInput>(
+        "ListPeopleInput",
+        json!({ "cursor": null, "limit": 1, "search": "an" }),
+    );
     let update = json!({ "person": "ann", "email": null, "role": null, "grants": grants, "disabled": true,
         "subject": null });
     samples.input::<people::UpdatePersonInput>("UpdatePersonInput", update);

@@ -10,7 +10,7 @@ use crate::domain::audit::Deed;
 use crate::domain::token::Actor;
 use crate::error::Error;
 use crate::rpc::Ctx;
-use crate::rpc::kit::{self, Declared};
+use crate::rpc::kit::{self, Declared, Rest};
 use crate::rpc::wire::Kind;
 use crate::services::audit;
 
@@ -46,18 +46,20 @@ pub(super) async fn record_refusal(ctx: &Ctx, declared: &Declared, error: &Error
     record(Caller::of(ctx), &ctx.request_id, Deed::refused(declared.spec.path, error.to_string())).await;
 }
 
-/// `token` and its id, of an output that is found at `/tokens/{token.id}`.
-pub(super) fn made<O: Serialize>(location: Option<&'static str>, output: &O) -> Option<Thing> {
-    let location = location?;
-    let member = kit::parameters(location).next()?;
+/// `token` and its id, of an output that is found at `/tokens/{token.id}`; `secret` and its name, of one of `/secrets`.
+pub(super) fn made<O: Serialize>(rest: &Rest, output: &O) -> Option<Thing> {
+    let location = rest.location.unwrap_or(rest.path);
+    let member = kit::parameters(location).next().unwrap_or("name");
     let output = serde_json::to_value(output).ok()?;
     let id = member.split('.').try_fold(&output, |value, name| value.get(name))?.as_str()?;
     Some((noun_of(location)?, id.to_owned()))
 }
 
 fn noun_of(path: &'static str) -> Option<&'static str> {
-    let nouns = path.split('/').nth(1)?;
-    Some(nouns.strip_suffix('s').unwrap_or(nouns))
+    match path.split('/').nth(1)? {
+        "people" => Some("person"),
+        nouns => Some(nouns.strip_suffix('s').unwrap_or(nouns)),
+    }
 }
 
 /// What the trail says of an error: never the input, which may hold secrets.

@@ -18,6 +18,7 @@ pub use crate::store::people::PersonChange;
 
 pub(super) const SIGN_IN: &str = "auth.signIn";
 const NO_ACCOUNT: &str = "no account is behind this access: sign in as a person";
+const OWN_ACCOUNT: &str = "this is your own account: another admin has to do that";
 
 /// A person to be given an account.
 #[derive(Debug, Clone)]
@@ -71,8 +72,9 @@ pub fn identity(app: &App, subject: String) -> Result<Identity> {
     Ok(Identity { issuer: config.issuer.clone(), subject })
 }
 
-pub async fn list(app: &App, page: PageRequest) -> Result<Page<Person>> {
-    store::people::list(&app.store, page).await
+/// By login; `search` is part of it, in either case.
+pub async fn list(app: &App, search: Option<&str>, page: PageRequest) -> Result<Page<Person>> {
+    store::people::list(&app.store, search, page).await
 }
 
 /// By id or login. `NotFound`.
@@ -86,8 +88,9 @@ pub async fn get(app: &App, id_or_login: &str) -> Result<Person> {
     found.map(|(person, _)| person).ok_or_else(|| Error::not_found("person", id_or_login))
 }
 
-/// Changes what `change` names. It holds from the next request on, and for open streams within some seconds.
-pub async fn update(app: &App, id_or_login: &str, change: PersonChange) -> Result<Person> {
+/// Changes what `change` names. It holds from the next request on, and for open streams within some seconds. `Conflict` if
+/// the actor would keep themselves out.
+pub async fn update(app: &App, actor: &Actor, id_or_login: &str, change: PersonChange) -> Result<Person> {
     if let Some(name) = &change.name {
         text::token_name(name).map_err(|reason| Error::invalid("name", reason))?;
     }
@@ -96,6 +99,9 @@ pub async fn update(app: &App, id_or_login: &str, change: PersonChange) -> Resul
     }
     let id = get(app, id_or_login).await?.id;
     let is_disabled = change.disabled == Some(true);
+    if is_disabled || change.role.is_some_and(|role| role != Some(Role::Admin)) {
+        check_other(actor, &id)?;
+    }
     if !store::people::update(&app.store, &id, change).await? {
         return Err(Error::not_found("person", id_or_login));
     }
@@ -107,9 +113,10 @@ pub async fn update(app: &App, id_or_login: &str, change: PersonChange) -> Resul
     get(app, id.as_str()).await
 }
 
-/// Deletes an account with its sessions and tokens.
-pub async fn delete(app: &App, id_or_login: &str) -> Result<()> {
+/// Deletes an account with its sessions and tokens. `Conflict` if it is the actor's.
+pub async fn delete(app: &App, actor: &Actor, id_or_login: &str) -> Result<()> {
     let id = get(app, id_or_login).await?.id;
+    check_other(actor, &id)?;
     if !store::people::delete(&app.store, &id).await? {
         return Err(Error::not_found("person", id_or_login));
     }
@@ -156,6 +163,12 @@ async fn replace_password(
     store::tokens::end_sessions(&app.store, id, End::AllBut(stays)).await?;
     standing::changed(app).await;
     Ok(())
+}
+
+/// Whether the caller has a password, which they can change then.
+pub async fn has_password(app: &App, actor: &Actor) -> Result<bool> {
+    let Some(id) = &actor.person else { return Ok(false) };
+    Ok(store::people::find(&app.store, id).await?.is_some_and(|person| person.has_password))
 }
 
 /// The caller's sessions, newest first.
@@ -239,6 +252,14 @@ pub fn check_grants(grants: &[Grant]) -> Result<()> {
     match ids.len() == grants.len() {
         true => Ok(()),
         false => Err(Error::invalid("grants", "names a pipeline twice")),
+    }
+}
+
+/// Nobody shuts themselves out: so there is always an admin left who can let others in.
+fn check_other(actor: &Actor, id: &PersonId) -> Result<()> {
+    match actor.person.as_ref() == Some(id) {
+        true => Err(Error::Conflict(OWN_ACCOUNT.to_owned())),
+        false => Ok(()),
     }
 }
 

@@ -3,6 +3,8 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
+use sea_orm::sea_query::LikeExpr;
+
 use crate::domain::time::Timestamp;
 use crate::domain::token::Role;
 use crate::error::{Error, Result};
@@ -27,6 +29,19 @@ const NO_ROLE: &str = "none";
 
 pub(super) fn role_text(role: Option<Role>) -> &'static str {
     role.map_or(NO_ROLE, Role::as_str)
+}
+
+/// The pattern of a text that has `search` somewhere in it, whose characters stand for themselves.
+pub(super) fn containing(search: &str) -> LikeExpr {
+    let mut pattern = String::from("%");
+    for character in search.to_lowercase().chars() {
+        if matches!(character, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(character);
+    }
+    pattern.push('%');
+    LikeExpr::new(pattern).escape('\\')
 }
 
 /// Reads columns of one table; every failure is `Error::Internal`, naming the column.

@@ -13,7 +13,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::token::{Grant, Role};
 use crate::error::Result;
 use crate::store::Store;
-use crate::store::column::{Reader, json, millis, role_text};
+use crate::store::column::{Reader, containing, json, millis, role_text};
 use crate::store::entities::{person, token};
 use crate::store::error::DbResult as _;
 use crate::store::page::{Page, PageRequest};
@@ -90,19 +90,23 @@ pub(super) fn by_identity(identity: &Identity) -> Select<person::Entity> {
         .filter(person::Column::Subject.eq(identity.subject.as_str()))
 }
 
-/// By login, ascending.
-pub async fn list(store: &Store, page: PageRequest) -> Result<Page<Person>> {
-    let rows = list_query(page.after()?, page.rows()).all(&store.reader).await.doing("listing people")?;
+/// By login, ascending; `search` is part of it, in either case.
+pub async fn list(store: &Store, search: Option<&str>, page: PageRequest) -> Result<Page<Person>> {
+    let rows =
+        list_query(search, page.after()?, page.rows()).all(&store.reader).await.doing("listing people")?;
     let people = rows.into_iter().map(read).collect::<Result<Vec<_>>>()?;
     Ok(page.page(people, |person| &person.login))
 }
 
-pub(super) fn list_query(after: Option<String>, rows: u64) -> Select<person::Entity> {
-    let query = person::Entity::find().order_by_asc(person::Column::Login).limit(rows);
-    match after {
-        Some(login) => query.filter(person::Column::Login.gt(login)),
-        None => query,
+pub(super) fn list_query(search: Option<&str>, after: Option<String>, rows: u64) -> Select<person::Entity> {
+    let mut query = person::Entity::find().order_by_asc(person::Column::Login).limit(rows);
+    if let Some(login) = after {
+        query = query.filter(person::Column::Login.gt(login));
     }
+    if let Some(search) = search {
+        query = query.filter(person::Column::Login.like(containing(search)));
+    }
+    query
 }
 
 /// Whether there is such a person. `Conflict` if the identity is somebody else's.

@@ -1,6 +1,6 @@
 //! Queries on pipelines.
 
-use sea_orm::sea_query::{Expr, ExprTrait as _, LikeExpr, Query, SimpleExpr, UpdateStatement};
+use sea_orm::sea_query::{Expr, ExprTrait as _, Query, SimpleExpr, UpdateStatement};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, FromQueryResult as _,
     PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select,
@@ -13,7 +13,7 @@ use crate::domain::run::RunStatus;
 use crate::domain::time::Timestamp;
 use crate::error::Result;
 use crate::store::Store;
-use crate::store::column::{Reader, json};
+use crate::store::column::{Reader, containing, json};
 use crate::store::entities::{pipeline, run, secret};
 use crate::store::error::DbResult as _;
 use crate::store::page::{Page, PageRequest};
@@ -191,19 +191,6 @@ pub(super) fn update_live(id: &PipelineId) -> UpdateStatement {
 
 fn is(id: &PipelineId) -> SimpleExpr {
     pipeline::Column::Id.eq(id.as_str())
-}
-
-/// The pattern of a text that has `search` somewhere in it, whose characters stand for themselves.
-fn containing(search: &str) -> LikeExpr {
-    let mut pattern = String::from("%");
-    for character in search.to_lowercase().chars() {
-        if matches!(character, '%' | '_' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(character);
-    }
-    pattern.push('%');
-    LikeExpr::new(pattern).escape('\\')
 }
 
 fn taken(name: &str) -> String {

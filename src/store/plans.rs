@@ -99,7 +99,7 @@ fn cases() -> Vec<Case> {
         ),
         case("a person by login", "people_login", people::by_login("ann")),
         case("a person by identity", "people_identity", people::by_identity(&identity)),
-        case("people", "people_login", people::list_query(Some("ann".to_owned()), 21)),
+        case("people", "people_login", people::list_query(None, Some("ann".to_owned()), 21)),
         case("a person's sessions", "tokens_person", tokens::sessions_query(&PersonId::generate())),
         case("the audit trail", "audit_pkey", audit::list_query(&AuditFilter::default(), None, 21)),
         case(

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { ownPath, runSearch, runsSearch, signInSearch } from './search';
+import { auditSearch, ownPath, runSearch, runsSearch, signInSearch } from './search';
 
 test.each(['/runs', '/r/1#L3', '/pipelines/a%2Fb?status=failed'])('%s is a path of this server', (path) => {
   expect(ownPath(path)).toBe(path);
@@ -19,7 +19,17 @@ test('what is unknown or wrong is dropped', () => {
   expect(runSearch({ panel: 'graph', step: 42 })).toEqual({ panel: 'graph', step: '42' });
 });
 
+test('a link to a search of a log is the whole of it', () => {
+  expect(runSearch({ q: 'a'.repeat(1_000), case: 1, regex: '1' })).toEqual({ q: 'a'.repeat(1_000), case: 1, regex: 1 });
+  expect(runSearch({ q: 'a', case: 0, regex: 'yes' })).toEqual({ q: 'a' });
+});
+
 test('a sign-in goes on only within this server, and names what kept someone out', () => {
   expect(signInSearch({ next: '/runs', problem: 'denied' })).toEqual({ next: '/runs', problem: 'denied' });
   expect(signInSearch({ next: '//evil.example', problem: '' })).toEqual({});
+});
+
+test('an audit filter keeps what the server takes, and times as moments', () => {
+  const given = { actor: 'ann', outcome: 'nonsense', since: '2026-11-25T12:00+02:00', until: 'yesterday', x: 1 };
+  expect(auditSearch(given)).toEqual({ actor: 'ann', since: '2026-11-25T10:00:00.000Z' });
 });

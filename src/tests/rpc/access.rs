@@ -222,3 +222,45 @@ async fn a_person_signs_in_by_password_and_is_out_as_soon_as_they_are_disabled()
     }
     assert_eq!(statuses, [401, 401, 401, 401, 401, 429]);
 }
+
+#[tokio::test]
+async fn an_admin_shuts_others_out_and_never_themselves() {
+    let server = Server::start().await;
+    for login in ["ann", "bob"] {
+        let person = json!({ "login": login, "password": "correct horse", "role": "admin" });
+        server.mutate("people.create", &person).await.unwrap();
+    }
+    let body = json!({ "name": "ann", "password": "correct horse" }).to_string();
+    let request = server.request(None, reqwest::Method::POST, "/sign-in").header("origin", server.origin());
+    let signed_in = request.header("content-type", "application/json").body(body).send().await.unwrap();
+    let cookie = signed_in.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let change = async |method: reqwest::Method, person: &str, body: serde_json::Value| {
+        let request = server.request(None, method, &format!("/api/v1/people/{person}"));
+        let request = request.header("cookie", &cookie).header("origin", server.origin());
+        let request = request.header("content-type", "application/json").body(body.to_string());
+        request.send().await.unwrap().status().as_u16()
+    };
+    let patch = reqwest::Method::PATCH;
+    for body in [json!({ "disabled": true }), json!({ "role": "operator" }), json!({ "role": null })] {
+        assert_eq!(change(patch.clone(), "ann", body.clone()).await, 409, "{body}");
+        assert_eq!(change(patch.clone(), "bob", body).await, 200);
+    }
+    assert_eq!(change(patch, "ann", json!({ "role": "admin", "disabled": false, "name": "Ann" })).await, 200);
+    assert_eq!(change(reqwest::Method::DELETE, "ann", json!({})).await, 409);
+    assert_eq!(change(reqwest::Method::DELETE, "bob", json!({})).await, 200);
+}
+
+#[tokio::test]
+async fn people_are_found_by_a_part_of_their_login() {
+    let server = Server::start().await;
+    for login in ["ann", "joanna", "bob_1", "bobx1"] {
+        server.mutate("people.create", &json!({ "login": login })).await.unwrap();
+    }
+    let found = async |search: &str| {
+        let list = server.query("people.list", &json!({ "search": search })).await.unwrap();
+        list["items"].as_array().unwrap().iter().map(|person| person["login"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(found("ANN").await, ["ann", "joanna"]);
+    assert_eq!(found("b_1").await, ["bob_1"]);
+    assert!(found("%").await.is_empty());
+}

@@ -54,6 +54,13 @@ async fn an_entry_says_who_did_what_to_which_thing() {
     let token = &entries(&server, &json!({ "action": "tokens.create" })).await[0];
     assert_eq!(token["targetKind"], "token");
 
+    server.mutate("secrets.set", &json!({ "name": "KEY", "value": "of nobody" })).await.unwrap();
+    let secret = &entries(&server, &json!({ "action": "secrets.set" })).await[0];
+    assert_eq!((&secret["targetKind"], &secret["targetId"]), (&json!("secret"), &json!("KEY")));
+    server.mutate("people.create", &json!({ "login": "ann" })).await.unwrap();
+    let person = &entries(&server, &json!({ "action": "people.create" })).await[0];
+    assert_eq!(person["targetKind"], "person");
+
     let of_run = entries(&server, &json!({ "target": run["id"], "actor": "operator" })).await;
     assert_eq!(of_run.len(), 1, "{of_run:?}");
     assert_eq!((&of_run[0]["action"], &of_run[0]["outcome"]), (&json!("runs.cancel"), &json!("done")));

@@ -1,20 +1,17 @@
-import { readFileSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import type { AxeResults, RunOptions } from 'axe-core';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 
+import { ask } from '../../e2e/src/board/api.js';
 import { script } from '../../e2e/src/harness/definition.js';
 import type { Run } from '../../e2e/src/harness/client.js';
 import { Installation } from '../../e2e/src/harness/installation.js';
 import { finish, unique, waitFor } from '../../e2e/src/harness/runs.js';
+import { faults, isTooWide } from './axe.js';
 import { launch, Person } from './browser.js';
 import { logOf, readThrough, untilShown } from './log-page.js';
-
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-const RULES: RunOptions = { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] };
 
 const STEPS = `steps:
   - name: build
@@ -45,6 +42,10 @@ beforeAll(async () => {
   await client.pipelines.create.mutate({ name: 'team/site', definition: STEPS, description: 'The site.' });
   await client.pipelines.create.mutate({ name: 'waits', definition: script(`echo begun; ${waitFor(gate)}; echo ended`) });
   await client.tokens.create.mutate({ name: 'ci', role: 'operator', expiresInDays: 30 });
+  const grants = [{ pipelineId: (await client.pipelines.get.query({ pipelineId: 'team/site' })).id, role: 'operator' as const }];
+  await client.people.create.mutate({ login: 'zoe', role: null, grants, password: 'a long password' });
+  for (const pipelineId of ['team/site', null])
+    await client.secrets.set.mutate({ name: 'DEPLOY_TOKEN', pipelineId, value: 'of nobody', branches: ['release/*'] });
   failed = await client.pipelines.trigger.mutate({ pipelineId: 'team/site', branch: 'main', inputs: { A: 'b' } });
   await finish(client, failed.id);
   live = await client.pipelines.trigger.mutate({ pipelineId: 'waits' });
@@ -60,27 +61,13 @@ beforeEach(async () => {
 });
 afterEach(async () => await person?.leave());
 
-/** What keeps somebody from using the page, as axe finds it. */
-async function faults(page: Page): Promise<string[]> {
-  // Through the debugger, which the page's policy does not concern.
-  await page.evaluate(AXE);
-  const { violations } = await page.evaluate<AxeResults, RunOptions>(
-    (rules) => (window as unknown as { axe: { run: (options: RunOptions) => Promise<AxeResults> } }).axe.run(rules),
-    RULES,
-  );
-  return violations.flatMap(({ id, nodes }) => nodes.map(({ html, failureSummary }) => `${id}: ${html}: ${failureSummary}`));
-}
-
-const isTooWide = (page: Page) =>
-  page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth);
-
 const run = '/pipelines/team%2Fsite/runs/1';
 const pages: [string, string, (page: Page) => Promise<void>][] = [
   ['the pipelines', '/pipelines', (page) => page.getByRole('link', { name: 'team/site' }).waitFor()],
   ['a pipeline', '/pipelines/team%2Fsite', (page) => page.getByRole('link', { name: /#1, failed/ }).waitFor()],
   ['its trigger dialog', '/pipelines/team%2Fsite?trigger=1', (page) => page.getByRole('dialog').waitFor()],
   ['its definition', '/pipelines/team%2Fsite/definition', (page) => page.getByText('No problems').waitFor()],
-  ['its settings', '/pipelines/team%2Fsite/settings', (page) => page.getByLabel('Git repository').waitFor()],
+  ['its settings', '/pipelines/team%2Fsite/settings', (page) => page.getByRole('cell', { name: 'DEPLOY_TOKEN', exact: true }).waitFor()],
   ['the runs', '/runs', (page) => page.getByRole('link', { name: /#1, failed/ }).waitFor()],
   ['a run', run, (page) => untilShown(page, 'broken')],
   ['its lines', `${run}#L3-L5`, (page) => page.getByRole('button', { name: 'Copy 3 lines' }).waitFor()],
@@ -89,6 +76,12 @@ const pages: [string, string, (page: Page) => Promise<void>][] = [
   ['its details', `${run}?panel=details`, (page) => page.getByRole('heading', { name: '#1' }).waitFor()],
   ['the queues', '/queues', (page) => page.getByText('workers', { exact: true }).waitFor()],
   ['the tokens', '/settings/tokens', (page) => page.getByRole('cell', { name: 'ci', exact: true }).waitFor()],
+  ['the account', '/settings/account', (page) => page.getByText('No account is behind this browser').waitFor()],
+  ['the people', '/settings/people', (page) => page.getByRole('cell', { name: 'zoe', exact: true }).waitFor()],
+  ['somebody new', '/settings/people?create=1', (page) => page.getByRole('dialog').waitFor()],
+  ['a person', '/settings/people/zoe', (page) => page.getByRole('combobox', { name: 'Role in team/site' }).waitFor()],
+  ['the secrets', '/settings/secrets', (page) => page.getByRole('cell', { name: 'DEPLOY_TOKEN', exact: true }).waitFor()],
+  ['the audit trail', '/settings/audit', (page) => page.getByRole('link', { name: 'secrets.set' }).first().waitFor()],
   ['the appearance', '/settings/appearance', (page) => page.getByText('Light').waitFor()],
   ['about', '/settings/about', (page) => page.getByText('Version').waitFor()],
   ['the first run', '/welcome', (page) => page.getByRole('textbox', { name: /Definition/ }).waitFor()],
@@ -186,11 +179,49 @@ describe('a run', () => {
   });
 });
 
-test('from an empty list to a run that went well it is one click', async () => {
-  const page = await person.open('/welcome');
-  await page.getByRole('button', { name: 'Run it' }).click();
-  await untilShown(page, 'line 3');
-  await page.getByRole('main').getByText('succeeded').first().waitFor();
+test('the pipelines tell how they have fared, by one question for all of them', async () => {
+  const page = await person.context.newPage();
+  const asked: string[] = [];
+  page.on('request', (request) => asked.push(...new URL(request.url()).pathname.replace('/trpc/', '').split(',')));
+  await page.goto('/pipelines');
+  const row = page.getByRole('listitem').filter({ hasText: 'team/site' });
+  await row.getByText(/^#1 failed · main · /).waitFor();
+  await row.getByRole('img', { name: 'Last 1 runs: 1 failed' }).first().waitFor();
+  await row.getByText('0 %').waitFor();
+  expect(asked.filter((path) => path === 'pipelines.stats')).not.toEqual([]);
+  expect(asked).not.toContain('runs.list');
+  const { id } = await slipway.client.pipelines.trigger.mutate({ pipelineId: 'team/site', branch: 'next' });
+  await row.getByText(/^#2 .*next/).waitFor();
+  await finish(slipway.client, id);
+  await row.getByText(/^#2 failed · next · /).waitFor();
+});
+
+test('the queues are shown as they are and as they were, as far back as the address says', async () => {
+  const at = Math.floor(Date.now() / 60_000) - 5;
+  const point = { at: new Date(at * 60_000).toISOString(), waiting: 70, active: 3, delayed: 0, added: 9, completed: 8, failed: 1, canceled: 0, durationP50Ms: 1_500, durationP95Ms: 40_000 };
+  await slipway.askRedis(`ZADD slipway:history ${at} '${JSON.stringify(point)}'`);
+  const page = await person.open('/queues?range=15m');
+  await page.getByRole('img', { name: 'Jobs in the queue: at most waiting 70, active 3' }).waitFor();
+  await page.getByRole('img', { name: 'Runs a minute: at most succeeded 8, failed 1' }).waitFor();
+  await page.getByRole('img', { name: 'Durations: at most median 1.5 s, 95 of 100 40 s' }).waitFor();
+  await page.getByText('As a table').click();
+  await page.getByRole('row').filter({ hasText: /70\s*3\s*8\s*1\s*0\s*1\.5 s\s*40 s/ }).waitFor();
+  expect(await faults(page)).toEqual([]);
+  await page.getByRole('button', { name: '6 h' }).click();
+  // Five minutes as one: the rate is their mean.
+  await expect.poll(() => new URL(page.url()).search).toBe('?range=6h');
+  await page.getByRole('img', { name: /^Runs a minute: at most/ }).waitFor();
+
+  const figure = (name: string) => page.locator('dt', { hasText: new RegExp(`^${name}$`) }).locator('xpath=following-sibling::dd');
+  await expect.poll(() => figure('workers').innerText()).toBe('1');
+  await ask(slipway, 'PUT', '/queues/pipelines/pause');
+  await page.getByText('The queue is paused').waitFor();
+  const { id } = await slipway.client.pipelines.trigger.mutate({ pipelineId: 'team/site' });
+  await expect.poll(() => figure('waiting').innerText()).toBe('1');
+  await ask(slipway, 'PUT', '/queues/pipelines/resume');
+  await expect.poll(() => figure('waiting').innerText()).toBe('0');
+  await page.getByText('The queue is paused').waitFor({ state: 'detached' });
+  await finish(slipway.client, id);
 });
 
 test('somebody with an account signs in by name and password, and out again', async () => {

@@ -5,9 +5,14 @@ import { trpc } from './client';
 
 const ranks: Record<Role, number> = { viewer: 0, operator: 1, admin: 2 };
 
-/** Who is signed in; undefined until that is known. What is shown follows it, what is allowed the server decides. */
+/** Who is signed in, and whether that is known. What is shown follows it, what is allowed the server decides. */
+export function useMeQuery() {
+  return useQuery(trpc.auth.me.queryOptions());
+}
+
+/** Who is signed in; undefined until that is known. */
 export function useMe(): Me | undefined {
-  return useQuery(trpc.auth.me.queryOptions(undefined, { staleTime: Infinity })).data;
+  return useMeQuery().data;
 }
 
 /** Whether somebody may do what needs a role, in a pipeline, or in any where none is named. */

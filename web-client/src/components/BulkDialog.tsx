@@ -7,6 +7,7 @@ import { heard, trpc } from '../api/client';
 import { may, useMe } from '../api/me';
 import type { RunsSearch } from '../search';
 import { useText } from '../text';
+import { useBulkText } from '../text/bulk';
 import { Button } from '../ui/Button';
 import { Dialog } from '../ui/Dialog';
 import { Skeleton } from '../ui/Empty';
@@ -24,7 +25,7 @@ interface Props {
 
 /** Does something to all runs that a list's filters leave: says to how many before, and how far it is afterwards. */
 export function BulkDialog({ search, onClose }: Props) {
-  const { bulk } = useText();
+  const bulk = useBulkText();
   const [started, setStarted] = useState<BulkWork | null>(null);
   return (
     <Dialog title={bulk.title} onClose={onClose}>
@@ -42,7 +43,8 @@ export function BulkDialog({ search, onClose }: Props) {
 
 function Filters({ search: { status, branch, pipeline } }: Pick<Props, 'search'>) {
   const text = useText();
-  const { bulk, runs } = text;
+  const { runs } = text;
+  const bulk = useBulkText();
   const given: [string, string][] = [];
   if (pipeline !== undefined) given.push([runs.pipeline, pipeline]);
   if (status !== undefined) given.push([runs.status, text.status[status]]);
@@ -66,7 +68,7 @@ interface ChoiceProps extends Props {
 
 function Choice({ search: { status, branch, pipeline }, onStart, onClose }: ChoiceProps) {
   const text = useText();
-  const { bulk } = text;
+  const bulk = useBulkText();
   const me = useMe();
   const [action, setAction] = useState<BulkAction>('cancel');
   const [isSure, setSure] = useState(false);
@@ -129,7 +131,7 @@ function Choice({ search: { status, branch, pipeline }, onStart, onClose }: Choi
 
 function Preview({ preview: { total, more, skipped, sample }, concerned }: { preview: BulkPreview; concerned: number }) {
   const text = useText();
-  const { bulk } = text;
+  const bulk = useBulkText();
   return (
     <div className="flex flex-col gap-2 rounded-card bg-subtle px-3 py-2">
       <p role="status">
@@ -153,7 +155,7 @@ function Preview({ preview: { total, more, skipped, sample }, concerned }: { pre
 
 function Progress({ started, onClose }: { started: BulkWork; onClose: () => void }) {
   const text = useText();
-  const { bulk } = text;
+  const bulk = useBulkText();
   const [work, setWork] = useState(started);
   const isOver = work.finishedAt !== null;
   useSubscription(

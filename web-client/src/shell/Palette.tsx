@@ -2,10 +2,12 @@ import { useQuery } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
 import { useId, useState, type KeyboardEvent } from 'react';
 
-import { client, heard, queryClient, trpc } from '../api/client';
-import { session } from '../api/session';
+import { trpc } from '../api/client';
+import { useMe } from '../api/me';
+import { signOut } from '../api/sign-out';
 import { setSetting, useTheme } from '../settings';
 import { useText } from '../text';
+import { useSettingsText } from '../text/settings';
 import { Dialog } from '../ui/Dialog';
 
 interface Entry {
@@ -17,18 +19,10 @@ interface Entry {
 
 const PIPELINES_MAX = 8;
 
-async function signOut(): Promise<void> {
-  try {
-    await client.auth.signOut.mutate();
-    queryClient.clear();
-    session.ended();
-  } catch (error) {
-    heard(error);
-  }
-}
-
 export function Palette({ onClose, onShowKeys }: { onClose: () => void; onShowKeys: () => void }) {
   const text = useText();
+  const { account, nav, settings } = useSettingsText();
+  const me = useMe();
   const navigate = useNavigate();
   const theme = useTheme();
   const id = useId();
@@ -41,14 +35,22 @@ export function Palette({ onClose, onShowKeys }: { onClose: () => void; onShowKe
       { placeholderData: (before) => before },
     ),
   );
+  const queues = { key: 'queues', label: text.nav.queues, act: () => void navigate({ to: '/queues' }) };
+  const forAdmins: Omit<Entry, 'group'>[] = [
+    { key: 'tokens', label: settings.tokens, act: () => void navigate({ to: '/settings/tokens' }) },
+    { key: 'people', label: nav.people, act: () => void navigate({ to: '/settings/people' }) },
+    { key: 'secrets', label: nav.secrets, act: () => void navigate({ to: '/settings/secrets' }) },
+    { key: 'audit', label: nav.audit, act: () => void navigate({ to: '/settings/audit' }) },
+    { key: 'welcome', label: text.pipelines.create, act: () => void navigate({ to: '/welcome' }) },
+  ];
   const pages: Entry[] = [
     { key: 'pipelines', label: text.nav.pipelines, act: () => void navigate({ to: '/pipelines' }) },
     { key: 'runs', label: text.nav.runs, act: () => void navigate({ to: '/runs' }) },
-    { key: 'queues', label: text.nav.queues, act: () => void navigate({ to: '/queues' }) },
-    { key: 'tokens', label: text.settings.tokens, act: () => void navigate({ to: '/settings/tokens' }) },
-    { key: 'welcome', label: text.pipelines.create, act: () => void navigate({ to: '/welcome' }) },
+    ...(me?.role === null ? [] : [queues]),
+    { key: 'account', label: nav.account, act: () => void navigate({ to: '/settings/account' }) },
+    ...(me?.role === 'admin' ? forAdmins : []),
     { key: 'theme', label: text.palette.theme, act: () => setSetting('theme', theme === 'dark' ? 'light' : 'dark') },
-    { key: 'out', label: text.signIn.out, act: () => void signOut() },
+    { key: 'out', label: account.signOut, act: () => void signOut() },
     { key: 'keys', label: text.palette.shortcuts, act: onShowKeys },
   ].map((entry) => ({ ...entry, group: text.palette.pages }));
   const pipelines: Entry[] = (data?.items ?? []).map(({ id, name }) => ({

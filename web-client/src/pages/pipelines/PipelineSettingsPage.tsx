@@ -5,8 +5,12 @@ import { useState, type FormEvent } from 'react';
 
 import { queryClient, trpc } from '../../api/client';
 import { explain } from '../../api/errors';
+import { may, useMe } from '../../api/me';
+import { AdminsOnly } from '../../components/AdminsOnly';
 import { Page } from '../../components/Page';
+import { Secrets } from '../../components/Secrets';
 import { useText } from '../../text';
+import { useSettingsText } from '../../text/settings';
 import { Button } from '../../ui/Button';
 import { Skeleton } from '../../ui/Empty';
 import { Field } from '../../ui/Field';
@@ -16,13 +20,17 @@ export function PipelineSettingsPage() {
   const text = useText();
   const { slug } = useParams({ from: '/pipelines/$slug/settings' });
   const pipeline = useQuery(trpc.pipelines.get.queryOptions({ pipelineId: slug }));
+  const me = useMe();
+  const isRefused = me !== undefined && pipeline.data !== undefined && !may(me, 'admin', pipeline.data.id);
   return (
     <Page title={text.pipeline.settings}>
       <Problem error={pipeline.error} onRetry={() => void pipeline.refetch()} />
       {pipeline.isPending && <Skeleton rows={5} height={56} />}
-      {pipeline.data !== undefined && (
-        <div className="flex max-w-2xl flex-col gap-10">
+      {isRefused && <AdminsOnly role={me.role} isPipeline />}
+      {pipeline.data !== undefined && me !== undefined && !isRefused && (
+        <div className="flex flex-col gap-10">
           <Settings key={pipeline.data.updatedAt} pipeline={pipeline.data} />
+          <PipelineSecrets pipeline={pipeline.data} />
           <Delete pipeline={pipeline.data} />
         </div>
       )}
@@ -60,7 +68,7 @@ function Settings({ pipeline }: { pipeline: Pipeline }) {
   };
   const isOther = failure !== null && !['name', 'description', 'repository', 'defaultBranch'].includes(failure.field ?? '');
   return (
-    <form onSubmit={submit} className="flex flex-col gap-4">
+    <form onSubmit={submit} className="flex max-w-2xl flex-col gap-4">
       <Field label={words.name} hint={words.nameHint} error={of('name')}>
         {(field) => <input {...field} name="name" required maxLength={100} defaultValue={pipeline.name} className="field" />}
       </Field>
@@ -85,6 +93,16 @@ function Settings({ pipeline }: { pipeline: Pipeline }) {
         </p>
       </div>
     </form>
+  );
+}
+
+function PipelineSecrets({ pipeline }: { pipeline: Pipeline }) {
+  const { secrets } = useSettingsText();
+  return (
+    <section className="border-t border-border pt-6">
+      <h2 className="text-section">{secrets.title}</h2>
+      <Secrets pipelineId={pipeline.id} intro={secrets.pipelineText} />
+    </section>
   );
 }
 

@@ -3,13 +3,14 @@ import { useQuery } from '@tanstack/react-query';
 
 import { trpc } from '../../api/client';
 import { useText } from '../../text';
+import { useSettingsText } from '../../text/settings';
 import { duration } from '../../text/format';
 import { Skeleton } from '../../ui/Empty';
 import { Problem } from '../../ui/Problem';
 
 export function AboutPage() {
   const text = useText();
-  const { settings } = text;
+  const { settings } = useSettingsText();
   const health = useQuery(trpc.system.health.queryOptions());
   const part = ({ kind, status, error }: ComponentHealth) => `${kind}, ${settings.health[status]}${error === null ? '' : `: ${error}`}`;
   const rows: [string, string][] =

@@ -1,10 +1,10 @@
 import type { ReactNode } from 'react';
 
 import { useSetting } from '../../settings';
-import { useText } from '../../text';
+import { useSettingsText } from '../../text/settings';
 
 export function AppearancePage() {
-  const { settings } = useText();
+  const { settings } = useSettingsText();
   const [theme, setTheme] = useSetting('theme');
   const [language, setLanguage] = useSetting('language');
   const [density, setDensity] = useSetting('density');

@@ -1,4 +1,4 @@
-import type { CreatedToken, Role, Token } from '@slipway/client';
+import type { CreatedToken, Token } from '@slipway/client';
 import { useInfiniteQuery, useMutation } from '@tanstack/react-query';
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { Plus } from 'lucide-react';
@@ -6,26 +6,29 @@ import { lazy, Suspense, useState, type FormEvent } from 'react';
 
 import { queryClient, trpc } from '../../api/client';
 import { explain } from '../../api/errors';
+import { roleOf, roles } from '../../roles';
 import { useText } from '../../text';
+import { useSettingsText } from '../../text/settings';
 import { Button } from '../../ui/Button';
-import { copyText } from '../../ui/copy';
 import { Empty, Skeleton } from '../../ui/Empty';
 import { Field } from '../../ui/Field';
+import { More } from '../../ui/More';
 import { Problem } from '../../ui/Problem';
+import { Sample } from '../../ui/Sample';
+import { Table, type Column } from '../../ui/Table';
 import { Time } from '../../ui/Time';
 
 const Dialog = lazy(() => import('../../ui/Dialog').then(({ Dialog }) => ({ default: Dialog })));
+const Confirm = lazy(() => import('../../ui/Confirm').then(({ Confirm }) => ({ default: Confirm })));
 
 const PAGE_TOKENS = 50;
-const roles: readonly Role[] = ['viewer', 'operator', 'admin'];
 
 function forget(): void {
   void queryClient.invalidateQueries({ queryKey: trpc.tokens.pathKey() });
 }
 
 export function TokensPage() {
-  const text = useText();
-  const { tokens } = text;
+  const { people, tokens } = useSettingsText();
   const { create } = useSearch({ from: '/settings/tokens' });
   const navigate = useNavigate({ from: '/settings/tokens' });
   const [made, setMade] = useState<CreatedToken | null>(null);
@@ -34,6 +37,31 @@ export function TokensPage() {
     trpc.tokens.list.infiniteQueryOptions({ limit: PAGE_TOKENS }, { getNextPageParam: ({ nextCursor }) => nextCursor }),
   );
   const items = list.data?.pages.flatMap((page) => page.items) ?? [];
+  const columns: Column<Token>[] = [
+    { key: 'name', label: tokens.name, kind: 'title', cell: ({ name }) => <span className="font-medium">{name}</span> },
+    { key: 'role', label: tokens.role, cell: ({ role, grants }) => role ?? people.grantsCount(grants.length) },
+    { key: 'created', label: tokens.created, cell: ({ createdAt }) => <Time at={createdAt} /> },
+    {
+      key: 'used',
+      label: tokens.lastUsed,
+      cell: ({ lastUsedAt }) => (lastUsedAt === null ? tokens.notUsed : <Time at={lastUsedAt} />),
+    },
+    {
+      key: 'expires',
+      label: tokens.expiresAt,
+      cell: ({ expiresAt }) => (expiresAt === null ? tokens.never : <Time at={expiresAt} />),
+    },
+    {
+      key: 'actions',
+      label: tokens.actions,
+      kind: 'actions',
+      cell: (token) => (
+        <Button kind="danger" aria-label={`${tokens.revoke}: ${token.name}`} onClick={() => setRevoked(token)}>
+          {tokens.revoke}
+        </Button>
+      ),
+    },
+  ];
   const ask = (isOpen: boolean) => void navigate({ search: isOpen ? { create: 1 } : {}, replace: true });
   return (
     <>
@@ -47,48 +75,9 @@ export function TokensPage() {
       {list.isPending && <Skeleton rows={4} />}
       {list.data !== undefined && items.length === 0 && <Empty>{tokens.empty}</Empty>}
       {items.length > 0 && (
-        <div className="overflow-x-auto">
-          <table className="w-full text-left">
-            <thead className="text-meta text-text-2">
-              <tr className="border-b border-border *:px-3 *:py-2 *:font-medium *:whitespace-nowrap">
-                <th scope="col">{tokens.name}</th>
-                <th scope="col">{tokens.role}</th>
-                <th scope="col">{tokens.created}</th>
-                <th scope="col">{tokens.lastUsed}</th>
-                <th scope="col">{tokens.expiresAt}</th>
-                <th scope="col">
-                  <span className="sr-only">{tokens.actions}</span>
-                </th>
-              </tr>
-            </thead>
-            <tbody>
-              {items.map((token) => (
-                <tr key={token.id} className="border-b border-border *:px-3 *:py-1.5">
-                  <td className="font-medium wrap-anywhere">{token.name}</td>
-                  <td>{token.role}</td>
-                  <td>
-                    <Time at={token.createdAt} />
-                  </td>
-                  <td className="whitespace-nowrap">{token.lastUsedAt === null ? tokens.notUsed : <Time at={token.lastUsedAt} />}</td>
-                  <td className="whitespace-nowrap">{token.expiresAt === null ? tokens.never : <Time at={token.expiresAt} />}</td>
-                  <td className="text-right">
-                    <Button kind="danger" aria-label={`${tokens.revoke}: ${token.name}`} onClick={() => setRevoked(token)}>
-                      {tokens.revoke}
-                    </Button>
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <Table label={tokens.title} columns={columns} items={items} keyOf={({ id }) => id} />
       )}
-      {list.hasNextPage && (
-        <div className="flex justify-center py-4">
-          <Button isBusy={list.isFetchingNextPage} onClick={() => void list.fetchNextPage()}>
-            {text.actions.more}
-          </Button>
-        </div>
-      )}
+      <More list={list} />
       <Suspense fallback={null}>
         {create === 1 && (
           <Create
@@ -109,7 +98,7 @@ export function TokensPage() {
 
 function Create({ onClose, onMade }: { onClose: () => void; onMade: (made: CreatedToken) => void }) {
   const text = useText();
-  const { tokens } = text;
+  const { tokens } = useSettingsText();
   const create = useMutation(trpc.tokens.create.mutationOptions({ onSuccess: onMade }));
   const failure = create.error === null ? null : explain(create.error, text);
   const submit = (event: FormEvent<HTMLFormElement>) => {
@@ -118,7 +107,7 @@ function Create({ onClose, onMade }: { onClose: () => void; onMade: (made: Creat
     const days = Number(form.get('days'));
     create.mutate({
       name: String(form.get('name')).trim(),
-      role: roles.find((role) => role === form.get('role')) ?? 'viewer',
+      role: roleOf(form.get('role')),
       expiresInDays: days > 0 ? days : null,
     });
   };
@@ -155,8 +144,7 @@ function Create({ onClose, onMade }: { onClose: () => void; onMade: (made: Creat
 }
 
 function Made({ made: { token, value }, onClose }: { made: CreatedToken; onClose: () => void }) {
-  const text = useText();
-  const { tokens } = text;
+  const { tokens } = useSettingsText();
   const { origin } = window.location;
   return (
     <Dialog title={tokens.madeTitle} onClose={onClose}>
@@ -164,7 +152,7 @@ function Made({ made: { token, value }, onClose }: { made: CreatedToken; onClose
         <p>
           {token.name}: {tokens.made}
         </p>
-        <Sample label={tokens.name} hideLabel text={value} />
+        <Sample text={value} />
         <Sample label={tokens.curl} text={`curl -H "Authorization: Bearer $TOKEN" ${origin}/api/v1/runs`} />
         <Sample
           label={tokens.typescript}
@@ -175,24 +163,8 @@ function Made({ made: { token, value }, onClose }: { made: CreatedToken; onClose
   );
 }
 
-function Sample({ label, text: shown, hideLabel = false }: { label: string; text: string; hideLabel?: boolean }) {
-  const text = useText();
-  const [isDone, setDone] = useState(false);
-  return (
-    <div>
-      {!hideLabel && <p className="pb-1 font-medium">{label}</p>}
-      <div className="flex items-start gap-2 rounded-card bg-subtle p-2">
-        <pre className="min-w-0 flex-1 p-1 text-meta wrap-anywhere whitespace-pre-wrap">{shown}</pre>
-        <Button kind="quiet" onClick={() => void copyText(shown).then(() => setDone(true))}>
-          {isDone ? text.actions.copied : text.actions.copy}
-        </Button>
-      </div>
-    </div>
-  );
-}
-
 function Revoke({ token, onClose }: { token: Token; onClose: () => void }) {
-  const text = useText();
+  const { tokens } = useSettingsText();
   const revoke = useMutation(
     trpc.tokens.revoke.mutationOptions({
       onSuccess: () => {
@@ -202,17 +174,14 @@ function Revoke({ token, onClose }: { token: Token; onClose: () => void }) {
     }),
   );
   return (
-    <Dialog title={text.tokens.revoke} onClose={onClose}>
-      <div className="flex flex-col gap-4 p-4">
-        <p className="wrap-anywhere">{text.tokens.revokeAsk(token.name)}</p>
-        <Problem error={revoke.error} />
-        <div className="flex justify-end gap-2">
-          <Button onClick={onClose}>{text.actions.cancel}</Button>
-          <Button kind="danger" isBusy={revoke.isPending} onClick={() => revoke.mutate({ token: token.id })}>
-            {text.tokens.revoke}
-          </Button>
-        </div>
-      </div>
-    </Dialog>
+    <Confirm
+      title={tokens.revoke}
+      ask={tokens.revokeAsk(token.name)}
+      action={tokens.revoke}
+      error={revoke.error}
+      isBusy={revoke.isPending}
+      onConfirm={() => revoke.mutate({ token: token.id })}
+      onClose={onClose}
+    />
   );
 }

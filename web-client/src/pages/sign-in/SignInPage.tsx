@@ -3,45 +3,51 @@ import { useMutation, useQuery } from '@tanstack/react-query';
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { useEffect, useEffectEvent, useState, type FormEvent } from 'react';
 
-import { trpc } from '../../api/client';
+import { queryClient, trpc } from '../../api/client';
 import { Refused, signInByPassword } from '../../api/sign-in';
 import { Logo } from '../../shell/Shell';
 import { useText } from '../../text';
-import type { Catalogue } from '../../text/en';
+import { useSignInText } from '../../text/sign-in';
+import type { SignInCatalogue } from '../../text/sign-in/en';
 import { Button, buttonLook } from '../../ui/Button';
 import { Field } from '../../ui/Field';
 import { Problem } from '../../ui/Problem';
 
 /** Each way to sign in is a part of this page; whoever has come in by one goes to where they wanted. */
 export function SignInPage() {
-  const text = useText();
+  const { errors } = useText();
+  const signIn = useSignInText();
   const { next, problem } = useSearch({ from: '/sign-in' });
   const navigate = useNavigate();
   const known = useQuery(trpc.auth.me.queryOptions(undefined, { gcTime: 0, staleTime: 0 }));
   const ways = useQuery(trpc.auth.ways.queryOptions());
   const isKnown = known.isSuccess && !known.isFetching;
-  const go = useEffectEvent(() => void navigate({ href: next ?? '/', replace: true }));
+  const go = useEffectEvent(() => {
+    // What somebody else was shown here before is not theirs.
+    queryClient.removeQueries({ type: 'inactive' });
+    void navigate({ href: next ?? '/', replace: true });
+  });
   useEffect(() => {
     if (isKnown) go();
   }, [isKnown]);
   const isOther = known.error !== null && known.error.data?.code !== 'UNAUTHORIZED';
   return (
     <div className="mx-auto flex min-h-dvh max-w-md flex-col justify-center gap-6 px-4 py-12">
-      <title>{`${text.signIn.title} · Slipway`}</title>
+      <title>{`${signIn.title} · Slipway`}</title>
       <div className="flex items-center gap-2.5">
         <Logo size={28} />
         <span className="text-title font-semibold tracking-tight">Slipway</span>
       </div>
       <div className="flex flex-col gap-5 rounded-dialog border border-border bg-bg p-6">
-        <h1 className="text-title">{text.signIn.title}</h1>
+        <h1 className="text-title">{signIn.title}</h1>
         {problem !== undefined && (
           <p role="alert" className="text-failed">
-            {problemWords(problem, text.signIn)}
+            {problemWords(problem, signIn)}
           </p>
         )}
         {next !== undefined && problem === undefined && (
           <p role="alert" className="text-text-2">
-            {text.errors.signedOut} {text.signIn.ended}
+            {errors.signedOut} {signIn.ended}
           </p>
         )}
         {ways.data?.oidc && <SingleSignOn way={ways.data.oidc} next={next} />}
@@ -54,13 +60,13 @@ export function SignInPage() {
   );
 }
 
-function problemWords(problem: string, { problems, notNow }: Catalogue['signIn']): string {
+function problemWords(problem: string, { problems, notNow }: SignInCatalogue): string {
   return Object.entries(problems).find(([code]) => code === problem)?.[1] ?? notNow;
 }
 
 /** A link of the whole page: the server sends whoever follows it to the provider. */
 function SingleSignOn({ way, next }: { way: Way; next: string | undefined }) {
-  const { signIn } = useText();
+  const signIn = useSignInText();
   return (
     <a
       href={next === undefined ? way.link : `${way.link}?next=${encodeURIComponent(next)}`}
@@ -72,8 +78,7 @@ function SingleSignOn({ way, next }: { way: Way; next: string | undefined }) {
 }
 
 function Password({ onDone }: { onDone: () => void }) {
-  const text = useText();
-  const { signIn } = text;
+  const signIn = useSignInText();
   const [name, setName] = useState('');
   const [password, setPassword] = useState('');
   const enter = useMutation({
@@ -122,7 +127,7 @@ function Password({ onDone }: { onDone: () => void }) {
 }
 
 function OneTimeLink({ isBusy, onDone }: { isBusy: boolean; onDone: () => void }) {
-  const { signIn } = useText();
+  const signIn = useSignInText();
   return (
     <details>
       <summary className="text-text-2">{signIn.linkTitle}</summary>

@@ -1,0 +1,30 @@
+import type { SignInCatalogue } from './en';
+
+export const zhCN: SignInCatalogue = {
+  title: '登录',
+  text: '请在此浏览器中打开服务器启动时打印的一次性链接。',
+  again: '我已登录',
+  name: '名称',
+  password: '密码',
+  enter: '登录',
+  wrong: '名称或密码错误。',
+  throttled: '尝试次数过多，请几分钟后再试。',
+  notNow: '目前无法登录，请重试。',
+  by: (name) => `使用 ${name} 登录`,
+  problems: {
+    fields: '请输入名称和密码。',
+    stale: '此次登录在其他浏览器或标签页中发起，或已过期。请允许 Cookie 后重新开始。',
+    wrong: '名称或密码错误。',
+    foreign: '登录必须从此页面发起，请在此重试。',
+    off: '此处未设置单点登录，请使用密码登录。',
+    denied: '未在登录服务完成登录，请重新开始。',
+    throttled: '尝试次数过多，请几分钟后再试。',
+    away: '目前无法登录，请重试。',
+    unproved: '登录服务返回的内容无法证明您的身份。请重新开始；管理员可在审计记录中查到原因。',
+    unknown: '您在此没有账户，请向管理员申请。',
+    disabled: '您在此的账户已停用，请联系管理员启用。',
+    email: '只有特定域名下已验证邮箱的用户才能登录，请向管理员询问。',
+  },
+  linkTitle: '使用一次性链接',
+  ended: '您的会话已结束，或此浏览器没有会话。',
+};
