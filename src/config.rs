@@ -7,6 +7,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::domain::limit::Limits;
+use crate::domain::retention::Rules;
 use crate::domain::secret::Secret;
 
 mod client;
@@ -183,13 +184,11 @@ pub struct LogsConfig {
     pub stream_keep: Duration,
 }
 
-/// What is removed by itself, once it has ended so long ago.
+/// What is removed by itself, once it has ended.
 #[derive(Debug, Clone)]
 pub struct RetentionConfig {
-    /// None: runs are kept.
-    pub runs: Option<Duration>,
-    /// None: logs are kept as long as their runs.
-    pub logs: Option<Duration>,
+    /// Those of pipelines go before them.
+    pub rules: Rules,
     /// The last so many runs of each pipeline are kept with their logs, however old.
     pub runs_min: u32,
 }

@@ -133,11 +133,45 @@ export type BulkInput = {
 bulkId: BulkWorkId }
 
 /**
+ * Why a run is left out.
+ */
+export type BulkLeftOut =
+/**
+ * It has not ended.
+ */
+"live" |
+/**
+ * It has ended already.
+ */
+"ended" |
+/**
+ * Somebody has canceled it.
+ */
+"canceled" |
+/**
+ * Its log was purged.
+ */
+"no_log"
+
+/**
+ * How many runs are left out for one reason.
+ */
+export type BulkLeftOutCount = {
+/**
+ * Why.
+ */
+reason: BulkLeftOut;
+/**
+ * How many.
+ */
+count: number }
+
+/**
  * What a bulk work would do.
  */
 export type BulkPreview = {
 /**
- * How many runs match: at most 10,000.
+ * How many runs match to which the caller may do it: at most 10,000.
  */
 total: number;
 /**
@@ -148,6 +182,14 @@ more: boolean;
  * How many of them would be left out, as they stand now.
  */
 skipped: number;
+/**
+ * Why they would be: the counts make up `skipped`.
+ */
+reasons: BulkLeftOutCount[];
+/**
+ * How many of the newest 10,000 that match the caller sees and may not do it to: beyond `total`.
+ */
+noRight: number;
 /**
  * The newest of them.
  */
@@ -170,7 +212,7 @@ export type BulkState = "running" |
  */
 "done" |
 /**
- * Somebody stopped it.
+ * Somebody stopped it, or who started it may no longer do it: `reason` says so.
  */
 "stopped"
 
@@ -213,7 +255,11 @@ createdAt: Timestamp;
 /**
  * When it was done, or stopped.
  */
-finishedAt: Timestamp | null }
+finishedAt: Timestamp | null;
+/**
+ * Why it was stopped, or is being stopped; null: it was not.
+ */
+reason: string | null }
 
 /**
  * Identifies something that is done to many runs.
@@ -307,7 +353,11 @@ definition?: string | null;
 /**
  * For people: text with line breaks.
  */
-description?: string | null }
+description?: string | null;
+/**
+ * What is kept of its runs; without it, what the settings of the installation say.
+ */
+retention?: Retention | null }
 
 /**
  * An access token to be made.
@@ -852,6 +902,10 @@ defaultBranch: string | null;
  */
 definition: string | null;
 /**
+ * What is kept of its runs; null: what the settings of the installation say.
+ */
+retention: Retention | null;
+/**
  * When it was made.
  */
 createdAt: Timestamp;
@@ -1087,6 +1141,23 @@ oldestWaitingAt: Timestamp | null;
  * No job is taken until an operator resumes the queue.
  */
 isPaused: boolean }
+
+/**
+ * Rules of one pipeline. Those that are null are as the settings of the installation have them.
+ */
+export type Retention = {
+/**
+ * Runs that ended so long ago are deleted with their logs: `90d`, `12h`, or `forever` to keep them.
+ */
+runs?: string | null;
+/**
+ * Logs of runs that ended so long ago are purged: `30d`, or `forever` to keep them as long as their runs.
+ */
+logs?: string | null;
+/**
+ * Of the runs that have ended, so many of the newest stay; the others are deleted with their logs.
+ */
+keepRuns?: number | null }
 
 /**
  * Where a retry begins.
@@ -2070,7 +2141,11 @@ definition?: string | null;
 /**
  * For people: text with line breaks.
  */
-description?: string | null }
+description?: string | null;
+/**
+ * What is kept of its runs, all of it anew.
+ */
+retention?: Retention | null }
 
 /**
  * A definition to be looked at.

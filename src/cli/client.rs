@@ -215,6 +215,14 @@ impl Client {
         self.query("runs.get", &json!({ "runId": run_id })).await
     }
 
+    pub(super) async fn delete_run(&self, run_id: &RunId) -> Result<Value, ClientError> {
+        self.mutation("runs.delete", &json!({ "runId": run_id })).await
+    }
+
+    pub(super) async fn purge_log(&self, run_id: &RunId) -> Result<Run, ClientError> {
+        self.mutation("runs.purgeLog", &json!({ "runId": run_id })).await
+    }
+
     pub(super) async fn cancel(&self, run_id: &RunId) -> Result<Run, ClientError> {
         self.mutation("runs.cancel", &json!({ "runId": run_id })).await
     }

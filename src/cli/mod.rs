@@ -24,6 +24,7 @@ mod lines;
 mod migrate;
 mod output;
 mod pipeline;
+mod removal;
 mod run;
 mod secret;
 mod serve;
@@ -102,6 +103,9 @@ enum Command {
     Cancel(run::RunArguments),
     /// Try a run that has ended once more.
     Retry(run::RetryArguments),
+    /// Delete a run, or its log, for good.
+    #[command(subcommand)]
+    Run(removal::RunCommand),
     /// Run a pipeline file here and now, without a server.
     Exec(exec::ExecArguments),
     /// Make, list and revoke access tokens.
@@ -173,6 +177,7 @@ async fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Watch(arguments) => run::watch(output, &client()?, arguments).await,
         Command::Cancel(arguments) => run::cancel(output, &client()?, arguments).await,
         Command::Retry(arguments) => run::retry(output, &client()?, arguments).await,
+        Command::Run(command) => removal::run(output, &client()?, command).await,
         Command::Exec(arguments) => Box::pin(exec::run(output, &loaded, arguments)).await,
         Command::Token(command) => token::run(output, &client()?, command).await,
         Command::User(command) => user::run(output, &client()?, command).await,

@@ -10,6 +10,7 @@ use crate::cli::client::{Client, PipelineFields};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::output::{Output, STRONG};
 use crate::domain::pipeline::{self, Pipeline, Problem};
+use crate::domain::retention::Retention;
 use crate::domain::terminal::visible;
 
 /// The largest definition that is read.
@@ -204,6 +205,16 @@ fn description(output: Output, pipeline: &Pipeline) -> String {
     add("description", &pipeline.description);
     add("repository", &pipeline.repository);
     add("default branch", &pipeline.default_branch);
+    let kept = pipeline.retention.as_ref().map(|retention| {
+        let Retention { runs, logs, keep_runs } = retention;
+        let parts = [
+            runs.as_ref().map(|age| format!("runs {age}")),
+            logs.as_ref().map(|age| format!("logs {age}")),
+            keep_runs.map(|count| format!("the newest {count} runs")),
+        ];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    });
+    add("keeps", &kept);
     add("definition", &pipeline.definition.as_ref().map(|definition| format!("\n{definition}")));
     text
 }

@@ -80,7 +80,7 @@ enum RetryFrom {
     Failed,
 }
 
-fn run_id(text: &str) -> Result<RunId, String> {
+pub(super) fn run_id(text: &str) -> Result<RunId, String> {
     text.parse()
         .map_err(|_| "expected the id of a run, such as 0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b".to_owned())
 }
@@ -196,6 +196,6 @@ pub(super) async fn retry(
     follow(client, output, &run.id, title(&run), Show::Lines { after: run.lines, step: None }).await
 }
 
-fn title(run: &Run) -> String {
+pub(super) fn title(run: &Run) -> String {
     format!("{} #{}", run.pipeline_name, run.number)
 }

@@ -12,6 +12,7 @@ use crate::config::{
 };
 use crate::config::{executor, oidc};
 use crate::domain::limit::{Limits, Rule};
+use crate::domain::retention::{KEEP_RUNS_MAX, Rules};
 
 const DEFAULTS: &str = include_str!("../config.default.toml");
 /// In the data directory.
@@ -202,8 +203,12 @@ fn read(layers: &mut Layers, environment: &Environment) -> Config {
             stream_keep: layers.required("logs.stream_keep", values::some_time),
         },
         retention: RetentionConfig {
-            runs: layers.optional("retention.runs", values::age),
-            logs: layers.optional("retention.logs", values::age),
+            rules: Rules {
+                runs: layers.optional("retention.runs", values::age),
+                logs: layers.optional("retention.logs", values::age),
+                keep_runs: layers
+                    .optional("retention.keep_runs", |text| values::number(text, 1, KEEP_RUNS_MAX)),
+            },
             runs_min: layers.required("retention.runs_min", |text| values::number(text, 0, 1_000_000)),
         },
         audit: AuditConfig { keep: layers.required("audit.keep", values::age_or_forever) },

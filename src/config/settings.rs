@@ -103,6 +103,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     plain("logs.stream_keep", "SLIPWAY_LOG_STREAM_KEEP"),
     plain("retention.runs", "SLIPWAY_RETENTION_RUNS"),
     plain("retention.logs", "SLIPWAY_RETENTION_LOGS"),
+    plain("retention.keep_runs", "SLIPWAY_RETENTION_KEEP_RUNS"),
     plain("retention.runs_min", "SLIPWAY_RETENTION_RUNS_MIN"),
     plain("audit.keep", "SLIPWAY_AUDIT_KEEP"),
     plain("metrics.listen", "SLIPWAY_METRICS_LISTEN"),

@@ -4,10 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use specta::Type;
 
-use crate::domain::ids::BulkWorkId;
+use crate::domain::ids::{BulkWorkId, PersonId, TokenId};
 use crate::domain::run::RunStatus;
 use crate::domain::time::Timestamp;
-use crate::domain::token::Role;
+use crate::domain::token::{Actor, Role};
 
 /// Runs of one bulk work, at the most: the newest of those that match.
 pub const RUNS_MAX: u32 = 10_000;
@@ -43,14 +43,63 @@ impl BulkAction {
         }
     }
 
-    /// Whether it does something to a run that stands there.
-    pub const fn concerns(self, status: RunStatus) -> bool {
-        match self {
-            Self::Cancel => !status.is_ended(),
-            Self::Retry => status.is_ended() && !matches!(status, RunStatus::Canceled),
-            Self::Delete => status.is_ended(),
+    /// Why it leaves out a run that stands there; none: it does not.
+    pub const fn leaves_out(self, status: RunStatus, has_log: bool) -> Option<LeftOut> {
+        match (self, status.is_ended()) {
+            (Self::Cancel, true) => Some(LeftOut::Ended),
+            (Self::Cancel, false) if matches!(status, RunStatus::Canceling) => Some(LeftOut::Canceled),
+            (Self::Cancel, false) => None,
+            (Self::Retry | Self::Delete, false) => Some(LeftOut::Live),
+            (Self::Retry, true) if matches!(status, RunStatus::Canceled) => Some(LeftOut::Canceled),
+            (Self::Retry, true) if !has_log => Some(LeftOut::NoLog),
+            (Self::Retry | Self::Delete, true) => None,
         }
     }
+}
+
+/// Why a run is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Type, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[specta(rename = "BulkLeftOut")]
+#[schemars(rename = "BulkLeftOut")]
+pub enum LeftOut {
+    /// It has not ended.
+    Live,
+    /// It has ended already.
+    Ended,
+    /// Somebody has canceled it.
+    Canceled,
+    /// Its log was purged.
+    NoLog,
+}
+
+impl LeftOut {
+    pub const ALL: [Self; 4] = [Self::Live, Self::Ended, Self::Canceled, Self::NoLog];
+}
+
+/// Whose a bulk work is, by ids: names are given again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Starter {
+    /// What it was started with; none: the admin token, or a session, which a person's work outlasts.
+    pub token: Option<TokenId>,
+    /// On whose behalf; none: there is no account behind it.
+    pub person: Option<PersonId>,
+}
+
+impl Starter {
+    /// Each has one work that goes on: a person, a token of nobody, whoever has the admin token.
+    pub fn owner(&self) -> &str {
+        owner(self.person.as_ref(), self.token.as_ref())
+    }
+}
+
+/// As [`Starter::owner`], of who asks.
+pub fn owner_of(actor: &Actor) -> &str {
+    owner(actor.person.as_ref(), actor.token.as_ref())
+}
+
+fn owner<'a>(person: Option<&'a PersonId>, token: Option<&'a TokenId>) -> &'a str {
+    person.map(PersonId::as_str).or(token.map(TokenId::as_str)).unwrap_or("admin")
 }
 
 /// How far it is.
@@ -62,7 +111,7 @@ pub enum BulkState {
     Stopping,
     /// All of its runs were looked at.
     Done,
-    /// Somebody stopped it.
+    /// Somebody stopped it, or who started it may no longer do it: `reason` says so.
     Stopped,
 }
 
@@ -101,4 +150,6 @@ pub struct BulkWork {
     pub created_at: Timestamp,
     /// When it was done, or stopped.
     pub finished_at: Option<Timestamp>,
+    /// Why it was stopped, or is being stopped; null: it was not.
+    pub reason: Option<String>,
 }

@@ -17,6 +17,7 @@ pub mod mask;
 pub mod person;
 pub mod pipeline;
 pub mod repository;
+pub mod retention;
 pub mod run;
 pub mod secret;
 pub mod stats;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use specta::Type;
 
 use crate::domain::ids::PipelineId;
+use crate::domain::retention::Retention;
 use crate::domain::step_limits::StepLimits;
 use crate::domain::time::Timestamp;
 
@@ -29,6 +30,8 @@ pub struct Pipeline {
     pub default_branch: Option<String>,
     /// YAML; without it, `.slipway.yml` of the repository is used.
     pub definition: Option<String>,
+    /// What is kept of its runs; null: what the settings of the installation say.
+    pub retention: Option<Retention>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was changed last.

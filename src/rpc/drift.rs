@@ -162,10 +162,23 @@ fn state() -> impl Strategy<Value = RunState> {
 
 fn pipeline() -> impl Strategy<Value = Pipeline> {
     let said = (of(any_text()), of(any_text()), of(any_text()), of(any_text()));
-    (id(), any_text(), said, at(), at()).prop_map(|(id, name, said, created_at, updated_at)| {
-        let (description, repository, default_branch, definition) = said;
-        Pipeline { id, name, description, repository, default_branch, definition, created_at, updated_at }
-    })
+    let kept = of(values::retention());
+    (id(), any_text(), said, kept, at(), at()).prop_map(
+        |(id, name, said, retention, created_at, updated_at)| {
+            let (description, repository, default_branch, definition) = said;
+            Pipeline {
+                id,
+                name,
+                description,
+                repository,
+                default_branch,
+                definition,
+                retention,
+                created_at,
+                updated_at,
+            }
+        },
+    )
 }
 
 fn line() -> impl Strategy<Value = LogLine> {

@@ -9,6 +9,7 @@ use specta::Type;
 use crate::domain::ids::{PipelineId, RunId};
 use crate::domain::log::{LineId, LogLine};
 use crate::domain::pipeline::{Pipeline, Problem};
+use crate::domain::retention::Retention;
 use crate::domain::run::{Run, RunState};
 use crate::domain::text::{BRANCH_PATTERN, NAME_PATTERN, REPOSITORY_PATTERN};
 use crate::error::{Error, Result};
@@ -74,11 +75,14 @@ pub(super) struct CreatePipelineInput {
     #[serde(default)]
     #[schemars(length(max = 2000), regex(pattern = PROSE))]
     description: Option<String>,
+    /// What is kept of its runs; without it, what the settings of the installation say.
+    #[serde(default)]
+    retention: Option<Retention>,
 }
 
 async fn create(ctx: Ctx, input: CreatePipelineInput) -> Result<Pipeline> {
-    let CreatePipelineInput { name, repository, default_branch, definition, description } = input;
-    let request = CreatePipeline { name, repository, default_branch, definition, description };
+    let CreatePipelineInput { name, repository, default_branch, definition, description, retention } = input;
+    let request = CreatePipeline { name, repository, default_branch, definition, description, retention };
     services::pipelines::create(&ctx.app, ctx.actor()?, request).await
 }
 
@@ -110,6 +114,9 @@ pub(super) struct UpdatePipelineInput {
     #[serde(deserialize_with = "given", default)]
     #[schemars(length(max = 2000), regex(pattern = PROSE))]
     description: Option<Option<String>>,
+    /// What is kept of its runs, all of it anew.
+    #[serde(deserialize_with = "given", default)]
+    retention: Option<Option<Retention>>,
 }
 
 /// Tells null from absent, which serde takes for the same.
@@ -120,9 +127,16 @@ pub(super) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
 }
 
 async fn update(ctx: Ctx, input: UpdatePipelineInput) -> Result<Pipeline> {
-    let UpdatePipelineInput { pipeline_id, name, repository, default_branch, definition, description } =
-        input;
-    let change = PipelineChange { name, description, repository, default_branch, definition };
+    let UpdatePipelineInput {
+        pipeline_id,
+        name,
+        repository,
+        default_branch,
+        definition,
+        description,
+        retention,
+    } = input;
+    let change = PipelineChange { name, description, repository, default_branch, definition, retention };
     services::pipelines::update(&ctx.app, ctx.actor()?, &pipeline_id, change).await
 }
 

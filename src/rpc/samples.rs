@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::domain::audit::{AuditEntry, Outcome};
-use crate::domain::bulk::{BulkAction, BulkState, BulkWork};
+use crate::domain::bulk::{BulkAction, BulkState, BulkWork, LeftOut};
 use crate::domain::log::LogLine;
 use crate::domain::person::Person;
 use crate::domain::pipeline::Pipeline;
@@ -36,7 +36,10 @@ const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 const AT: &str = "2026-11-23T23:20:00.123Z";
 
 /// Types that are checked as parts of others only, since a sample of them alone would say nothing more.
-const PARTS: [&str; 34] = [
+const PARTS: [&str; 37] = [
+    "BulkLeftOut",
+    "BulkLeftOutCount",
+    "Retention",
     "BulkAction",
     "BulkState",
     "BulkWorkId",
@@ -153,7 +156,9 @@ fn state(status: RunStatus) -> Value {
 
 fn pipeline(full: bool) -> Value {
     let text = |text: &str| full.then(|| text.to_owned());
+    let retention = json!({ "runs": "90d", "logs": "forever", "keepRuns": 7 });
     json!({
+        "retention": full.then_some(retention),
         "id": ID, "name": "build", "description": text("builds it"), "repository": text("https://example.com/a.git"),
         "defaultBranch": text("main"), "definition": text("steps: []"), "createdAt": AT, "updatedAt": AT,
     })
@@ -212,13 +217,19 @@ fn outputs(samples: &mut Samples) {
     let found = json!({ "count": 1, "hits": [4], "marks": [1], "searched": 9, "total": 9, "done": true });
     samples.parsed::<LogSearch>("LogSearch", found);
     samples.output("DeletedRun", &runs::DeletedRun { deleted: true });
-    let preview = json!({ "total": 1, "more": false, "skipped": 0, "until": ID, "sample": [run(RunStatus::Failed, 100, true)] });
+    let preview = json!({ "total": 1, "more": false, "skipped": 0, "until": ID, "sample": [run(RunStatus::Failed, 100, true)], "reasons": [], "noRight": 0 });
+    let reasons = LeftOut::ALL.map(|reason| json!({ "reason": reason, "count": 1 }));
+    samples.parsed::<BulkPreview>(
+        "BulkPreview",
+        with(preview.clone(), json!({ "skipped": 4, "reasons": reasons })),
+    );
     samples.parsed::<BulkPreview>("BulkPreview", preview);
     for action in BulkAction::ALL {
         for state in BulkState::ALL {
             let work = json!({
                 "id": ID, "action": action, "state": state, "total": 3, "done": 2, "skipped": 1, "startedBy": "ann",
                 "createdAt": AT, "finishedAt": if state == BulkState::Done { json!(AT) } else { Value::Null },
+                "reason": (state == BulkState::Stopped).then_some("stopped by bob"),
             });
             samples.parsed::<BulkWork>("BulkWork", work);
         }
@@ -347,9 +358,8 @@ fn inputs(samples: &mut Samples) {
     samples
         .input::<pipelines::TriggerInput>("TriggerInput", with(pipeline.clone(), json!({ "inputs": null })));
 
-    let fields = json!({ "repository": "/srv/r.git", "defaultBranch": "main", "definition": "steps: []", "description": "d" });
-    let cleared =
-        json!({ "repository": null, "defaultBranch": null, "definition": null, "description": null });
+    let fields = json!({ "repository": "/srv/r.git", "defaultBranch": "main", "definition": "steps: []", "description": "d", "retention": { "runs": "90d" } });
+    let cleared = json!({ "repository": null, "defaultBranch": null, "definition": null, "description": null, "retention": null });
     for fields in [json!({}), fields, cleared] {
         let update = with(pipeline.clone(), fields.clone());
         samples.input::<pipelines::UpdatePipelineInput>("UpdatePipelineInput", update);

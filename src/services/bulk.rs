@@ -1,6 +1,7 @@
-//! Many runs at once: previewed, then carried out one by one by whichever worker is at hand, in slices that are noted, so
-//! that another goes on where one stops.
+//! Many runs at once: previewed, then carried out one by one by whichever worker is at hand, each noted in the commit of
+//! what is done to it, so that another goes on where one stops.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,7 +13,7 @@ use specta::Type;
 
 use crate::app::App;
 use crate::domain::audit::Deed;
-use crate::domain::bulk::{BulkAction, BulkState, BulkWork, RUNS_MAX};
+use crate::domain::bulk::{BulkAction, BulkState, BulkWork, LeftOut, RUNS_MAX, Starter, owner_of};
 use crate::domain::ids::{BulkWorkId, PipelineId, RunId};
 use crate::domain::run::{Run, RunStatus};
 use crate::domain::time::{Timestamp, now};
@@ -20,12 +21,13 @@ use crate::domain::token::{Actor, Role};
 use crate::error::{Error, Result};
 use crate::logs::lines::event;
 use crate::services::runs::{self, RetryFrom, RunFilter};
-use crate::services::{access, audit, removals};
+use crate::services::{access, audit, removals, tokens};
 use crate::store;
-use crate::store::bulk::BulkRecord;
+use crate::store::bulk::{BulkRecord, Note};
 use crate::store::page::PageRequest;
+use crate::store::runs::Standing;
 
-/// Runs of a slice: what may be done twice after a crash.
+/// Runs of a slice: before each it is looked whether it may go on.
 const SLICE: u32 = 20;
 /// Runs that a preview shows.
 const SAMPLE: u32 = 10;
@@ -35,6 +37,10 @@ const LEASE: Duration = Duration::from_secs(10);
 const WORKS_MAX: u64 = 10;
 /// How often it is looked how far a work is.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+/// How long one that has ended can be looked at.
+const KEEP: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// Works that a pass removes.
+const TRIM_ROWS: u64 = 1_000;
 
 /// Which runs, as who asks names them.
 #[derive(Debug, Clone, Default)]
@@ -49,16 +55,32 @@ pub struct Wanted {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BulkPreview {
-    /// How many runs match: at most 10,000.
+    /// How many runs match to which the caller may do it: at most 10,000.
     pub total: u32,
     /// More match: the newest 10,000 are taken, and the rest by another work.
     pub more: bool,
     /// How many of them would be left out, as they stand now.
     pub skipped: u32,
+    /// Why they would be: the counts make up `skipped`.
+    pub reasons: Vec<LeftOutCount>,
+    /// How many of the newest 10,000 that match the caller sees and may not do it to: beyond `total`.
+    pub no_right: u32,
     /// The newest of them.
     pub sample: Vec<Run>,
     /// Give it to `runs.startBulk`: runs that are triggered later are left alone.
     pub until: RunId,
+}
+
+/// How many runs are left out for one reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[specta(rename = "BulkLeftOutCount")]
+#[schemars(rename = "BulkLeftOutCount")]
+pub struct LeftOutCount {
+    /// Why.
+    pub reason: LeftOut,
+    /// How many.
+    pub count: u32,
 }
 
 /// Says what would be done, and does nothing.
@@ -66,14 +88,33 @@ pub async fn preview(app: &App, actor: &Actor, action: BulkAction, wanted: Wante
     let filter = filter(app, actor, action, wanted).await?;
     // Later than every run that there is.
     let until = RunId::generate();
-    let counts = store::runs::count_by_status(&app.store, &filter, &until, RUNS_MAX + 1).await?;
-    let total: u32 = counts.iter().map(|(_, count, _)| count).sum();
-    let left_out = counts.iter().filter(|(status, ..)| !action.concerns(*status));
-    let skipped = left_out.map(|(_, count, _)| count).sum();
+    let standings = store::runs::standings(&app.store, &filter, &until, RUNS_MAX + 1).await?;
+    let total: u32 = standings.iter().map(|standing| standing.count).sum();
+    let mut reasons = BTreeMap::new();
+    for Standing { status, has_log, count, .. } in standings {
+        if let Some(reason) = action.leaves_out(status, has_log) {
+            *reasons.entry(reason).or_insert(0) += count;
+        }
+    }
+    let no_right = match &filter.pipelines {
+        Some(may_in) => {
+            let seen = RunFilter { pipelines: actor.sees_only(), ..filter.clone() };
+            store::runs::count_elsewhere(&app.store, &seen, may_in, &until, RUNS_MAX).await?
+        }
+        None => 0,
+    };
     let page = PageRequest { limit: SAMPLE, cursor: Some(until.to_string()) };
     let mut sample = store::runs::list(&app.store, &filter, page).await?.items;
     sample.iter_mut().for_each(|run| app.waiting.explain(run));
-    Ok(BulkPreview { total: total.min(RUNS_MAX), more: RUNS_MAX < total, skipped, sample, until })
+    Ok(BulkPreview {
+        total: total.min(RUNS_MAX),
+        more: RUNS_MAX < total,
+        skipped: reasons.values().sum(),
+        reasons: reasons.into_iter().map(|(reason, count)| LeftOutCount { reason, count }).collect(),
+        no_right,
+        sample,
+        until,
+    })
 }
 
 /// Starts a bulk work; workers carry it out.
@@ -82,7 +123,7 @@ pub async fn preview(app: &App, actor: &Actor, action: BulkAction, wanted: Wante
 ///
 /// - `NotFound` if there is no such pipeline.
 /// - `Forbidden` if the actor may not do it there.
-/// - `Conflict` if there is too much going on.
+/// - `Conflict` if a work of theirs goes on, which it names, or too many of others.
 pub async fn start(
     app: &App,
     actor: &Actor,
@@ -93,42 +134,66 @@ pub async fn start(
     // Never what is triggered from here on.
     let until = until.min(RunId::generate());
     let filter = filter(app, actor, action, wanted).await?;
-    if WORKS_MAX <= store::bulk::going(&app.store, WORKS_MAX).await?.len() as u64 {
-        return Err(Error::Conflict(
-            "too many bulk works are going on: wait for one, or stop one".to_owned(),
-        ));
-    }
-    let counts = store::runs::count_by_status(&app.store, &filter, &until, RUNS_MAX).await?;
+    let standings = store::runs::standings(&app.store, &filter, &until, RUNS_MAX).await?;
     let work = BulkWork {
         id: BulkWorkId::generate(),
         action,
         state: BulkState::Running,
-        total: counts.iter().map(|(_, count, _)| count).sum(),
+        total: standings.iter().map(|standing| standing.count).sum(),
         done: 0,
         skipped: 0,
         started_by: actor.name.clone(),
         created_at: now(),
         finished_at: None,
+        reason: None,
     };
     let leased_until = Timestamp::from_millis(0);
+    let starter = Some(tokens::starter(app, actor).await?);
     // Where nothing matches, nothing is older than the newest either.
-    let from = counts.into_iter().map(|(.., oldest)| oldest).min().unwrap_or_else(|| until.clone());
-    let record = BulkRecord { work, filter, until, from, after: None, leased_until };
-    store::bulk::insert(&app.store, &record).await?;
-    Ok(record.work)
+    let from = standings.into_iter().map(|standing| standing.oldest).min().unwrap_or_else(|| until.clone());
+    let record = BulkRecord { work, starter, filter, until, from, after: None, leased_until };
+    // The one that hinders them is named, so that they can wait for it or stop it.
+    if let Some(going) = store::bulk::of_owner(&app.store, owner_of(actor)).await? {
+        return Err(going_on(&going.work));
+    }
+    if WORKS_MAX <= store::bulk::going(&app.store, WORKS_MAX).await?.len() as u64 {
+        return Err(Error::Conflict(
+            "too many bulk works are going on: wait for one, or stop one".to_owned(),
+        ));
+    }
+    if store::bulk::insert(&app.store, &record).await? {
+        return Ok(record.work);
+    }
+    // Of two starts at the same time, the database took the other.
+    match store::bulk::of_owner(&app.store, owner_of(actor)).await? {
+        Some(going) => Err(going_on(&going.work)),
+        None => Err(Error::Conflict("another bulk work of yours has just ended: try again".to_owned())),
+    }
+}
+
+fn going_on(work: &BulkWork) -> Error {
+    let BulkWork { id, action, total, done, skipped, .. } = work;
+    Error::Conflict(format!(
+        "a bulk work of yours goes on, {id} ({}, {} of {total} runs): wait for it, or stop it",
+        action.as_str(),
+        done + skipped
+    ))
 }
 
 /// How far a work is: told to who started it, and to admins.
 pub async fn get(app: &App, actor: &Actor, id: &BulkWorkId) -> Result<BulkWork> {
     let record = store::bulk::find(&app.store, id).await?;
-    let is_seen = |record: &BulkRecord| actor.may(Role::Admin) || record.work.started_by == actor.name;
+    let is_own = |record: &BulkRecord| {
+        record.starter.as_ref().is_some_and(|starter| starter.owner() == owner_of(actor))
+    };
+    let is_seen = |record: &BulkRecord| actor.may(Role::Admin) || is_own(record);
     record.filter(is_seen).map(|record| record.work).ok_or_else(|| Error::not_found("bulk work", id))
 }
 
 /// Stops a work after the runs at hand. One that has ended is left as it is.
 pub async fn stop(app: &App, actor: &Actor, id: &BulkWorkId) -> Result<BulkWork> {
     get(app, actor, id).await?;
-    store::bulk::stop(&app.store, id).await?;
+    store::bulk::stop(&app.store, id, &format!("stopped by {}", actor.name)).await?;
     get(app, actor, id).await
 }
 
@@ -189,48 +254,86 @@ pub async fn carry_out(app: &App) -> Result<()> {
 }
 
 async fn carry_out_one(app: &App, mut record: BulkRecord) -> Result<()> {
-    // What they may was looked at when it was started; the filter holds them to it.
-    let actor = Actor::new(record.work.started_by.clone(), Role::Admin);
     loop {
         let Some(latest) = store::bulk::find(&app.store, &record.work.id).await? else { return Ok(()) };
         if latest.work.state == BulkState::Stopping {
-            return end(app, &actor, &record, BulkState::Stopped).await;
+            return end(app, &record, BulkState::Stopped, latest.work.reason).await;
         }
+        let actor = match standing(app, &record).await? {
+            Ok(actor) => actor,
+            Err(reason) => return end(app, &record, BulkState::Stopped, Some(reason)).await,
+        };
         let place = record.after.clone().unwrap_or_else(|| record.until.clone());
         let page = PageRequest { limit: SLICE, cursor: Some(place.to_string()) };
         let mut runs = store::runs::list(&app.store, &record.filter, page).await?.items;
         runs.retain(|run| record.from <= run.id);
         if runs.is_empty() {
-            return end(app, &actor, &record, BulkState::Done).await;
+            return end(app, &record, BulkState::Done, None).await;
         }
         for run in &runs {
-            match is_done(app, &actor, record.work.action, run).await? {
-                true => record.work.done += 1,
-                false => record.work.skipped += 1,
+            record.after = Some(run.id.clone());
+            let with_it = Note { done: record.work.done + 1, ..note(&record) };
+            if is_done(app, &actor, record.work.action, run, &with_it).await? {
+                (record.work.done, record.leased_until) = (with_it.done, with_it.leased_until);
+            } else {
+                record.work.skipped += 1;
             }
         }
-        record.after = runs.last().map(|run| run.id.clone());
-        let leased_until = now().plus(LEASE);
-        if !store::bulk::advance(&app.store, &record, leased_until).await? {
+        let all = note(&record);
+        if !store::bulk::advance(&app.store, &all).await? {
             // Another has taken it up: this one was too slow.
             return Ok(());
         }
-        record.leased_until = leased_until;
+        record.leased_until = all.leased_until;
     }
 }
 
-/// Does it to a run; false: it is left out.
-async fn is_done(app: &App, actor: &Actor, action: BulkAction, run: &Run) -> Result<bool> {
-    if !action.concerns(run.status) {
+/// Who started it, as they may now; or why it is not to go on.
+async fn standing(app: &App, record: &BulkRecord) -> Result<Result<Actor, String>> {
+    let name = &record.work.started_by;
+    let Some(starter) = &record.starter else {
+        return Ok(Err("an older version started it, which did not note by whom: start it again".to_owned()));
+    };
+    let Some(actor) = tokens::actor_again(app, starter).await? else {
+        return Ok(Err(format!("the access of {name} has ended")));
+    };
+    let needed = record.work.action.needs();
+    let may_still = match (&record.filter.pipeline_id, &record.filter.pipelines) {
+        (Some(one), _) => actor.may_in(one, needed),
+        (None, Some(some)) => some.iter().all(|one| actor.may_in(one, needed)),
+        (None, None) => actor.may(needed),
+    };
+    Ok(if may_still { Ok(actor) } else { Err(format!("{name} has no longer the role {}", needed.as_str())) })
+}
+
+/// How far a work has come, with a further lease.
+fn note(record: &BulkRecord) -> Note {
+    let BulkRecord { work, after, leased_until, .. } = record;
+    Note {
+        work: work.id.clone(),
+        after: after.clone(),
+        done: work.done,
+        skipped: work.skipped,
+        held_until: *leased_until,
+        leased_until: now().plus(LEASE),
+    }
+}
+
+/// Does it to a run, which is noted in the same commit; false: it is left out.
+async fn is_done(app: &App, actor: &Actor, action: BulkAction, run: &Run, noted: &Note) -> Result<bool> {
+    if action.leaves_out(run.status, run.log_purged_at.is_none()).is_some() {
         return Ok(false);
     }
+    let (id, part_of) = (&run.id, Some(noted));
     let outcome = match action {
-        BulkAction::Cancel => runs::cancel(app, actor, &run.id).await.map(|_| ()),
-        BulkAction::Retry => runs::retry(app, actor, &run.id, RetryFrom::Failed).await.map(|_| ()),
-        BulkAction::Delete => removals::delete(app, actor, &run.id).await,
+        BulkAction::Cancel => runs::cancel_as_part(app, actor, id, part_of).await,
+        BulkAction::Retry => {
+            runs::retry_as_part(app, actor, id, RetryFrom::Failed, part_of).await.map(|()| true)
+        }
+        BulkAction::Delete => removals::delete_as_part(app, actor, id, part_of).await.map(|()| true),
     };
     match outcome {
-        Ok(()) => Ok(true),
+        Ok(is_done) => Ok(is_done),
         // It is no longer what it was a moment ago.
         Err(Error::Conflict(_) | Error::NotFound { .. }) => Ok(false),
         Err(error @ Error::Unavailable { .. }) => Err(error),
@@ -242,16 +345,23 @@ async fn is_done(app: &App, actor: &Actor, action: BulkAction, run: &Run) -> Res
     }
 }
 
-async fn end(app: &App, actor: &Actor, record: &BulkRecord, state: BulkState) -> Result<()> {
-    if store::bulk::finish(&app.store, &record.work.id, state, now()).await? {
-        let BulkWork { action, total, done, skipped, .. } = &record.work;
-        let words = format!(
-            "{} of {total} runs: {done} done, {skipped} left out, {}",
-            action.as_str(),
-            state.as_str()
-        );
-        audit::record(app, actor, Deed::done("runs.bulk").to("bulk", record.work.id.as_str()).saying(words))
-            .await;
+async fn end(app: &App, record: &BulkRecord, state: BulkState, reason: Option<String>) -> Result<()> {
+    if !store::bulk::finish(&app.store, &note(record), state, reason.as_deref(), now()).await? {
+        return Ok(());
     }
+    let BulkWork { id, action, total, done, skipped, started_by, .. } = &record.work;
+    let mut words =
+        format!("{} of {total} runs: {done} done, {skipped} left out, {}", action.as_str(), state.as_str());
+    if let Some(reason) = reason {
+        words.push_str(&format!(": {reason}"));
+    }
+    let Starter { token, person } = record.starter.clone().unwrap_or(Starter { token: None, person: None });
+    let actor = Actor { token, person, ..Actor::new(started_by.clone(), Role::Viewer) };
+    audit::record(app, &actor, Deed::done("runs.bulk").to("bulk", id.as_str()).saying(words)).await;
     Ok(())
+}
+
+/// Removes works that ended long ago, up to a bound: the next pass goes on.
+pub async fn trim(app: &App) -> Result<()> {
+    store::bulk::trim(&app.store, now().minus(KEEP), TRIM_ROWS).await.map(|_| ())
 }

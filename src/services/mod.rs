@@ -15,6 +15,7 @@ pub mod pipelines;
 pub mod presence;
 pub mod queues;
 pub mod removals;
+pub mod retention;
 pub mod runs;
 pub mod search;
 pub mod secret_keys;

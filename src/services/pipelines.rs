@@ -4,6 +4,7 @@ use crate::app::App;
 use crate::domain::ids::PipelineId;
 use crate::domain::pipeline::{self, Pipeline, Problem};
 use crate::domain::repository;
+use crate::domain::retention::Retention;
 use crate::domain::text;
 use crate::domain::time::now;
 use crate::domain::token::{Actor, Role};
@@ -23,6 +24,7 @@ pub struct CreatePipeline {
     pub default_branch: Option<String>,
     pub definition: Option<String>,
     pub description: Option<String>,
+    pub retention: Option<Retention>,
 }
 
 /// # Errors
@@ -30,7 +32,7 @@ pub struct CreatePipeline {
 /// - `Invalid` if a field breaks a rule, or the definition has a problem.
 /// - `Conflict` if the name is taken.
 pub async fn create(app: &App, _actor: &Actor, request: CreatePipeline) -> Result<Pipeline> {
-    let CreatePipeline { name, repository, default_branch, definition, description } = request;
+    let CreatePipeline { name, repository, default_branch, definition, description, retention } = request;
     check(
         app,
         &PipelineChange {
@@ -39,6 +41,7 @@ pub async fn create(app: &App, _actor: &Actor, request: CreatePipeline) -> Resul
             repository: Some(repository.clone()),
             default_branch: Some(default_branch.clone()),
             definition: Some(definition.clone()),
+            retention: Some(retention.clone()),
         },
     )?;
     let now = now();
@@ -49,6 +52,7 @@ pub async fn create(app: &App, _actor: &Actor, request: CreatePipeline) -> Resul
         repository,
         default_branch,
         definition,
+        retention,
         created_at: now,
         updated_at: now,
     };
@@ -117,6 +121,10 @@ fn check(app: &App, change: &PipelineChange) -> Result<()> {
     }
     if let Some(Some(definition)) = &change.definition {
         runs::parse(definition)?;
+    }
+    if let Some(Some(retention)) = &change.retention {
+        let broken = retention.check();
+        broken.map_err(|(field, reason)| Error::invalid(format!("retention.{field}"), reason))?;
     }
     Ok(())
 }

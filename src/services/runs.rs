@@ -22,6 +22,7 @@ use crate::error::{Error, Result};
 use crate::metrics;
 use crate::services::{access, lists, states};
 use crate::store;
+use crate::store::bulk::Note;
 use crate::store::page::{Page, PageRequest};
 use crate::store::runs::{Insertion, NewRun, RunChange};
 
@@ -157,19 +158,30 @@ pub async fn list(
 /// Ends a run: at once where nothing of it has begun, else by its worker. A run that has ended is left as it
 /// is.
 pub async fn cancel(app: &App, actor: &Actor, id: &RunId) -> Result<Run> {
+    cancel_as_part(app, actor, id, None).await?;
+    Ok(access::run(app, actor, id, Role::Operator).await?.run)
+}
+
+/// The same as a part of a bulk work, which notes it in the same commit. False: there was nothing to be ended.
+pub(super) async fn cancel_as_part(
+    app: &App,
+    actor: &Actor,
+    id: &RunId,
+    part_of: Option<&Note>,
+) -> Result<bool> {
     // Each look that finds the run elsewhere means that it went on meanwhile, which it does a few times.
     for _ in 0..LOOKS_MAX {
         let record = access::run(app, actor, id, Role::Operator).await?;
         if record.run.status.is_ended() || record.cancel_requested {
-            return Ok(record.run);
+            return Ok(false);
         }
-        if !ask_to_end(app, actor, &record).await? {
+        if !ask_to_end(app, actor, &record, part_of).await? {
             continue;
         }
         if let Err(error) = app.jobs.hurry_or_remove(id, has_begun(&record)).await {
             tracing::debug!(run.id = %id, error = error.chain(), "The canceled run's job stays until it is taken");
         }
-        return Ok(access::run(app, actor, id, Role::Operator).await?.run);
+        return Ok(true);
     }
     Err(Error::Conflict("the run changes too quickly to be canceled: try again".to_owned()))
 }
@@ -194,7 +206,7 @@ pub async fn withdraw(app: &App, actor: &Actor, id: &RunId) -> Result<Withdrawal
             RunStatus::Queued | RunStatus::Waiting => {}
             _ => return Ok(Withdrawal::Held),
         }
-        if !record.cancel_requested && !ask_to_end(app, actor, &record).await? {
+        if !record.cancel_requested && !ask_to_end(app, actor, &record, None).await? {
             continue;
         }
         if !has_begun(&record) {
@@ -207,9 +219,10 @@ pub async fn withdraw(app: &App, actor: &Actor, id: &RunId) -> Result<Withdrawal
 }
 
 /// Records that somebody wants the run to end. False if it went on meanwhile.
-async fn ask_to_end(app: &App, actor: &Actor, record: &RunRecord) -> Result<bool> {
+async fn ask_to_end(app: &App, actor: &Actor, record: &RunRecord, part_of: Option<&Note>) -> Result<bool> {
     let status = record.run.status;
     let mut change = RunChange::of(record.run.id.clone());
+    change.note = part_of.cloned();
     change.epoch = Some(record.epoch);
     change.from = vec![status];
     change.cancel_requested = Some(true);
@@ -260,6 +273,18 @@ pub async fn reschedule(app: &App, actor: &Actor, id: &RunId, at: Option<Timesta
 
 /// Tries a run again that has ended. `Conflict` if it has not.
 pub async fn retry(app: &App, actor: &Actor, id: &RunId, from: RetryFrom) -> Result<Run> {
+    retry_as_part(app, actor, id, from, None).await?;
+    Ok(access::run(app, actor, id, Role::Operator).await?.run)
+}
+
+/// The same as a part of a bulk work, which notes it in the same commit.
+pub(super) async fn retry_as_part(
+    app: &App,
+    actor: &Actor,
+    id: &RunId,
+    from: RetryFrom,
+    part_of: Option<&Note>,
+) -> Result<()> {
     let record = access::run(app, actor, id, Role::Operator).await?;
     if !record.run.status.is_ended() {
         return Err(Error::Conflict(format!(
@@ -272,7 +297,8 @@ pub async fn retry(app: &App, actor: &Actor, id: &RunId, from: RetryFrom) -> Res
             "its log was purged, so it is not tried again: trigger a new run".to_owned(),
         ));
     }
-    let (change, retry) = retry_change(&record, from, format!("retried by {}", actor.name));
+    let (mut change, retry) = retry_change(&record, from, format!("retried by {}", actor.name));
+    change.note = part_of.cloned();
     if store::runs::change(&app.store, change).await?.is_none() {
         return Err(Error::Conflict("the run was changed meanwhile: look at it and try again".to_owned()));
     }
@@ -281,7 +307,7 @@ pub async fn retry(app: &App, actor: &Actor, id: &RunId, from: RetryFrom) -> Res
     if let Err(error) = app.jobs.add_again(id, retry).await {
         tracing::warn!(run.id = %id, error = error.chain(), "The run will be queued once Redis is back");
     }
-    Ok(access::run(app, actor, id, Role::Operator).await?.run)
+    Ok(())
 }
 
 /// The run's states as finished server-sent events: the present one, then each change, until it has ended. Nothing

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::app::App;
+use crate::domain::bulk::Starter;
 use crate::domain::ids::TokenId;
 use crate::domain::person::Person;
 use crate::domain::secret::Secret;
@@ -27,6 +28,8 @@ const VALUE_BYTES: usize = 32;
 const VALUE_LENGTH_MAX: usize = 512;
 /// The last use of a token is noted at most so often: it is asked for at each call.
 const TOUCH_INTERVAL: Duration = Duration::from_secs(60);
+/// Who has the admin token.
+const ADMIN: &str = "admin";
 pub const LIFETIME_MAX: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 #[derive(Debug, Clone)]
@@ -133,7 +136,7 @@ pub async fn authenticate(app: &App, value: &str) -> Result<Actor> {
     let hash = hash(value);
     // Hashes of equal length are compared, so that neither the time nor its length tells of the token.
     if bool::from(hash.ct_eq(&self::hash(app.admin_token.reveal()))) {
-        return Ok(Actor::new("admin", Role::Admin));
+        return Ok(Actor::new(ADMIN, Role::Admin));
     }
     let token = store::tokens::find_by_hash(&app.store, &hash).await?;
     admit(app, token).await?.ok_or(UNKNOWN)
@@ -143,6 +146,30 @@ pub async fn authenticate(app: &App, value: &str) -> Result<Actor> {
 pub(super) async fn holder(app: &App, id: &TokenId) -> Result<Option<Actor>> {
     let token = store::tokens::find(&app.store, id).await?;
     admit(app, token).await
+}
+
+/// By what somebody's rights are looked at again once their request is over. A person's session is not among it: they may
+/// sign out meanwhile.
+pub(super) async fn starter(app: &App, actor: &Actor) -> Result<Starter> {
+    let token = match &actor.token {
+        Some(id) => store::tokens::find(&app.store, id).await?,
+        None => None,
+    };
+    let is_persons = |token: &Token| token.kind == TokenKind::Session && token.person_id.is_some();
+    let token = actor.token.clone().filter(|_| !token.as_ref().is_some_and(is_persons));
+    Ok(Starter { token, person: actor.person.clone() })
+}
+
+/// Who they are now, and what they may; none: their access has ended.
+pub(super) async fn actor_again(app: &App, starter: &Starter) -> Result<Option<Actor>> {
+    match (&starter.token, &starter.person) {
+        (Some(token), _) => holder(app, token).await,
+        (None, Some(person)) => {
+            let person = store::people::find(&app.store, person).await?;
+            Ok(person.filter(|person| !person.disabled).map(|person| actor_of(&person)))
+        }
+        (None, None) => Ok(Some(Actor::new(ADMIN, Role::Admin))),
+    }
 }
 
 /// The actor of a token that is there, has not expired, and whose person may still sign in.

@@ -37,6 +37,7 @@ pub mod pipelines;
 mod plans;
 
 pub mod removals;
+pub mod retention;
 mod run_change;
 mod run_rows;
 pub mod run_stats;

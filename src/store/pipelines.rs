@@ -8,11 +8,12 @@ use sea_orm::{
 
 use crate::domain::ids::PipelineId;
 use crate::domain::pipeline::Pipeline;
+use crate::domain::retention::Retention;
 use crate::domain::run::RunStatus;
 use crate::domain::time::Timestamp;
 use crate::error::Result;
 use crate::store::Store;
-use crate::store::column::{Reader, containing};
+use crate::store::column::{Reader, containing, json};
 use crate::store::entities::{pipeline, run, secret};
 use crate::store::error::DbResult as _;
 use crate::store::page::{Page, PageRequest};
@@ -26,6 +27,7 @@ pub struct PipelineChange {
     pub repository: Option<Option<String>>,
     pub default_branch: Option<Option<String>>,
     pub definition: Option<Option<String>>,
+    pub retention: Option<Option<Retention>>,
 }
 
 /// What came of a deletion.
@@ -51,6 +53,7 @@ pub async fn insert(store: &Store, pipeline: &Pipeline) -> Result<()> {
         updated_at: Set(pipeline.updated_at.as_millis()),
         deleted_at: Set(None),
         definition: Set(pipeline.definition.clone()),
+        retention: Set(pipeline.retention.as_ref().map(json).transpose()?),
     };
     pipeline::Entity::insert(row)
         .exec_without_returning(&store.writer)
@@ -87,11 +90,16 @@ pub async fn update(
     if let Some(name) = change.name {
         update.value(Column::NameFolded, name.to_lowercase()).value(Column::Name, name);
     }
+    let retention = match change.retention {
+        Some(retention) => Some(retention.as_ref().map(json).transpose()?),
+        None => None,
+    };
     let texts = [
         (Column::Description, change.description),
         (Column::Repository, change.repository),
         (Column::DefaultBranch, change.default_branch),
         (Column::Definition, change.definition),
+        (Column::Retention, retention),
     ];
     for (column, text) in texts {
         if let Some(text) = text {
@@ -198,6 +206,7 @@ fn read(row: pipeline::Model) -> Result<Pipeline> {
         repository: row.repository,
         default_branch: row.default_branch,
         definition: row.definition,
+        retention: row.retention.map(|text| READER.json("retention", &text)).transpose()?,
         created_at: Timestamp::from_millis(row.created_at),
         updated_at: Timestamp::from_millis(row.updated_at),
     })

@@ -3,11 +3,13 @@
 
 use std::collections::BTreeMap;
 
+use sea_orm::sea_query::SelectStatement;
 use sea_orm::sqlx::{self, Row as _};
 use sea_orm::{ConnectionTrait as _, DbBackend, EntityTrait, Select, Statement};
 
 use super::{
-    Store, audit, bulk, people, pipelines, removals, run_stats, runs, secrets, steps, tokens, workers,
+    Store, audit, bulk, people, pipelines, removals, retention, run_stats, runs, secrets, steps, tokens,
+    workers,
 };
 use crate::config::DatabaseConfig;
 use crate::domain::ids::{AuditId, PersonId, PipelineId, RunId, TokenId};
@@ -41,6 +43,12 @@ impl<E: EntityTrait> Build for Select<E> {
     }
 }
 
+impl Build for SelectStatement {
+    fn build(&self, backend: DbBackend) -> Statement {
+        backend.build(self)
+    }
+}
+
 fn case<E: EntityTrait>(what: impl Into<String>, index: &'static str, query: Select<E>) -> Case {
     Case { what: what.into(), index, may_sort: false, query: Box::new(query) }
 }
@@ -52,6 +60,7 @@ fn cases() -> Vec<Case> {
     let of_target = AuditFilter { target: Some("t7".to_owned()), ..AuditFilter::default() };
     let identity = Identity { issuer: "i".to_owned(), subject: "s7".to_owned() };
     let mut cases = run_lists(&pipeline_id, &run_id);
+    cases.extend(retained(&pipeline_id, &run_id));
     cases.extend([
         case("queued runs", "runs_status", runs::queued_query(Towards::Newest, None, 100)),
         case("queued runs after one", "runs_status", runs::queued_query(Towards::Newest, Some(&run_id), 100)),
@@ -72,22 +81,6 @@ fn cases() -> Vec<Case> {
         ),
         case("a run by number", "runs_number", runs::by_number(&pipeline_id, 7)),
         case("what is to be removed", "removals_pkey", removals::pending_query(Some(&run_id), 100)),
-        case(
-            "runs that have had their time",
-            "runs_finished",
-            removals::expired_query(
-                Timestamp::from_millis(9),
-                10,
-                false,
-                Some(Timestamp::from_millis(3)),
-                100,
-            ),
-        ),
-        case(
-            "logs that have had their time",
-            "runs_logs",
-            removals::expired_query(Timestamp::from_millis(9), 10, true, None, 100),
-        ),
         case("a run by key", "runs_idempotency_key", runs::by_key(&pipeline_id, "k")),
         case("a run's steps", "steps_pkey", steps::of_runs_query(&[run_id.as_str()])),
         case("a pipeline by name", "pipelines_name", pipelines::by_name("n")),
@@ -151,8 +144,55 @@ fn cases() -> Vec<Case> {
         case("some pipelines", "pipelines_pkey", pipelines::list_query(Some(&some), None, None, 21)),
         case("the steps of runs", "steps_pkey", steps::of_runs_query(&[run_id.as_str(), "x"])),
     ];
+    let all = RunFilter { pipeline_id: Some(pipeline_id.clone()), ..RunFilter::default() };
+    let counts = [
+        ("how runs stand", "runs_pipeline", runs::standings_query(&all, &run_id, 400)),
+        ("how runs of some pipelines stand", "runs_pkey", runs::standings_query(&of_some, &run_id, 400)),
+        ("runs elsewhere", "runs_pipeline", runs::count_elsewhere_query(&all, &some, &run_id, 400)),
+    ];
     cases.extend(bounded.map(|case| Case { may_sort: true, ..case }));
+    // Grouped, and no more rows than are counted.
+    cases.extend(counts.map(|(what, index, query)| Case {
+        what: what.to_owned(),
+        index,
+        may_sort: true,
+        query: Box::new(query),
+    }));
     cases
+}
+
+/// What the rules of retention ask, and bulk works.
+fn retained(pipeline_id: &PipelineId, run_id: &RunId) -> Vec<Case> {
+    let old = retention::Limit {
+        before: Timestamp::from_millis(9),
+        before_id: None,
+        below: Some(90),
+        with_log: false,
+    };
+    let too_many = retention::Limit { before_id: Some(run_id.clone()), below: None, ..old.clone() };
+    let logs = retention::Limit { with_log: true, ..old.clone() };
+    vec![
+        case(
+            "what pipelines keep",
+            "pipelines_pkey",
+            retention::pipelines_query(false, Some(pipeline_id), 100),
+        ),
+        case(
+            "pipelines with rules of their own",
+            "pipelines_retention",
+            retention::pipelines_query(true, Some(pipeline_id), 100),
+        ),
+        case("old runs", "runs_pipeline_ended", retention::expired_query(pipeline_id, &old, 100)),
+        case(
+            "runs beyond a number",
+            "runs_pipeline_ended",
+            retention::expired_query(pipeline_id, &too_many, 100),
+        ),
+        case("old logs", "runs_pipeline_logs", retention::expired_query(pipeline_id, &logs, 100)),
+        case("the oldest to keep", "runs_pipeline_ended", retention::oldest_to_keep_query(pipeline_id, 20)),
+        case("a bulk work that goes on", "bulk_works_owner", bulk::of_owner_query("o7")),
+        case("ended bulk works", "bulk_works_ended", bulk::ended_query(Timestamp::from_millis(9), 100)),
+    ]
 }
 
 /// Each combination of filters, from the beginning and after a run, of a status that is common and of one that is
@@ -202,8 +242,10 @@ async fn sqlite_answers_each_query_from_an_index() {
         let rows = store.reader.query_all_raw(statement).await.unwrap();
         let plan: Vec<String> = rows.iter().map(|row| row.try_get("", "detail").unwrap()).collect();
         let index = names.get(case.index).map_or(case.index, String::as_str);
+        // Where rows are counted, the engine first says that it finds them on their own.
+        let found = plan.iter().find(|line| !line.starts_with("CO-ROUTINE")).unwrap();
         assert!(
-            plan[0].ends_with(&format!("INDEX {index}")) || plan[0].contains(&format!("INDEX {index} ")),
+            found.ends_with(&format!("INDEX {index}")) || found.contains(&format!("INDEX {index} ")),
             "{}: {plan:?}",
             case.what
         );
@@ -248,8 +290,8 @@ const REMOVED_MAX: u64 = 500;
 
 /// Twenty pipelines, ten branches, 10,000 runs of which most have succeeded, in the order of their ids.
 const ROWS: &str = "
-    INSERT INTO pipelines (id, name, name_folded, next_run_number, created_at, updated_at)
-    SELECT 'p' || n, 'name ' || n, 'name ' || n, 1, 0, 0 FROM generate_series(0, 2000) n;
+    INSERT INTO pipelines (id, name, name_folded, next_run_number, created_at, updated_at, retention)
+    SELECT 'p' || n, 'name ' || n, 'name ' || n, 1, 0, 0, CASE WHEN n % 2 = 0 THEN '{}' END FROM generate_series(0, 2000) n;
     INSERT INTO runs (id, number, pipeline_id, pipeline_name, status, progress, attempt, attempts_max, branch,
         trigger_kind, trigger_by, version, epoch, lines, created_at, finished_at, cancel_requested, losses, settled,
         archived, restart, idempotency_key, inputs)
@@ -274,9 +316,10 @@ const ROWS: &str = "
     INSERT INTO audit (id, at, actor, action, target_kind, target_id, outcome)
     SELECT 'e' || n, n, 'a' || n % 50, 'runs.cancel', 'run', 't' || n % 10, 'done' FROM generate_series(1, 3000) n;
     INSERT INTO removals (run_id, created_at) SELECT 'r' || n, n FROM generate_series(1, 3000) n;
-    INSERT INTO bulk_works (id, action, state, filter, until_id, from_id, started_by, total, done, skipped, leased_until,
-        created_at, finished_at)
-    SELECT 'b' || n, 'delete', 'done', '{}', 'r', 'r', 'a', 1, 1, 0, 0, 0, CASE WHEN n % 500 = 0 THEN NULL ELSE n END
+    INSERT INTO bulk_works (id, action, state, filter, until_id, from_id, started_by, owner, total, done, skipped,
+        leased_until, created_at, finished_at)
+    SELECT 'b' || n, 'delete', 'done', '{}', 'r', 'r', 'a', 'o' || n, 1, 1, 0, 0, 0,
+        CASE WHEN n % 500 = 0 THEN NULL ELSE n END
     FROM generate_series(1, 3000) n;
     INSERT INTO workers (id, host, name, started_at, seen_at)
     SELECT 'w' || n, 'h', 'n', 0, n FROM generate_series(1, 3000) n;

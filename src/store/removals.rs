@@ -11,27 +11,20 @@ use crate::domain::ids::RunId;
 use crate::domain::time::Timestamp;
 use crate::error::Result;
 use crate::store::Store;
+use crate::store::bulk::{self, Note};
 use crate::store::column::Reader;
-use crate::store::entities::{pipeline, removal, run, step};
+use crate::store::entities::{removal, run, step};
 use crate::store::error::DbResult as _;
 
-/// The predicates of the partial indexes, word for word.
-const ENDED: &str = "finished_at IS NOT NULL";
-const WITH_LOG: &str = "finished_at IS NOT NULL AND log_purged_at IS NULL";
-
-/// A run that is old enough to go, if the rule says so.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Expired {
-    pub id: RunId,
-    pub epoch: u64,
-    pub finished_at: Timestamp,
-    /// It is among the last so many of its pipeline.
-    pub is_recent: bool,
-}
-
 /// Removes a run and its steps, and notes that what lies elsewhere is to follow. False: it is not at this epoch any more, or
-/// its end is not settled.
-pub async fn delete_run(store: &Store, id: &RunId, epoch: u64, now: Timestamp) -> Result<bool> {
+/// its end is not settled. A bulk work that it is part of notes it in the same commit.
+pub async fn delete_run(
+    store: &Store,
+    id: &RunId,
+    epoch: u64,
+    now: Timestamp,
+    part_of: Option<&Note>,
+) -> Result<bool> {
     const DOING: &str = "deleting a run";
     let tx = store.begin(DOING).await?;
     // Its lock first, so that nobody begins it anew meanwhile.
@@ -48,6 +41,9 @@ pub async fn delete_run(store: &Store, id: &RunId, epoch: u64, now: Timestamp) -
     let of_run = step::Column::RunId.eq(id.as_str());
     step::Entity::delete_many().filter(of_run).exec(&tx).await.doing(DOING)?;
     run::Entity::delete_by_id(id.as_str()).exec(&tx).await.doing(DOING)?;
+    if let Some(part_of) = part_of {
+        bulk::write(&tx, part_of).await?;
+    }
     tx.commit().await.doing(DOING)?;
     Ok(true)
 }
@@ -119,57 +115,4 @@ pub(super) fn pending_query(after: Option<&RunId>, limit: u64) -> Select<removal
 pub async fn done(store: &Store, id: &RunId) -> Result<()> {
     let deleted = removal::Entity::delete_by_id(id.as_str()).exec(&store.writer).await;
     deleted.doing("noting that something is removed").map(|_| ())
-}
-
-/// Runs that ended before `before`, and not before `after`, oldest first; with whether each has one of the last `keep` numbers
-/// of its pipeline. `with_log`: only those whose log is still there.
-pub async fn expired(
-    store: &Store,
-    before: Timestamp,
-    keep: u32,
-    with_log: bool,
-    after: Option<Timestamp>,
-    limit: u64,
-) -> Result<Vec<Expired>> {
-    const READER: Reader = Reader("listing runs that have had their time");
-    let query = expired_query(before, keep, with_log, after, limit);
-    let rows: Vec<(String, i64, i64, bool)> = query.into_tuple().all(&store.reader).await.doing(READER.0)?;
-    let read = |(id, epoch, finished_at, is_recent): (String, i64, i64, bool)| {
-        Ok(Expired {
-            id: READER.id("id", &id)?,
-            epoch: READER.number("epoch", epoch)?,
-            finished_at: Timestamp::from_millis(finished_at),
-            is_recent,
-        })
-    };
-    rows.into_iter().map(read).collect()
-}
-
-pub(super) fn expired_query(
-    before: Timestamp,
-    keep: u32,
-    with_log: bool,
-    after: Option<Timestamp>,
-    limit: u64,
-) -> Select<run::Entity> {
-    let next = Query::select()
-        .column(pipeline::Column::NextRunNumber)
-        .from(pipeline::Entity)
-        .and_where(
-            Expr::col((pipeline::Entity, pipeline::Column::Id))
-                .equals((run::Entity, run::Column::PipelineId)),
-        )
-        .take();
-    let is_recent = Expr::col((run::Entity, run::Column::Number))
-        .add(i64::from(keep))
-        .gte(Expr::SubQuery(None, Box::new(next.into())));
-    let query = run::Entity::find()
-        .select_only()
-        .columns([run::Column::Id, run::Column::Epoch, run::Column::FinishedAt])
-        .expr_as(is_recent, "is_recent")
-        .filter(Expr::cust(if with_log { WITH_LOG } else { ENDED }))
-        .filter(run::Column::FinishedAt.lt(before.as_millis()))
-        .order_by_asc(run::Column::FinishedAt)
-        .limit(limit);
-    query.apply_if(after, |query, at| query.filter(run::Column::FinishedAt.gte(at.as_millis())))
 }

@@ -7,6 +7,7 @@ use crate::domain::ids::{RunId, WorkerId};
 use crate::domain::run::{Percent, RunStatus, StepRecord};
 use crate::domain::time::Timestamp;
 use crate::error::Result;
+use crate::store::bulk::{self, Note};
 use crate::store::column::{Reader, count, millis};
 use crate::store::entities::run;
 use crate::store::error::DbResult as _;
@@ -50,6 +51,8 @@ pub struct RunChange {
     pub taken_from: Option<Option<String>>,
     /// Written whole: inserted, or replaced where the run has that attempt of that step already.
     pub steps: Vec<StepRecord>,
+    /// The bulk work that it is part of notes it in the same commit.
+    pub note: Option<Note>,
 }
 
 impl RunChange {
@@ -84,6 +87,7 @@ impl RunChange {
             restart: None,
             taken_from: None,
             steps: Vec::new(),
+            note: None,
         }
     }
 }
@@ -114,7 +118,7 @@ pub async fn change(store: &Store, change: RunChange) -> Result<Option<u64>> {
     const DOING: &str = "changing a run";
     let update = change_query(&change);
     // One statement is its own transaction, and spares the round trips of another.
-    if change.steps.is_empty() {
+    if change.steps.is_empty() && change.note.is_none() {
         return new_version(&store.writer, &update).await;
     }
     let tx = store.begin(DOING).await?;
@@ -123,6 +127,9 @@ pub async fn change(store: &Store, change: RunChange) -> Result<Option<u64>> {
         return Ok(None);
     };
     steps::write(&tx, &change.id, &change.steps).await?;
+    if let Some(note) = &change.note {
+        bulk::write(&tx, note).await?;
+    }
     tx.commit().await.doing(DOING)?;
     Ok(Some(version))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use sea_orm::sea_query::{Expr, ExprTrait as _, Query, UnionType};
+use sea_orm::sea_query::{Expr, ExprTrait as _, Query, SelectStatement, UnionType};
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait, EntityTrait as _, FromQueryResult, Iterable as _, JoinType,
     QueryFilter as _, QueryOrder as _, QuerySelect as _, QueryTrait as _, Select,
@@ -192,37 +192,79 @@ pub(super) fn is_newest_of_each(
     }
 }
 
-/// How many of the runs before `before` stand where, and which is the oldest of them: of the newest `limit` that match.
-pub async fn count_by_status(
+/// Runs that stand alike.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    pub status: RunStatus,
+    /// Their logs were not purged.
+    pub has_log: bool,
+    pub count: u32,
+    pub oldest: RunId,
+}
+
+/// How the runs before `before` stand: of the newest `limit` that match.
+pub async fn standings(
     store: &Store,
     filter: &RunFilter,
     before: &RunId,
     limit: u32,
-) -> Result<Vec<(RunStatus, u32, RunId)>> {
+) -> Result<Vec<Standing>> {
     const READER: Reader = Reader("counting runs");
-    let query = count_by_status_query(filter, before, limit);
+    let query = standings_query(filter, before, limit);
     let rows = store.reader.query_all(&query).await.doing(READER.0)?;
     let read = |row: sea_orm::QueryResult| {
-        let (status, count, oldest): (String, i64, String) =
-            row.try_get_many("", &["status", "count", "oldest"].map(str::to_owned)).doing(READER.0)?;
-        let status = READER.word("status", &status, RunStatus::parse(&status))?;
-        Ok((status, READER.number("count", count)?, READER.id("oldest", &oldest)?))
+        let columns = ["status", "has_log", "count", "oldest"].map(str::to_owned);
+        let (status, has_log, count, oldest): (String, bool, i64, String) =
+            row.try_get_many("", &columns).doing(READER.0)?;
+        Ok(Standing {
+            status: READER.word("status", &status, RunStatus::parse(&status))?,
+            has_log,
+            count: READER.number("count", count)?,
+            oldest: READER.id("oldest", &oldest)?,
+        })
     };
     rows.into_iter().map(read).collect()
 }
 
-pub(super) fn count_by_status_query(
-    filter: &RunFilter,
-    before: &RunId,
-    limit: u32,
-) -> sea_orm::sea_query::SelectStatement {
+pub(super) fn standings_query(filter: &RunFilter, before: &RunId, limit: u32) -> SelectStatement {
     let matching = list_query(filter, Some(before), u64::from(limit)).into_query();
+    let has_log = || Expr::cust("log_purged_at IS NULL");
     Query::select()
         .column(run::Column::Status)
+        .expr_as(has_log(), "has_log")
         .expr_as(Expr::cust("COUNT(*)"), "count")
         .expr_as(Expr::cust("MIN(id)"), "oldest")
         .from_subquery(matching, "matching")
         .group_by_col(run::Column::Status)
+        .add_group_by([has_log()])
+        .take()
+}
+
+/// How many of the newest `limit` runs before `before` that match are of other pipelines than these.
+pub async fn count_elsewhere(
+    store: &Store,
+    filter: &RunFilter,
+    pipelines: &[PipelineId],
+    before: &RunId,
+    limit: u32,
+) -> Result<u32> {
+    const READER: Reader = Reader("counting runs of other pipelines");
+    let query = count_elsewhere_query(filter, pipelines, before, limit);
+    let Some(row) = store.reader.query_one(&query).await.doing(READER.0)? else { return Ok(0) };
+    READER.number("count", row.try_get("", "count").doing(READER.0)?)
+}
+
+pub(super) fn count_elsewhere_query(
+    filter: &RunFilter,
+    pipelines: &[PipelineId],
+    before: &RunId,
+    limit: u32,
+) -> SelectStatement {
+    let matching = list_query(filter, Some(before), u64::from(limit)).into_query();
+    Query::select()
+        .expr_as(Expr::cust("COUNT(*)"), "count")
+        .from_subquery(matching, "matching")
+        .and_where(Expr::col(run::Column::PipelineId).is_not_in(pipelines.iter().map(PipelineId::as_str)))
         .take()
 }
 

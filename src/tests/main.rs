@@ -4,6 +4,7 @@
 
 mod backup;
 mod bindings;
+mod bulk;
 mod checkout;
 mod cli;
 mod config;
@@ -17,6 +18,7 @@ mod http;
 mod limits;
 mod logs;
 mod private_redis;
+mod retention;
 mod rpc;
 mod runs;
 mod secrets;

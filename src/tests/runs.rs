@@ -28,6 +28,7 @@ async fn trigger(app: &App) -> Run {
         default_branch: None,
         definition: Some(definition),
         description: None,
+        retention: None,
     };
     pipelines::create(app, &actor(), request).await.unwrap();
     let request = TriggerRun {

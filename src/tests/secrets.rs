@@ -46,6 +46,7 @@ async fn run(app: &App) -> (Run, Definition) {
         default_branch: None,
         definition: Some(DEFINITION.to_owned()),
         description: None,
+        retention: None,
     };
     pipelines::create(app, &actor(), request).await.unwrap();
     let request = TriggerRun {

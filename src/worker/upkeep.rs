@@ -16,7 +16,7 @@ use crate::domain::time::{Timestamp, now};
 use crate::error::{Error, Result};
 use crate::jobs::JobStanding;
 use crate::services::executions::{self, Settlement};
-use crate::services::{audit, bulk, history, removals};
+use crate::services::{audit, bulk, history, removals, retention};
 use crate::store;
 use crate::store::runs::HeldRun;
 use crate::store::workers::WorkerRecord;
@@ -290,12 +290,12 @@ pub async fn clear(app: App, shutdown: CancellationToken) {
 
 /// Removes what has had its time.
 pub async fn retain(app: App, shutdown: CancellationToken) {
-    let places = Mutex::new([None, None]);
+    let place = Mutex::new(None);
     every(SWEEP_INTERVAL, &shutdown, || async {
-        let from = std::mem::take(&mut *places.lock().unwrap_or_else(PoisonError::into_inner));
-        let next = removals::retain(&app, from).await?;
-        *places.lock().unwrap_or_else(PoisonError::into_inner) = next;
-        Ok(())
+        let from = place.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let next = retention::sweep(&app, from).await?;
+        *place.lock().unwrap_or_else(PoisonError::into_inner) = next;
+        bulk::trim(&app).await
     })
     .await;
 }

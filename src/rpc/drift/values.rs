@@ -2,10 +2,11 @@
 
 use super::*;
 use crate::domain::audit::{AuditEntry, Outcome};
-use crate::domain::bulk::{BulkAction, BulkState, BulkWork};
+use crate::domain::bulk::{BulkAction, BulkState, BulkWork, LeftOut};
 use crate::domain::person::{Identity, Person};
+use crate::domain::retention::{KEEP_RUNS_MAX, Retention};
 use crate::domain::token::{Session, Token, TokenKind};
-use crate::services::bulk::BulkPreview;
+use crate::services::bulk::{BulkPreview, LeftOutCount};
 use crate::services::search::LogSearch;
 
 pub(super) fn audit_entry() -> impl Strategy<Value = AuditEntry> {
@@ -110,24 +111,38 @@ pub(super) fn token() -> impl Strategy<Value = Token> {
 
 pub(super) fn bulk_work() -> impl Strategy<Value = BulkWork> {
     let kind = (sample(&BulkAction::ALL), sample(&BulkState::ALL));
-    (id(), kind, (any::<u32>(), any::<u32>(), any::<u32>()), any_text(), at(), of(at())).prop_map(
-        |(id, (action, state), (total, done, skipped), started_by, created_at, finished_at)| BulkWork {
-            id,
-            action,
-            state,
-            total,
-            done,
-            skipped,
-            started_by,
-            created_at,
-            finished_at,
+    let said = (any_text(), of(any_text()));
+    (id(), kind, (any::<u32>(), any::<u32>(), any::<u32>()), said, at(), of(at())).prop_map(
+        |(id, (action, state), (total, done, skipped), (started_by, reason), created_at, finished_at)| {
+            BulkWork { id, action, state, total, done, skipped, started_by, created_at, finished_at, reason }
         },
     )
 }
 
 pub(super) fn bulk_preview() -> impl Strategy<Value = BulkPreview> {
-    (any::<u32>(), any::<bool>(), any::<u32>(), vec(run(), 0..2), id())
-        .prop_map(|(total, more, skipped, sample, until)| BulkPreview { total, more, skipped, sample, until })
+    let reason = (sample(&LeftOut::ALL), any::<u32>());
+    let reasons = vec(reason.prop_map(|(reason, count)| LeftOutCount { reason, count }), 0..3);
+    let counts = (any::<u32>(), any::<bool>(), any::<u32>(), any::<u32>());
+    (counts, reasons, vec(run(), 0..2), id()).prop_map(
+        |((total, more, skipped, no_right), reasons, sample, until)| BulkPreview {
+            total,
+            more,
+            skipped,
+            reasons,
+            no_right,
+            sample,
+            until,
+        },
+    )
+}
+
+pub(super) fn retention() -> impl Strategy<Value = Retention> {
+    let age = || of("[1-9][0-9]{0,3}[dhms]|forever");
+    (age(), age(), of(1..=KEEP_RUNS_MAX)).prop_map(|(runs, logs, keep_runs)| Retention {
+        runs,
+        logs,
+        keep_runs,
+    })
 }
 
 fn sample<T: Copy + Debug + 'static>(all: &'static [T]) -> impl Strategy<Value = T> {

@@ -17,7 +17,12 @@ pub struct Model {
     pub from_id: String,
     /// The last run that was done: from the newest to the oldest.
     pub after_id: Option<String>,
+    /// Name of who started it; what follows says by ids who that is.
     pub started_by: String,
+    /// Whose it is: one that goes on for each. None: an older version started it.
+    pub owner: Option<String>,
+    pub token_id: Option<String>,
+    pub person_id: Option<String>,
     pub total: i64,
     pub done: i64,
     pub skipped: i64,
@@ -25,6 +30,8 @@ pub struct Model {
     pub leased_until: i64,
     pub created_at: i64,
     pub finished_at: Option<i64>,
+    /// Why it was stopped.
+    pub reason: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

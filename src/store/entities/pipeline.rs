@@ -18,6 +18,8 @@ pub struct Model {
     pub updated_at: i64,
     pub deleted_at: Option<i64>,
     pub definition: Option<String>,
+    /// A JSON object.
+    pub retention: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -128,6 +128,34 @@ async fn runs_are_canceled_and_retried_by_their_ids() {
     assert_eq!(server.calls("runs.retry")[0].input, json!({ "runId": RUN, "from": "start" }));
 }
 
+/// Without a terminal nobody can be asked, so that a script has to say it.
+#[tokio::test]
+async fn what_cannot_be_undone_is_done_with_a_yes_alone() {
+    let server = Server::start().await;
+    server
+        .on("runs.get", [Reply::Data(details())])
+        .on(
+            "runs.delete",
+            [Reply::Data(json!({ "deleted": true })), Reply::Error("CONFLICT", "the run is running")],
+        )
+        .on("runs.purgeLog", [Reply::Data(run())]);
+    for (command, procedure) in [("delete", "runs.delete"), ("purge", "runs.purgeLog")] {
+        let told = slipway(&["run", command, RUN, "--url", &server.url]).told_with_input("y\n").await;
+        assert_eq!((told.code, told.stdout.as_str()), (2, ""), "{}", told.stderr);
+        assert!(told.stderr.contains("cannot be undone") && told.stderr.contains("--yes"), "{}", told.stderr);
+        assert!(server.calls(procedure).is_empty());
+    }
+    let told = slipway(&["run", "delete", RUN, "--yes", "--url", &server.url]).told().await;
+    assert_eq!((told.code, told.stdout.as_str()), (0, "Deleted nightly #12\n"), "{}", told.stderr);
+    assert_eq!(server.calls("runs.delete")[0].input, json!({ "runId": RUN }));
+    let told = slipway(&["run", "purge", RUN, "-y", "--url", &server.url]).told().await;
+    assert_eq!(told.stdout, "Removed the log of nightly #12\n");
+    assert_eq!(server.calls("runs.purgeLog")[0].input, json!({ "runId": RUN }));
+    let told = slipway(&["run", "delete", RUN, "--yes", "--url", &server.url]).told().await;
+    assert_eq!(told.code, 1);
+    assert!(told.stderr.contains("the run is running"), "{}", told.stderr);
+}
+
 #[tokio::test]
 async fn a_pipeline_is_made_from_a_definition_on_stdin() {
     let server = Server::start().await;

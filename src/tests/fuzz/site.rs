@@ -202,6 +202,7 @@ async fn triggered(parts: &Parts) -> Run {
         default_branch: None,
         definition: Some("steps:\n  - name: build\n    run: make\n".to_owned()),
         description: None,
+        retention: None,
     };
     pipelines::create(&parts.app, &actor, request).await.unwrap();
     let request = TriggerRun {

@@ -21,6 +21,7 @@ pub(crate) fn pipeline(name: &str) -> Pipeline {
         repository: None,
         default_branch: None,
         definition: None,
+        retention: None,
         created_at: at(1),
         updated_at: at(1),
     }
@@ -72,6 +73,15 @@ pub(crate) async fn moved(store: &Store, id: &RunId, status: RunStatus) {
         let change = RunChange { status: Some(*status), finished_at, ..RunChange::of(id.clone()) };
         assert!(runs::change(store, change).await.unwrap().is_some(), "{status:?}");
     }
+}
+
+/// A run that has failed, and whose end is settled.
+pub(crate) async fn ended(store: &Store, pipeline_id: &PipelineId) -> RunId {
+    let run = added_run(store, pipeline_id).await;
+    moved(store, &run.id, RunStatus::Failed).await;
+    let change = RunChange { settled: Some(true), archived: Some(true), ..RunChange::of(run.id.clone()) };
+    assert!(runs::change(store, change).await.unwrap().is_some());
+    run.id
 }
 
 pub(crate) fn step(index: u32, attempt: u32, status: StepStatus) -> StepRecord {

@@ -2,6 +2,7 @@
 
 use slipway::domain::ids::PipelineId;
 use slipway::domain::pipeline::Pipeline;
+use slipway::domain::retention::Retention;
 use slipway::domain::run::RunStatus;
 use slipway::error::Error;
 use slipway::store::page::PageRequest;
@@ -28,6 +29,7 @@ async fn a_pipeline_is_read_back_as_it_was_written(store: Store) {
         repository: Some("https://example.com/a.git".to_owned()),
         default_branch: Some("main".to_owned()),
         definition: Some("steps:\n  - name: a\n    run: \"true\"\n".to_owned()),
+        retention: Some(Retention { logs: Some("30d".to_owned()), ..Retention::default() }),
         created_at: at(1_795_478_400_123),
         updated_at: at(1_795_478_400_456),
         ..pipeline("größe/建")
@@ -72,6 +74,7 @@ async fn a_change_touches_only_what_it_names(store: Store) {
         description: Some("a".to_owned()),
         repository: Some("r".to_owned()),
         default_branch: Some("main".to_owned()),
+        retention: Some(Retention { keep_runs: Some(3), ..Retention::default() }),
         ..pipeline("build")
     };
     pipelines::insert(&store, &before).await.unwrap();
@@ -79,6 +82,7 @@ async fn a_change_touches_only_what_it_names(store: Store) {
         name: Some("Bauen".to_owned()),
         description: Some(None),
         definition: Some(Some("steps: []".to_owned())),
+        retention: Some(None),
         ..PipelineChange::default()
     };
     let after = pipelines::update(&store, &before.id, change, at(9)).await.unwrap().unwrap();
@@ -86,6 +90,7 @@ async fn a_change_touches_only_what_it_names(store: Store) {
         name: "Bauen".to_owned(),
         description: None,
         definition: Some("steps: []".to_owned()),
+        retention: None,
         updated_at: at(9),
         ..before
     };

@@ -1,3 +1,5 @@
+import { existsSync, readdirSync } from 'node:fs';
+
 import { TRPCClientError } from '@trpc/client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
@@ -29,34 +31,45 @@ async function ended(count: number, text: string): Promise<{ pipelineId: Run['pi
   return { pipelineId, runs };
 }
 
-/** What the database still has of a run, and of what is to go. */
-async function rowsOf({ id }: Run): Promise<number[]> {
-  const counts = [];
-  for (const table of ["runs WHERE id", "steps WHERE run_id", "removals WHERE run_id"]) {
-    const [row] = await slipway.askDatabase(`SELECT COUNT(*) FROM ${table} = '${id}'`);
-    counts.push(Number(row?.[0]));
-  }
-  return counts;
+/** What the object store still has of a run. */
+function objectsOf({ id }: Run): string[] {
+  if (!existsSync(slipway.objects)) return [];
+  return readdirSync(slipway.objects, { recursive: true, encoding: 'utf8' }).filter((name) => name.includes(id));
 }
 
-const settled = async (run: Run) =>
-  await until(`the end of ${run.id} is written down`, async () => {
-    const [row] = await slipway.askDatabase(`SELECT COUNT(*) FROM runs WHERE id = '${run.id}' AND settled AND archived`);
-    return Number(row?.[0]) === 1;
+const idsOf = (runs: Run[]) => runs.map(({ id }) => `'${id}'`).join(', ');
+
+/** How many rows the database still has of runs, of their steps, and of what is to go. */
+async function rowsOf(...runs: Run[]): Promise<number[]> {
+  const columns = ['runs WHERE id', 'steps WHERE run_id', 'removals WHERE run_id'];
+  const counts = columns.map((column) => `(SELECT COUNT(*) FROM ${column} IN (${idsOf(runs)}))`);
+  const [row] = await slipway.askDatabase(`SELECT ${counts.join(', ')}`);
+  return (row ?? []).map(Number);
+}
+
+const settled = async (...runs: Run[]) =>
+  await until('the ends of the runs are written down', async () => {
+    const where = `id IN (${idsOf(runs)}) AND settled AND archived`;
+    const [row] = await slipway.askDatabase(`SELECT COUNT(*) FROM runs WHERE ${where}`);
+    return Number(row?.[0]) === runs.length;
   });
 
 describe('a run', () => {
   test('that has ended is deleted, and its number is not given again', async () => {
-    const { pipelineId, runs } = await ended(1, 'echo gone');
-    const [run] = runs;
-    if (run === undefined) throw new Error('no run');
+    const { id: pipelineId } = await client.pipelines.create.mutate({ name: unique('old'), definition: script('echo gone') });
+    const wanted = { pipelineId, idempotencyKey: 'the-same' };
+    const run = await client.pipelines.trigger.mutate(wanted);
+    await finish(client, run.id);
     await settled(run);
+    expect((await client.pipelines.trigger.mutate(wanted)).id).toBe(run.id);
     expect(await client.runs.delete.mutate({ runId: run.id })).toEqual({ deleted: true });
     expect(await codeOf(client.runs.get.query({ runId: run.id }))).toBe('NOT_FOUND');
     expect(await codeOf(client.runs.delete.mutate({ runId: run.id }))).toBe('NOT_FOUND');
     expect(await codeOf(client.runs.logs.query({ runId: run.id }))).toBe('NOT_FOUND');
     await until('nothing is left of it', async () => (await rowsOf(run)).every((count) => count === 0));
-    expect((await client.pipelines.trigger.mutate({ pipelineId })).number).toBe(2);
+    expect(objectsOf(run)).toEqual([]);
+    // Its idempotency key is free.
+    expect((await client.pipelines.trigger.mutate(wanted)).number).toBe(2);
   });
 
   test('that has not ended is not deleted, and a viewer deletes nothing', async () => {
@@ -90,7 +103,7 @@ describe('a run', () => {
 describe('many runs at once', () => {
   test('are previewed, and what is done is what was previewed; later runs are left alone', async () => {
     const { pipelineId, runs } = await ended(25, 'true');
-    for (const run of runs) await settled(run);
+    await settled(...runs);
     const wanted = { action: 'delete', pipelineId } as const;
     const preview = await client.runs.previewBulk.query(wanted);
     expect(preview).toMatchObject({ total: 25, more: false, skipped: 0 });
@@ -139,23 +152,35 @@ describe('many runs at once', () => {
 
 test('what has had its time goes by itself, but for the last runs of a pipeline', async () => {
   const { pipelineId, runs } = await ended(4, 'echo old');
-  for (const run of runs) await settled(run);
+  await settled(...runs);
+  await client.pipelines.update.mutate({ pipelineId, retention: { logs: '1d' } });
   await slipway.terminate();
-  const ids = runs.slice(0, 3).map(({ id }) => `'${id}'`).join(', ');
-  await slipway.askDatabase(`UPDATE runs SET finished_at = finished_at - 200000000 WHERE id IN (${ids})`);
   const [first, second, third, fourth] = runs;
+  if (first === undefined || second === undefined) throw new Error('no runs');
+  await slipway.askDatabase(
+    `UPDATE runs SET finished_at = finished_at - 200000000 WHERE id IN ('${first.id}', '${third?.id}')`,
+    `UPDATE runs SET finished_at = finished_at - 100000000 WHERE id = '${second.id}'`,
+  );
   slipway.setEnvironment({ SLIPWAY_RETENTION_RUNS: '2d', SLIPWAY_RETENTION_RUNS_MIN: '2' });
   await slipway.startPrograms();
   const listed = async () => (await slipway.client.runs.list.query({ pipelineId })).items.map(({ id }) => id);
-  await until('the old ones are gone', async () => (await listed()).length === 2);
-  expect(await listed()).toEqual([fourth?.id, third?.id]);
-  expect(await codeOf(slipway.client.runs.get.query({ runId: first?.id ?? '' }))).toBe('NOT_FOUND');
-  expect(second).toBeDefined();
+  const logOf = async ({ id: runId }: Run) => await slipway.client.runs.logs.query({ runId });
+  await until('the old one is gone', async () => (await listed()).length === 3);
+  expect(await listed()).toEqual([fourth?.id, third?.id, second.id]);
+  expect(await codeOf(slipway.client.runs.get.query({ runId: first.id }))).toBe('NOT_FOUND');
+  await until('the old log is gone', async () => (await logOf(second)).total === 0);
+  expect(await slipway.client.runs.get.query({ runId: second.id })).toMatchObject({ logPurgedBy: 'retention' });
+  if (third !== undefined) expect((await logOf(third)).items.some(({ message }) => message === 'old')).toBe(true);
+  await until('their files are gone', () => objectsOf(first).length + objectsOf(second).length === 0);
+  const told = async () =>
+    (await slipway.client.audit.list.query({ target: pipelineId })).items.find(({ action }) => action === 'runs.retain');
+  await until('it is on record', async () => (await told()) !== undefined);
+  expect(await told()).toMatchObject({ actor: 'retention', targetKind: 'pipeline' });
 });
 
 test('many runs go on where a killed worker stopped', async () => {
   const { pipelineId, runs } = await ended(24, 'exit 3');
-  for (const run of runs) await settled(run);
+  await settled(...runs);
   const wanted = { action: 'delete', pipelineId, status: 'failed' } as const;
   const { until: before } = await client.runs.previewBulk.query(wanted);
   const { id: bulkId } = await client.runs.startBulk.mutate({ ...wanted, until: before });
@@ -163,12 +188,35 @@ test('many runs go on where a killed worker stopped', async () => {
   await slipway.kill();
   await slipway.startPrograms();
   await until('all are done', async () => (await slipway.client.runs.getBulk.query({ bulkId })).state === 'done');
+  // Whatever it was at when it was killed is counted once.
+  expect(await slipway.client.runs.getBulk.query({ bulkId })).toMatchObject({ total: 24, done: 24, skipped: 0 });
   expect((await slipway.client.runs.list.query({ pipelineId })).items).toEqual([]);
-  for (const run of runs.slice(0, 3)) expect((await rowsOf(run)).slice(0, 2)).toEqual([0, 0]);
+  expect((await rowsOf(...runs)).slice(0, 2)).toEqual([0, 0]);
   expect((await slipway.client.runs.stopBulk.mutate({ bulkId })).state).toBe('done');
   // Nothing that is to follow is left.
-  await until('nothing is left of them', async () => {
-    const rows = await Promise.all(runs.map(rowsOf));
-    return rows.flat().every((count) => count === 0);
-  });
+  await until('nothing is left of them', async () => (await rowsOf(...runs)).every((count) => count === 0));
+});
+
+test('what a killed server had still to clear away is cleared once it is back', async () => {
+  const { runs } = await ended(2, 'echo "to be cleared away"');
+  const [deleted, purged] = runs;
+  if (deleted === undefined || purged === undefined) throw new Error('no runs');
+  await settled(...runs);
+  // Nothing but the database can be reached: what lies elsewhere has to wait.
+  slipway.signalRedis('SIGSTOP');
+  await slipway.client.runs.delete.mutate({ runId: deleted.id });
+  await slipway.client.runs.purgeLog.mutate({ runId: purged.id });
+  expect(await rowsOf(deleted)).toEqual([0, 0, 1]);
+  expect((await rowsOf(purged))[2]).toBe(1);
+  expect(objectsOf(deleted).length).toBeGreaterThan(0);
+  expect(objectsOf(purged).length).toBeGreaterThan(0);
+  await slipway.kill();
+  // A private one ends with its server.
+  if (slipway.redisKind === 'shared') slipway.signalRedis('SIGCONT');
+  await slipway.startPrograms();
+  for (const run of runs) {
+    await until(`nothing is left of ${run.id}`, async () => (await rowsOf(run))[2] === 0);
+    expect(objectsOf(run)).toEqual([]);
+  }
+  expect(await slipway.client.runs.logs.query({ runId: purged.id })).toMatchObject({ items: [], total: 0 });
 });

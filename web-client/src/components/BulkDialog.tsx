@@ -179,6 +179,7 @@ function Progress({ started, onClose }: { started: BulkWork; onClose: () => void
           style={{ width: `${work.total === 0 ? 100 : (100 * seen) / work.total}%` }}
         />
       </div>
+      {work.reason !== null && <p className="wrap-anywhere">{work.reason}</p>}
       {!isOver && <p className="text-meta text-text-2">{bulk.goesOn}</p>}
       <Problem error={stop.error} />
       <div className="flex justify-end gap-2">
