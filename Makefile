@@ -1,6 +1,6 @@
 # The front door. Each target is a line or two over a script, cargo or npm, so that both habits work.
 .DEFAULT_GOAL := help
-.PHONY: help setup run dev build test lint bindings api-test api-fuzz fuzz torture load soak pictures
+.PHONY: help setup run dev build test lint bindings api-test api-fuzz fuzz torture load soak viewer pictures
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,11 @@ load: ## Five abuses at full size: what they take, whether others are served (LO
 soak: ## A mix of everything for MINUTES=20 on both databases, plotted in target/soak: is it flat?
 	@scripts/build.sh
 	@scripts/soak.sh soak
+
+viewer: ## How fast the log viewer is on a log of LINES=5000000, in a real browser
+	@scripts/build.sh
+	@SLIPWAY_LINES=$(or $(LINES),5000000) SLIPWAY_TEST_BIN=$(CURDIR)/target/release/slipway SLIPWAY_TEST_REDIS_SERVER=$(CURDIR)/.cache/valkey/valkey-server \
+	  npm run --silent --workspace tests/browser test -- src/log-figures.test.ts
 
 pictures: ## Make the pictures of the documents anew, of real runs in a real browser
 	@scripts/setup.sh test

@@ -14,6 +14,7 @@ mod m0008_people;
 mod m0009_secrets;
 mod m0013_run_ends;
 mod m0014_removals;
+mod m0016_first_errors;
 
 #[derive(Debug)]
 pub(super) struct Migrator;
@@ -32,6 +33,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0009_secrets::STEP),
             Box::new(m0013_run_ends::STEP),
             Box::new(m0014_removals::STEP),
+            Box::new(m0016_first_errors::STEP),
         ]
     }
 }

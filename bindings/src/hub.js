@@ -16,6 +16,8 @@ const SILENT_MS_MAX = 3 * 60_000;
  *   | { type: 'close', id: number }
  *   | { type: 'acknowledge' }
  *   | { type: 'pong' }
+ *   | { type: 'pause' }
+ *   | { type: 'resume' }
  *   | { type: 'wake' }
  *   | { type: 'recheck' }
  *   | { type: 'bye' }} FromTab
@@ -105,6 +107,12 @@ export class Hub {
       case 'lock':
         this.#watch(tab, message.name);
         break;
+      case 'pause':
+        tab.pause();
+        break;
+      case 'resume':
+        tab.resume();
+        break;
       case 'wake':
         this.#pool?.wake();
         break;
@@ -154,6 +162,8 @@ export class Hub {
 class Tab {
   heardAt = Date.now();
   isGone = false;
+  /** Nobody looks at it. */
+  #isPaused = false;
   #pool;
   /** @type {Map<number, import('./live.js').Handle>} */
   #handles = new Map();
@@ -168,8 +178,23 @@ class Tab {
     this.outbox = new Outbox(
       (notices) => port.postMessage({ type: 'notices', notices }),
       () => this.#handles.forEach((handle) => handle.pause()),
-      () => this.#handles.forEach((handle) => handle.resume()),
+      () => this.#resumeHandles(),
     );
+  }
+
+  pause() {
+    this.#isPaused = true;
+    for (const handle of this.#handles.values()) handle.pause();
+  }
+
+  resume() {
+    this.#isPaused = false;
+    this.#resumeHandles();
+  }
+
+  #resumeHandles() {
+    if (this.#isPaused || this.outbox.isBehind) return;
+    for (const handle of this.#handles.values()) handle.resume();
   }
 
   /** @param {Extract<FromTab, { type: 'open' }>} message */
@@ -179,7 +204,7 @@ class Tab {
       this.outbox.push(id, postable(notice));
     });
     this.#handles.set(id, handle);
-    if (this.outbox.isBehind) handle.pause();
+    if (this.#isPaused || this.outbox.isBehind) handle.pause();
   }
 
   /** @param {number} id */

@@ -86,6 +86,8 @@ export class LiveConnection {
   #timer;
   #dueAt = 0;
   #isStale = false;
+  /** Nobody looks: nothing is carried until it is resumed. */
+  #isPaused = false;
   #keys = 0;
 
   /** @param {(body: string, signal: AbortSignal) => Promise<Response>} request */
@@ -120,6 +122,17 @@ export class LiveConnection {
         this.#renewWithin(DEBOUNCE_MS);
       },
     };
+  }
+
+  /** Nobody looks: what comes meanwhile is told afterwards. */
+  pause() {
+    this.#isPaused = true;
+    this.#renewWithin(0);
+  }
+
+  resume() {
+    this.#isPaused = false;
+    this.#renewWithin(0);
   }
 
   /** The network may be back, or somebody looks at the page again: whatever waits is tried at once. */
@@ -179,7 +192,7 @@ export class LiveConnection {
   #renew() {
     const wanted = new Set();
     for (const [key, entry] of this.#entries) {
-      if (!entry.isPaused && entry.rest === undefined) wanted.add(key);
+      if (!this.#isPaused && !entry.isPaused && entry.rest === undefined) wanted.add(key);
     }
     if (wanted.size === 0) {
       this.#current?.stream.abort();
@@ -388,6 +401,14 @@ export class LivePool {
     const message = `more than ${CONNECTIONS_MAX * SUBSCRIPTIONS_MAX} subscriptions at a time`;
     emit({ type: 'failed', failure: { message } });
     return { close: () => {}, pause: () => {}, resume: () => {} };
+  }
+
+  pause() {
+    for (const connection of this.#connections) connection.pause();
+  }
+
+  resume() {
+    for (const connection of this.#connections) connection.resume();
   }
 
   wake() {

@@ -11,9 +11,14 @@ import { SharedPool } from './shared.js';
  *
  * @typedef {object} Pool
  * @property {(wanted: Wanted, emit: (notice: Notice) => void) => { close: () => void }} open
+ * @property {() => void} pause
+ * @property {() => void} resume
  * @property {() => void} wake
  * @property {() => void} recheck
  */
+
+/** How long a page that nobody looks at goes on listening: many come back at once. */
+const HIDDEN_MS = 30_000;
 
 /** One for each server, however many clients a page makes. @type {Map<string, Pool>} */
 const shared = new Map();
@@ -65,8 +70,18 @@ function attached(pool) {
   window.addEventListener('pageshow', (event) => {
     if (event.persisted) pool.wake();
   });
-  document.addEventListener('visibilitychange', () => {
-    if (document.visibilityState === 'visible') pool.wake();
-  });
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let hidden;
+  const look = () => {
+    clearTimeout(hidden);
+    if (document.visibilityState === 'hidden') {
+      hidden = setTimeout(() => pool.pause(), HIDDEN_MS);
+      return;
+    }
+    pool.resume();
+    pool.wake();
+  };
+  document.addEventListener('visibilitychange', look);
+  if (document.visibilityState === 'hidden') look();
   return pool;
 }

@@ -1076,6 +1076,14 @@ completed: number;
  */
 failed: number;
 /**
+ * Worker processes seen in the last 30 seconds.
+ */
+workers: number;
+/**
+ * When the job that is taken next was added; null where none waits.
+ */
+oldestWaitingAt: Timestamp | null;
+/**
  * No job is taken until an operator resumes the queue.
  */
 isPaused: boolean }
@@ -1507,6 +1515,14 @@ number: number;
  */
 status: RunStatus;
 /**
+ * What it was triggered for; null where the pipeline names none either.
+ */
+branch: string | null;
+/**
+ * Who asked for it: the name of a token, or what stands in for a person.
+ */
+triggeredBy: string;
+/**
  * When it was triggered.
  */
 createdAt: Timestamp;
@@ -1801,7 +1817,11 @@ firstLine: number | null;
 /**
  * The number of its last line so far. Below 2^53.
  */
-lastLine: number | null }
+lastLine: number | null;
+/**
+ * The number of its first line that reads like an error, told once it has ended; null where none does. Below 2^53.
+ */
+firstErrorLine: number | null }
 
 /**
  * Where a step stands.

@@ -43,6 +43,7 @@ export class SharedPool {
   /** @type {Worker | undefined} */
   #worker;
   #heardAt = 0;
+  #isPaused = false;
   /** @type {(() => void) | undefined} */
   #releaseLock;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -84,6 +85,19 @@ export class SharedPool {
         this.#post({ type: 'close', id });
       },
     };
+  }
+
+  /** Nobody looks at the page: what comes meanwhile is told afterwards. */
+  pause() {
+    this.#isPaused = true;
+    if (this.#own) this.#own.pause();
+    else this.#post({ type: 'pause' });
+  }
+
+  resume() {
+    this.#isPaused = false;
+    if (this.#own) this.#own.resume();
+    else this.#post({ type: 'resume' });
   }
 
   /** Somebody looks at the page again, or the network is back. */
@@ -144,6 +158,7 @@ export class SharedPool {
     for (const [id, { path, input, lastEventId }] of this.#subscriptions) {
       this.#post({ type: 'open', id, path, input, lastEventId });
     }
+    if (this.#isPaused) this.#post({ type: 'pause' });
     this.#lock(worker);
   }
 
@@ -208,6 +223,7 @@ export class SharedPool {
     const own = new LivePool({ url: this.#url });
     this.#own = own;
     for (const [id, subscription] of this.#subscriptions) this.#openOwn(id, subscription);
+    if (this.#isPaused) own.pause();
   }
 
   /**

@@ -1,5 +1,6 @@
 // Tabs and their worker, over real message channels; the worker's side and the tabs' run in this one process.
 
+import type { ServerResponse } from 'node:http';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Notice } from '../src/cursor.js';
@@ -121,6 +122,47 @@ describe('tabs that share a worker', () => {
       clearInterval(restless);
     }
     for (const each of told) expect(numbersOf(each)).toEqual(numbersUpTo(200));
+  });
+
+  test('one that nobody looks at takes nothing, and goes on where it was', async () => {
+    let printed = 1;
+    /** What each open stream carries: of each subscription the last line that it was given. */
+    const streams = new Map<ServerResponse, Map<string, number>>();
+    const tell = (response: ServerResponse, carried: Map<string, number>) => {
+      for (const [key, last] of carried) {
+        for (let n = last + 1; n <= printed; n += 1) response.write(of(key, CONNECTED, line(n)));
+        carried.set(key, printed);
+      }
+    };
+    server = await FakeServer.start(
+      answering((response, keys) => {
+        const carried = new Map(keys.map(({ key, lastEventId }) => [key, Number(lastEventId?.split('-')[1] ?? 0)]));
+        streams.set(response, carried);
+        response.on('close', () => streams.delete(response));
+        tell(begin(response), carried);
+      }),
+    );
+    const print = () => {
+      printed += 1;
+      for (const [response, carried] of streams) tell(response, carried);
+    };
+    const carried = () => [...streams.values()].map(({ size }) => size);
+    const [hidden, seen] = [tab(), tab()];
+    const [quiet, live] = [open(hidden), open(seen)];
+    await eventually(() => expect([quiet, live].map(numbersOf)).toEqual([[1], [1]]));
+    hidden.pause();
+    // What is opened behind somebody's back waits too.
+    const late = open(hidden, 'b');
+    await eventually(() => expect(carried()).toEqual([1]));
+    print();
+    await eventually(() => expect(numbersOf(live)).toEqual([1, 2]));
+    expect([quiet, late].map(numbersOf)).toEqual([[1], []]);
+    seen.pause();
+    await eventually(() => expect(carried()).toEqual([]));
+    print();
+    hidden.resume();
+    seen.resume();
+    await eventually(() => expect([quiet, live, late].map(numbersOf)).toEqual(Array.from({ length: 3 }, () => [1, 2, 3])));
   });
 
   test('a session that has ended is told to every tab', async () => {

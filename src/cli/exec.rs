@@ -135,6 +135,7 @@ fn pending(name: &str, needs: &[String]) -> Step {
         finished_at: None,
         first_line: None,
         last_line: None,
+        first_error_line: None,
     }
 }
 

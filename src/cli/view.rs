@@ -330,6 +330,7 @@ mod tests {
             finished_at: None,
             first_line: None,
             last_line: None,
+            first_error_line: None,
         }
     }
 

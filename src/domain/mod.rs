@@ -6,6 +6,7 @@ pub mod audit;
 pub mod branches;
 pub mod brand;
 pub mod bulk;
+pub mod complaint;
 pub mod definition;
 pub mod duration;
 pub mod ids;

@@ -284,6 +284,9 @@ pub struct Step {
     /// The number of its last line so far. Below 2^53.
     #[specta(type = Option<f64>)]
     pub last_line: Option<u64>,
+    /// The number of its first line that reads like an error, told once it has ended; null where none does. Below 2^53.
+    #[specta(type = Option<f64>)]
+    pub first_error_line: Option<u64>,
 }
 
 /// A run with its steps.

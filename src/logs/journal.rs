@@ -33,7 +33,16 @@ pub struct Entry {
 pub enum Origin {
     /// A record of the spool in the directory `dir`, below the run's own.
     #[serde(rename = "s")]
-    Spool { dir: String, step: Option<String>, attempt: u32, offset: u64, next: u64 },
+    Spool {
+        dir: String,
+        step: Option<String>,
+        attempt: u32,
+        offset: u64,
+        next: u64,
+        /// The line with which the step complains first, where it is one of these.
+        #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
+        complaint_n: Option<u64>,
+    },
     /// Slipway's own words.
     #[serde(rename = "w")]
     Words { step: Option<String>, attempt: u32, at_ms: i64, text: String },
@@ -138,6 +147,7 @@ mod tests {
             attempt: 1,
             offset: first_n * 10,
             next: first_n * 10 + 10,
+            complaint_n: (first_n == 4).then_some(5),
         };
         Entry { first_n, count: 3, log_bytes: first_n * 7, origin }
     }

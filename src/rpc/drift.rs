@@ -57,13 +57,14 @@ fn at() -> impl Strategy<Value = Timestamp> {
 fn step() -> impl Strategy<Value = Step> {
     let status = proptest::sample::select(StepStatus::ALL.to_vec());
     let said = (any_text(), status, of(any::<i32>()), of(any_text()), any::<u32>(), vec(any_text(), 0..3));
-    (said, of(at()), of(at()), of(count()), of(count())).prop_map(
+    (said, of(at()), of(at()), of(count()), of(count()), of(count())).prop_map(
         |(
             (name, status, exit_code, reason, attempt, needs),
             started_at,
             finished_at,
             first_line,
             last_line,
+            first_error_line,
         )| Step {
             name,
             status,
@@ -75,6 +76,7 @@ fn step() -> impl Strategy<Value = Step> {
             finished_at,
             first_line,
             last_line,
+            first_error_line,
         },
     )
 }

@@ -121,6 +121,7 @@ fn step(status: StepStatus, begun: bool) -> Value {
         "needs": ["checkout"], "startedAt": at, "finishedAt": at,
         "logPurgedAt": at, "logPurgedBy": null,
         "firstLine": begun.then_some(1), "lastLine": begun.then_some(9_007_199_254_740_991_u64),
+        "firstErrorLine": begun.then_some(2),
     })
 }
 
@@ -269,18 +270,19 @@ fn outputs(samples: &mut Samples) {
     samples.parsed::<SecretInfo>("SecretInfo", secret);
     samples.parsed::<secrets::DeletedSecret>("DeletedSecret", json!({ "deleted": true }));
     for known in [json!(null), json!(1)] {
-        let run = json!({ "id": ID, "number": 1, "status": "succeeded", "createdAt": AT, "startedAt": AT,
-            "finishedAt": null, "durationMs": known });
+        let run = json!({ "id": ID, "number": 1, "status": "succeeded", "branch": null, "triggeredBy": "ci",
+            "createdAt": AT, "startedAt": AT, "finishedAt": null, "durationMs": known });
         let stats =
             json!({ "pipelineId": ID, "runs": [run], "successRate": known, "medianDurationMs": known });
         samples.parsed::<pipelines::PipelinesStats>("PipelinesStats", json!({ "items": [stats] }));
         let point = json!({ "at": AT, "waiting": 1, "active": 1, "delayed": 1, "added": 1, "completed": 1, "failed": 1,
             "canceled": 1, "durationP50Ms": known, "durationP95Ms": known });
         samples.parsed::<QueueHistory>("QueueHistory", json!({ "points": [point] }));
+        let at = known.is_null().then_some(AT);
+        let queue = json!({ "waiting": 1, "active": 1, "delayed": 1, "completed": 1, "failed": 1, "workers": 1,
+            "oldestWaitingAt": at, "isPaused": false });
+        samples.parsed::<QueueState>("QueueState", queue);
     }
-    let queue =
-        json!({ "waiting": 1, "active": 1, "delayed": 1, "completed": 1, "failed": 1, "isPaused": false });
-    samples.parsed::<QueueState>("QueueState", queue);
     errors(samples);
 }
 

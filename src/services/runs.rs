@@ -413,6 +413,7 @@ fn pending(name: &str, needs: &[String], attempt: u32) -> Step {
         finished_at: None,
         first_line: None,
         last_line: None,
+        first_error_line: None,
     }
 }
 

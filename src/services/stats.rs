@@ -42,6 +42,10 @@ pub struct RunSummary {
     pub number: u32,
     /// Where it stands.
     pub status: RunStatus,
+    /// What it was triggered for; null where the pipeline names none either.
+    pub branch: Option<String>,
+    /// Who asked for it: the name of a token, or what stands in for a person.
+    pub triggered_by: String,
     /// When it was triggered.
     pub created_at: Timestamp,
     /// When a worker took it up first.
@@ -96,6 +100,8 @@ fn summary(run: RunInShort) -> RunSummary {
         id: run.id,
         number: run.number,
         status: run.status,
+        branch: run.branch,
+        triggered_by: run.triggered_by,
         created_at: run.created_at,
         started_at: run.started_at,
         finished_at: run.finished_at,

@@ -10,6 +10,7 @@ use specta::Type;
 use crate::app::App;
 use crate::domain::time::{Timestamp, now};
 use crate::error::Result;
+use crate::store::workers::WorkerRecord;
 use crate::store::{self, Engine};
 
 /// How the installation is.
@@ -106,8 +107,7 @@ pub async fn health(app: &App) -> Health {
         store::workers::list(&app.store, WORKERS_MAX),
     );
     let workers = workers.unwrap_or_default();
-    let now = now();
-    let present = workers.iter().filter(|worker| now.since(worker.seen_at) < WORKER_SEEN).count() as u64;
+    let present = present(&workers);
     let kind = match app.store.engine() {
         Engine::Sqlite => "sqlite",
         Engine::Postgres => "postgres",
@@ -123,7 +123,7 @@ pub async fn health(app: &App) -> Health {
     Health {
         status,
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        uptime_seconds: u32::try_from(now.since(app.started_at).as_secs()).unwrap_or(u32::MAX).into(),
+        uptime_seconds: u32::try_from(now().since(app.started_at).as_secs()).unwrap_or(u32::MAX).into(),
         database,
         redis,
         queue: QueueHealth {
@@ -140,6 +140,16 @@ pub async fn health(app: &App) -> Health {
         },
         last_fetch_at: workers.iter().filter_map(|worker| worker.fetched_at).max(),
     }
+}
+
+/// How many worker processes were seen in the last 30 seconds.
+pub async fn workers(app: &App) -> Result<u64> {
+    Ok(present(&store::workers::list(&app.store, WORKERS_MAX).await?))
+}
+
+fn present(workers: &[WorkerRecord]) -> u64 {
+    let now = now();
+    workers.iter().filter(|worker| now.since(worker.seen_at) < WORKER_SEEN).count() as u64
 }
 
 fn component(answer: Result<String>, kind: &str) -> ComponentHealth {

@@ -74,6 +74,7 @@ pub async fn purge_log(store: &Store, id: &RunId, epoch: u64, by: &str, now: Tim
         .table(step::Entity)
         .value(step::Column::FirstLine, none)
         .value(step::Column::LastLine, none)
+        .value(step::Column::FirstErrorLine, none)
         .and_where(step::Column::RunId.eq(id.as_str()));
     tx.execute(&steps).await.doing(DOING)?;
     note(&tx, id, now).await?;

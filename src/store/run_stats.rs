@@ -25,6 +25,8 @@ pub struct RunInShort {
     pub pipeline_id: PipelineId,
     pub number: u32,
     pub status: RunStatus,
+    pub branch: Option<String>,
+    pub triggered_by: String,
     pub created_at: Timestamp,
     pub started_at: Option<Timestamp>,
     pub finished_at: Option<Timestamp>,
@@ -47,6 +49,8 @@ pub async fn newest(store: &Store, pipelines: &[PipelineId], of_each: u32) -> Re
         pipeline_id: String,
         number: i64,
         status: String,
+        branch: Option<String>,
+        trigger_by: String,
         created_at: i64,
         started_at: Option<i64>,
         finished_at: Option<i64>,
@@ -60,6 +64,8 @@ pub async fn newest(store: &Store, pipelines: &[PipelineId], of_each: u32) -> Re
                 pipeline_id: READER.id("pipeline_id", &row.pipeline_id)?,
                 number: READER.number("number", row.number)?,
                 status: READER.word("status", &row.status, RunStatus::parse(&row.status))?,
+                branch: row.branch,
+                triggered_by: row.trigger_by,
                 created_at: Timestamp::from_millis(row.created_at),
                 started_at: Reader::at(row.started_at),
                 finished_at: Reader::at(row.finished_at),
@@ -75,6 +81,7 @@ pub(super) fn newest_query(pipelines: &[PipelineId], of_each: u32) -> Select<run
     run::Entity::find()
         .select_only()
         .columns([Column::Id, Column::PipelineId, Column::Number, Column::Status])
+        .columns([Column::Branch, Column::TriggerBy])
         .columns([Column::CreatedAt, Column::StartedAt, Column::FinishedAt])
         .filter(is_newest)
         .order_by_desc(Column::Id)

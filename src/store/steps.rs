@@ -13,7 +13,7 @@ use crate::store::column::{Reader, count, millis};
 use crate::store::entities::step;
 use crate::store::error::DbResult as _;
 
-/// Each row is twelve parameters, of which SQLite takes 32,766 a statement.
+/// Each row is thirteen parameters, of which SQLite takes 32,766 a statement.
 const ROWS_PER_STATEMENT: usize = 500;
 
 pub(super) type StepsByRun = HashMap<String, Vec<StepRecord>>;
@@ -37,6 +37,7 @@ pub(super) async fn write(db: &impl ConnectionTrait, run_id: &RunId, records: &[
             Column::FinishedAt,
             Column::FirstLine,
             Column::LastLine,
+            Column::FirstErrorLine,
         ])
         .to_owned();
     for rows in rows.chunks(ROWS_PER_STATEMENT) {
@@ -88,6 +89,7 @@ fn row(run_id: &RunId, record: &StepRecord) -> step::ActiveModel {
         finished_at: Set(millis(step.finished_at)),
         first_line: Set(step.first_line.map(count)),
         last_line: Set(step.last_line.map(count)),
+        first_error_line: Set(step.first_error_line.map(count)),
     }
 }
 
@@ -106,6 +108,7 @@ fn read(row: step::Model) -> Result<StepRecord> {
             finished_at: Reader::at(row.finished_at),
             first_line: READER.optional_number("first_line", row.first_line)?,
             last_line: READER.optional_number("last_line", row.last_line)?,
+            first_error_line: READER.optional_number("first_error_line", row.first_error_line)?,
         },
     })
 }

@@ -6,6 +6,7 @@ import { RouterProvider } from '@tanstack/react-router';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 
+import { build } from './api/build';
 import { queryClient } from './api/client';
 import { connection } from './api/connection';
 import { session } from './api/session';
@@ -18,6 +19,7 @@ if (root === null) throw new Error('the page has no #root');
 
 applyLook();
 connection.watch();
+build.watch();
 session.onEnd = () => {
   const { pathname, href } = router.state.location;
   if (pathname !== '/sign-in') void router.navigate({ to: '/sign-in', search: { next: href }, replace: true });

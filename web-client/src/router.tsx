@@ -1,15 +1,20 @@
-import {
-  createRootRoute,
-  createRoute,
-  createRouter,
-  lazyRouteComponent,
-  redirect,
-} from '@tanstack/react-router';
+import { createRootRoute, createRoute, createRouter, redirect } from '@tanstack/react-router';
 
 import { queryClient, trpc } from './api/client';
-import { auditSearch, peopleSearch, pipelinesSearch, runSearch, runsSearch, signInSearch } from './search';
-import { NoPage, Shell } from './shell/Shell';
+import { runIdOptions } from './api/runs';
+import {
+  auditSearch,
+  peopleSearch,
+  pipelinesSearch,
+  queuesSearch,
+  runNumber,
+  runSearch,
+  runsSearch,
+  signInSearch,
+} from './search';
 import { Broken } from './shell/Broken';
+import { lazyPage } from './shell/lazy-page';
+import { NoPage, Shell } from './shell/Shell';
 
 const root = createRootRoute({ component: Shell, notFoundComponent: NoPage });
 
@@ -28,28 +33,28 @@ const home = createRoute({
 const welcome = createRoute({
   getParentRoute: () => root,
   path: '/welcome',
-  component: lazyRouteComponent(() => import('./pages/welcome/WelcomePage'), 'WelcomePage'),
+  component: lazyPage(() => import('./pages/welcome/WelcomePage'), 'WelcomePage'),
 });
 
 const signIn = createRoute({
   getParentRoute: () => root,
   path: '/sign-in',
   validateSearch: signInSearch,
-  component: lazyRouteComponent(() => import('./pages/sign-in/SignInPage'), 'SignInPage'),
+  component: lazyPage(() => import('./pages/sign-in/SignInPage'), 'SignInPage'),
 });
 
 const pipelines = createRoute({
   getParentRoute: () => root,
   path: '/pipelines',
   validateSearch: pipelinesSearch,
-  component: lazyRouteComponent(() => import('./pages/pipelines/PipelinesPage'), 'PipelinesPage'),
+  component: lazyPage(() => import('./pages/pipelines/PipelinesPage'), 'PipelinesPage'),
 });
 
 const pipeline = createRoute({
   getParentRoute: () => root,
   path: '/pipelines/$slug',
   validateSearch: runsSearch,
-  component: lazyRouteComponent(() => import('./pages/pipelines/PipelinePage'), 'PipelinePage'),
+  component: lazyPage(() => import('./pages/pipelines/PipelinePage'), 'PipelinePage'),
 });
 
 const definition = createRoute({
@@ -59,39 +64,45 @@ const definition = createRoute({
     const line = Number(search['line']);
     return Number.isSafeInteger(line) && line > 0 ? { line } : {};
   },
-  component: lazyRouteComponent(() => import('./pages/pipelines/DefinitionPage'), 'DefinitionPage'),
+  component: lazyPage(() => import('./pages/pipelines/DefinitionPage'), 'DefinitionPage'),
 });
 
 const pipelineSettings = createRoute({
   getParentRoute: () => root,
   path: '/pipelines/$slug/settings',
-  component: lazyRouteComponent(() => import('./pages/pipelines/PipelineSettingsPage'), 'PipelineSettingsPage'),
+  component: lazyPage(() => import('./pages/pipelines/PipelineSettingsPage'), 'PipelineSettingsPage'),
 });
 
 const run = createRoute({
   getParentRoute: () => root,
   path: '/pipelines/$slug/runs/$number',
   validateSearch: runSearch,
-  component: lazyRouteComponent(() => import('./pages/run/RunPage'), 'RunPage'),
+  // Asked for while the page's code is still on its way; the page itself says what comes of it.
+  loader: ({ params: { slug, number } }) => {
+    const wanted = runNumber(number);
+    if (wanted !== null) void queryClient.prefetchQuery(runIdOptions(slug, wanted));
+  },
+  component: lazyPage(() => import('./pages/run/RunPage'), 'RunPage'),
 });
 
 const runById = createRoute({
   getParentRoute: () => root,
   path: '/r/$runId',
-  component: lazyRouteComponent(() => import('./pages/run/RunById'), 'RunById'),
+  component: lazyPage(() => import('./pages/run/RunById'), 'RunById'),
 });
 
 const runs = createRoute({
   getParentRoute: () => root,
   path: '/runs',
   validateSearch: runsSearch,
-  component: lazyRouteComponent(() => import('./pages/runs/RunsPage'), 'RunsPage'),
+  component: lazyPage(() => import('./pages/runs/RunsPage'), 'RunsPage'),
 });
 
 const queues = createRoute({
   getParentRoute: () => root,
   path: '/queues',
-  component: lazyRouteComponent(() => import('./pages/queues/QueuesPage'), 'QueuesPage'),
+  validateSearch: queuesSearch,
+  component: lazyPage(() => import('./pages/queues/QueuesPage'), 'QueuesPage'),
 });
 
 const settingsPages = () => import('./pages/settings/pages');
@@ -102,39 +113,39 @@ const settings = createRoute({
   beforeLoad: ({ location }) => {
     if (location.pathname === '/settings') throw redirect({ to: '/settings/account', replace: true });
   },
-  component: lazyRouteComponent(settingsPages, 'SettingsPage'),
+  component: lazyPage(settingsPages, 'SettingsPage'),
 });
 
 const account = createRoute({
   getParentRoute: () => settings,
   path: 'account',
-  component: lazyRouteComponent(settingsPages, 'AccountPage'),
+  component: lazyPage(settingsPages, 'AccountPage'),
 });
 
 const people = createRoute({
   getParentRoute: () => settings,
   path: 'people',
   validateSearch: peopleSearch,
-  component: lazyRouteComponent(settingsPages, 'PeoplePage'),
+  component: lazyPage(settingsPages, 'PeoplePage'),
 });
 
 const person = createRoute({
   getParentRoute: () => settings,
   path: 'people/$person',
-  component: lazyRouteComponent(settingsPages, 'PersonPage'),
+  component: lazyPage(settingsPages, 'PersonPage'),
 });
 
 const secrets = createRoute({
   getParentRoute: () => settings,
   path: 'secrets',
-  component: lazyRouteComponent(settingsPages, 'SecretsPage'),
+  component: lazyPage(settingsPages, 'SecretsPage'),
 });
 
 const audit = createRoute({
   getParentRoute: () => settings,
   path: 'audit',
   validateSearch: auditSearch,
-  component: lazyRouteComponent(settingsPages, 'AuditPage'),
+  component: lazyPage(settingsPages, 'AuditPage'),
 });
 
 const tokens = createRoute({
@@ -142,19 +153,19 @@ const tokens = createRoute({
   path: 'tokens',
   validateSearch: (search: Record<string, unknown>): { create?: 1 } =>
     Number(search['create']) === 1 ? { create: 1 } : {},
-  component: lazyRouteComponent(settingsPages, 'TokensPage'),
+  component: lazyPage(settingsPages, 'TokensPage'),
 });
 
 const appearance = createRoute({
   getParentRoute: () => settings,
   path: 'appearance',
-  component: lazyRouteComponent(settingsPages, 'AppearancePage'),
+  component: lazyPage(settingsPages, 'AppearancePage'),
 });
 
 const about = createRoute({
   getParentRoute: () => settings,
   path: 'about',
-  component: lazyRouteComponent(settingsPages, 'AboutPage'),
+  component: lazyPage(settingsPages, 'AboutPage'),
 });
 
 export const router = createRouter({

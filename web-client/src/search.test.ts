@@ -19,6 +19,11 @@ test('what is unknown or wrong is dropped', () => {
   expect(runSearch({ panel: 'graph', step: 42 })).toEqual({ panel: 'graph', step: '42' });
 });
 
+test('a link to a search of a log is the whole of it', () => {
+  expect(runSearch({ q: 'a'.repeat(1_000), case: 1, regex: '1' })).toEqual({ q: 'a'.repeat(1_000), case: 1, regex: 1 });
+  expect(runSearch({ q: 'a', case: 0, regex: 'yes' })).toEqual({ q: 'a' });
+});
+
 test('a sign-in goes on only within this server, and names what kept someone out', () => {
   expect(signInSearch({ next: '/runs', problem: 'denied' })).toEqual({ next: '/runs', problem: 'denied' });
   expect(signInSearch({ next: '//evil.example', problem: '' })).toEqual({});

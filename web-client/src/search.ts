@@ -19,11 +19,22 @@ export type Sort = (typeof sorts)[number];
 export const panels = ['steps', 'timeline', 'graph', 'details'] as const;
 export type Panel = (typeof panels)[number];
 
+/** How far back. */
+export const ranges = ['15m', '1h', '6h', '24h'] as const;
+export type Range = (typeof ranges)[number];
+
 type Given = Record<string, unknown>;
 
-function text(value: unknown): string | undefined {
+/** As long may be what a log is searched for. */
+export const SOUGHT_MAX = 1_000;
+
+function text(value: unknown, max = 500): string | undefined {
   const given = typeof value === 'number' ? String(value) : value;
-  return typeof given === 'string' && given !== '' && given.length <= 500 ? given : undefined;
+  return typeof given === 'string' && given !== '' && given.length <= max ? given : undefined;
+}
+
+function flag(value: unknown): 1 | undefined {
+  return Number(value) === 1 ? 1 : undefined;
 }
 
 function oneOf<T extends string>(choices: readonly T[], value: unknown): T | undefined {
@@ -31,7 +42,7 @@ function oneOf<T extends string>(choices: readonly T[], value: unknown): T | und
 }
 
 /** Without the keys that say nothing, so that addresses stay short. */
-function told<T extends Given>(search: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+export function told<T extends Given>(search: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
   const entries = Object.entries(search).filter(([, value]) => value !== undefined);
   return Object.fromEntries(entries) as { [K in keyof T]?: Exclude<T[K], undefined> };
 }
@@ -45,14 +56,33 @@ export function runsSearch(given: Given) {
     status: oneOf(statuses, given['status']),
     branch: text(given['branch']),
     pipeline: text(given['pipeline']),
-    trigger: Number(given['trigger']) === 1 ? (1 as const) : undefined,
+    trigger: flag(given['trigger']),
   });
 }
 
 export type RunsSearch = ReturnType<typeof runsSearch>;
 
+export function queuesSearch(given: Given) {
+  return told({ range: oneOf(ranges, given['range']) });
+}
+
 export function runSearch(given: Given) {
-  return told({ panel: oneOf(panels, given['panel']), step: text(given['step']), q: text(given['q']) });
+  return told({
+    panel: oneOf(panels, given['panel']),
+    step: text(given['step']),
+    q: text(given['q'], SOUGHT_MAX),
+    case: flag(given['case']),
+    regex: flag(given['regex']),
+  });
+}
+
+/** What a log is searched for, and how. */
+export type Sought = Pick<ReturnType<typeof runSearch>, 'q' | 'case' | 'regex'>;
+
+
+/** A run's number in its pipeline, as an address has it. */
+export function runNumber(text: string): number | null {
+  return /^[1-9]\d{0,14}$/.test(text) ? Number(text) : null;
 }
 
 export const outcomes: readonly AuditOutcome[] = ['done', 'refused', 'failed'];

@@ -8,15 +8,19 @@ use crate::services::system::{ComponentHealth, Health, HealthStatus, QueueHealth
 
 pub(super) fn pipeline() -> impl Strategy<Value = PipelineStats> {
     let times = (at(), of(at()), of(at()), of(count()));
-    let run = (id(), any::<u32>(), status(), times).prop_map(
-        |(id, number, status, (created_at, started_at, finished_at, duration_ms))| RunSummary {
-            id,
-            number,
-            status,
-            created_at,
-            started_at,
-            finished_at,
-            duration_ms,
+    let run = (id(), any::<u32>(), status(), of(any_text()), any_text(), times).prop_map(
+        |(id, number, status, branch, triggered_by, (created_at, started_at, finished_at, duration_ms))| {
+            RunSummary {
+                id,
+                number,
+                status,
+                branch,
+                triggered_by,
+                created_at,
+                started_at,
+                finished_at,
+                duration_ms,
+            }
         },
     );
     (id(), vec(run, 0..3), of(0.0..=1.0), of(count())).prop_map(
@@ -54,13 +58,15 @@ pub(super) fn history() -> impl Strategy<Value = QueueHistory> {
 }
 
 pub(super) fn queue() -> impl Strategy<Value = QueueState> {
-    (count(), count(), count(), count(), count(), any::<bool>()).prop_map(
-        |(waiting, active, delayed, completed, failed, is_paused)| QueueState {
+    (count(), count(), count(), count(), count(), count(), of(at()), any::<bool>()).prop_map(
+        |(waiting, active, delayed, completed, failed, workers, oldest_waiting_at, is_paused)| QueueState {
             waiting,
             active,
             delayed,
             completed,
             failed,
+            workers,
+            oldest_waiting_at,
             is_paused,
         },
     )

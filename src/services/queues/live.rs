@@ -14,9 +14,10 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{JobStatus, QueueName};
 use crate::app::App;
-use crate::domain::time::now;
+use crate::domain::time::{Timestamp, now};
 use crate::error::Result;
 use crate::logs::lines::event;
+use crate::services::system;
 
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -39,6 +40,11 @@ pub struct QueueState {
     /// Jobs that failed and are kept to be looked at.
     #[specta(type = f64)]
     pub failed: u64,
+    /// Worker processes seen in the last 30 seconds.
+    #[specta(type = f64)]
+    pub workers: u64,
+    /// When the job that is taken next was added; null where none waits.
+    pub oldest_waiting_at: Option<Timestamp>,
     /// No job is taken until an operator resumes the queue.
     pub is_paused: bool,
 }
@@ -116,7 +122,8 @@ fn show(watched: &Watched, state: QueueState) {
 }
 
 async fn look(app: &App) -> Result<QueueState> {
-    let overviews = app.queues.overviews().await?;
+    let (overviews, next, workers) =
+        tokio::try_join!(app.queues.overviews(), app.jobs.next_added_at_ms(), system::workers(app),)?;
     let runs = overviews.iter().find(|overview| overview.name == QueueName::Pipelines);
     let count =
         |status: JobStatus| runs.and_then(|runs| runs.counts.get(status.as_str())).copied().unwrap_or(0);
@@ -126,6 +133,8 @@ async fn look(app: &App) -> Result<QueueState> {
         delayed: count(JobStatus::Delayed),
         completed: count(JobStatus::Completed),
         failed: count(JobStatus::Failed),
+        workers,
+        oldest_waiting_at: next.and_then(|ms| i64::try_from(ms).ok()).map(Timestamp::from_millis),
         is_paused: runs.is_some_and(|runs| runs.is_paused),
     })
 }

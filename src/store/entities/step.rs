@@ -22,6 +22,7 @@ pub struct Model {
     pub finished_at: Option<i64>,
     pub first_line: Option<i64>,
     pub last_line: Option<i64>,
+    pub first_error_line: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -95,7 +95,14 @@ fn journalled(first_n: u64) -> journal::Entry {
     let step = Some("build / größe".to_owned());
     let origin = match first_n % 3 {
         0 => Origin::Words { step, attempt: 0, at_ms: 5, text: "a\n\"b\" \u{1}".to_owned() },
-        _ => Origin::Spool { dir, step, attempt: 1, offset: first_n * 10, next: first_n * 10 + 10 },
+        rest => Origin::Spool {
+            dir,
+            step,
+            attempt: 1,
+            offset: first_n * 10,
+            next: first_n * 10 + 10,
+            complaint_n: (rest == 1).then_some(first_n),
+        },
     };
     journal::Entry { first_n, count: 1, log_bytes: first_n * 7, origin }
 }

@@ -191,6 +191,7 @@ async fn steps_are_added_and_replaced_with_the_change_or_not_at_all(store: Store
     ended.step.finished_at = Some(at(4));
     ended.step.first_line = Some(1);
     ended.step.last_line = Some(1 << 40);
+    ended.step.first_error_line = Some(7);
     let retried = step(0, 2, StepStatus::Running);
     // The same attempt twice in one change: the later word counts.
     let second = vec![step(0, 1, StepStatus::Canceled), retried.clone(), ended.clone()];

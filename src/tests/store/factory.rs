@@ -88,6 +88,7 @@ pub(crate) fn step(index: u32, attempt: u32, status: StepStatus) -> StepRecord {
             finished_at: None,
             first_line: None,
             last_line: None,
+            first_error_line: None,
         },
     }
 }

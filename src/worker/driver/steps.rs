@@ -14,7 +14,7 @@ use crate::executor::{self, Attachment, Ending, Output, Presence, SecretFile, St
 use crate::services::executions::{self, Facts};
 use crate::services::secrets::{self, Given};
 use crate::worker::driver::{Driver, End, Event, patiently};
-use crate::worker::run_log::{Place, Progress, RunLog};
+use crate::worker::run_log::{Lines, Place, Progress, RunLog};
 use crate::worker::{environment, fence, prepare};
 
 /// How often the length of the log is recorded while nothing else is: those who watch the run see it grow, at
@@ -38,6 +38,7 @@ impl Driver {
             finished_at: None,
             first_line: None,
             last_line: None,
+            first_error_line: None,
         };
         self.mark(index);
     }
@@ -146,9 +147,11 @@ impl Driver {
         step.exit_code = exit_code;
         step.reason.clone_from(&reason);
         step.finished_at = Some(at);
-        if let Some((first, last)) = event.flushed.and_then(|flushed| flushed.range) {
-            step.first_line = Some(first);
-            step.last_line = Some(last);
+        if let Some(Lines { first_n, last_n, complaint_n }) = event.flushed.and_then(|flushed| flushed.lines)
+        {
+            step.first_line = Some(first_n);
+            step.last_line = Some(last_n);
+            step.first_error_line = complaint_n;
         }
         let (name, number) = (step.name.clone(), step.attempt);
         self.mark(index);

@@ -5,6 +5,7 @@
 //! the spools, and a spool that is full holds its step back.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
 
@@ -56,11 +57,20 @@ enum Command {
     Flush { dir: String, reply: oneshot::Sender<Flushed> },
 }
 
+/// Which lines came from one directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lines {
+    pub first_n: u64,
+    pub last_n: u64,
+    /// The first that reads like an error.
+    pub complaint_n: Option<u64>,
+}
+
 /// All that was written before it was asked is in the journal.
 #[derive(Debug, Clone, Copy)]
 pub struct Flushed {
-    /// The first and the last line of the directory that was asked for.
-    pub range: Option<(u64, u64)>,
+    /// Those of the directory that was asked for; none: it has printed nothing.
+    pub lines: Option<Lines>,
 }
 
 /// How far the log has come.
@@ -92,6 +102,21 @@ pub struct Opened {
     pub task: RunLogTask,
 }
 
+impl Lines {
+    fn add(all: &mut HashMap<String, Self>, dir: &str, range: RangeInclusive<u64>, complaint_n: Option<u64>) {
+        let (first_n, last_n) = range.into_inner();
+        match all.get_mut(dir) {
+            Some(lines) => {
+                lines.last_n = last_n;
+                lines.complaint_n = lines.complaint_n.or(complaint_n);
+            }
+            None => {
+                all.insert(dir.to_owned(), Self { first_n, last_n, complaint_n });
+            }
+        }
+    }
+}
+
 impl RunLog {
     /// Takes up the log where it stands. None if another worker has the run.
     pub async fn open(
@@ -119,11 +144,11 @@ impl RunLog {
         // Written on another machine, and safe from a Redis that forgets only once they are archived.
         let foreign_n = if archived_n.max(journalled_n) < known_n { known_n } else { 0 };
         let mut offsets = HashMap::new();
-        let mut ranges: HashMap<String, (u64, u64)> = HashMap::new();
+        let mut lines: HashMap<String, Lines> = HashMap::new();
         for entry in &entries {
-            if let Origin::Spool { dir, next, .. } = &entry.origin {
+            if let Origin::Spool { dir, next, complaint_n, .. } = &entry.origin {
                 offsets.insert(dir.clone(), *next);
-                ranges.entry(dir.clone()).or_insert((entry.first_n, 0)).1 = entry.last_n();
+                Lines::add(&mut lines, dir, entry.first_n..=entry.last_n(), *complaint_n);
             }
         }
         let last_n = known_n.max(journalled_n).max(seen_n);
@@ -138,7 +163,7 @@ impl RunLog {
         let log = Self { commands, progress: progress.subscribe(), fenced: fenced.clone() };
         let ends = task::Ends { commands: receiver, progress, fenced, stop };
         let archive = task::Archive { archived_n, foreign_n };
-        let task = RunLogTask::new(app, record, dir, archive, journal, entries, ranges, ends);
+        let task = RunLogTask::new(app, record, dir, archive, journal, entries, lines, ends);
         Ok(Some(Opened { log, offsets, task }))
     }
 

@@ -201,7 +201,14 @@ mod tests {
     }
 
     fn spooled(first_n: u64, count: u64) -> Entry {
-        let origin = Origin::Spool { dir: "gone".to_owned(), step: None, attempt: 1, offset: 0, next: 1 };
+        let origin = Origin::Spool {
+            dir: "gone".to_owned(),
+            step: None,
+            attempt: 1,
+            offset: 0,
+            next: 1,
+            complaint_n: None,
+        };
         Entry { first_n, count, log_bytes: 0, origin }
     }
 

@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
+use crate::domain::complaint::is_complaint;
 use crate::domain::ids::RunId;
 use crate::domain::run::RunRecord;
 use crate::domain::time::{Timestamp, now};
@@ -16,7 +17,7 @@ use crate::logs::journal::{Entry, Journal, Origin};
 use crate::logs::writer;
 use crate::worker::run_log::pending::{Pending, stored_bytes};
 use crate::worker::run_log::publisher::{CALL_BYTES_MAX, Done, Publisher, READ_BACK_ENTRIES_MAX, Work};
-use crate::worker::run_log::{Command, Flushed, Place, Progress};
+use crate::worker::run_log::{Command, Flushed, Lines, Place, Progress};
 
 /// Blocks that are numbered at a time.
 const BATCH_MAX: usize = 64;
@@ -51,7 +52,7 @@ pub struct RunLogTask {
     journal: Journal,
     /// What the archive does not hold yet, for publishing it again.
     entries: VecDeque<Entry>,
-    ranges: HashMap<String, (u64, u64)>,
+    lines: HashMap<String, Lines>,
     last_n: u64,
     last_line_at: Option<Timestamp>,
     log_bytes: u64,
@@ -95,7 +96,7 @@ impl RunLogTask {
         archive: Archive,
         journal: Journal,
         entries: Vec<Entry>,
-        ranges: HashMap<String, (u64, u64)>,
+        lines: HashMap<String, Lines>,
         ends: Ends,
     ) -> Self {
         let Archive { archived_n, foreign_n } = archive;
@@ -110,7 +111,7 @@ impl RunLogTask {
             lost_at: record.run.created_at,
             journal,
             entries: entries.into_iter().filter(|entry| archived_n < entry.last_n()).collect(),
-            ranges,
+            lines,
             last_n,
             last_line_at,
             log_bytes,
@@ -339,7 +340,7 @@ impl RunLogTask {
         });
         for (dir, reply) in flushes {
             // Nobody waits for the answer any more: fine.
-            let _ = reply.send(Flushed { range: self.ranges.get(&dir).copied() });
+            let _ = reply.send(Flushed { lines: self.lines.get(&dir).copied() });
         }
     }
 
@@ -361,6 +362,7 @@ impl RunLogTask {
         let first_n = self.last_n + 1;
         let count = block.lines.len() as u64;
         self.log_bytes += block.lines.iter().map(|line| stored_bytes(&line.text)).sum::<u64>();
+        let complaint_n = self.complaint_n(place, &block, first_n);
         pending.journal.push(Entry {
             first_n,
             count,
@@ -371,9 +373,10 @@ impl RunLogTask {
                 attempt: place.attempt,
                 offset: block.offset,
                 next: block.next_offset,
+                complaint_n,
             },
         });
-        self.ranges.entry(place.dir.clone()).or_insert((first_n, first_n)).1 = first_n + count - 1;
+        Lines::add(&mut self.lines, &place.dir, first_n..=first_n + count - 1, complaint_n);
         self.last_n += count;
         self.last_line_at = Some(block.at);
         pending.text.block(self.epoch, first_n, place, &block);
@@ -381,6 +384,15 @@ impl RunLogTask {
             let text = format!("the log has reached its bound of {bound} bytes: what follows is not kept");
             self.take_words(None, 0, text, pending);
         }
+    }
+
+    /// The line of a block with which a step complains first. What follows that is not looked at.
+    fn complaint_n(&self, place: &Place, block: &executor::Block, first_n: u64) -> Option<u64> {
+        let has_complained = self.lines.get(&place.dir).is_some_and(|lines| lines.complaint_n.is_some());
+        if has_complained || block.source == executor::Source::Note {
+            return None;
+        }
+        (first_n..).zip(&block.lines).find(|(_, line)| is_complaint(&line.text)).map(|(n, _)| n)
     }
 
     fn take_words(&mut self, step: Option<String>, attempt: u32, text: String, pending: &mut Pending) {

@@ -17,15 +17,26 @@ export function launch(): Promise<Browser> {
   return chromium.launch({ executablePath: EXECUTABLE, args: ARGUMENTS });
 }
 
+/** The session that a server's link begins. The link is good once, so all tests of a server share it. */
+export async function sessionOf(link: string): Promise<string> {
+  const response = await fetch(link, { redirect: 'manual' });
+  const value = /slipway_session=([^;]+)/.exec(response.headers.get('set-cookie') ?? '')?.[1];
+  if (value === undefined) throw new Error(`the link signs nobody in: ${response.status}`);
+  return value;
+}
+
 /** A browser of one person. Whatever a page of it complains about fails the test, unless it was announced. */
 export class Person {
   readonly #complaints: string[] = [];
   readonly #announced: RegExp[] = [];
 
-  private constructor(readonly context: BrowserContext) {}
+  private constructor(
+    readonly context: BrowserContext,
+    private readonly origin: string,
+  ) {}
 
   static async of(browser: Browser, origin: string): Promise<Person> {
-    const person = new Person(await browser.newContext({ baseURL: origin }));
+    const person = new Person(await browser.newContext({ baseURL: origin }), origin);
     await person.#watch(new URL(origin).host);
     return person;
   }
@@ -33,6 +44,11 @@ export class Person {
   /** What a page may say, since the test brings it about. */
   expectComplaint(words: RegExp): void {
     this.#announced.push(words);
+  }
+
+  /** With what `sessionOf` gave. */
+  async signIn(session: string): Promise<void> {
+    await this.context.addCookies([{ name: 'slipway_session', value: session, url: this.origin }]);
   }
 
   async open(path: string): Promise<Page> {

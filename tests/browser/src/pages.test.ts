@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 
+import { ask } from '../../e2e/src/board/api.js';
 import { script } from '../../e2e/src/harness/definition.js';
 import type { Run } from '../../e2e/src/harness/client.js';
 import { Installation } from '../../e2e/src/harness/installation.js';
@@ -178,11 +179,49 @@ describe('a run', () => {
   });
 });
 
-test('from an empty list to a run that went well it is one click', async () => {
-  const page = await person.open('/welcome');
-  await page.getByRole('button', { name: 'Run it' }).click();
-  await untilShown(page, 'line 3');
-  await page.getByRole('main').getByText('succeeded').first().waitFor();
+test('the pipelines tell how they have fared, by one question for all of them', async () => {
+  const page = await person.context.newPage();
+  const asked: string[] = [];
+  page.on('request', (request) => asked.push(...new URL(request.url()).pathname.replace('/trpc/', '').split(',')));
+  await page.goto('/pipelines');
+  const row = page.getByRole('listitem').filter({ hasText: 'team/site' });
+  await row.getByText(/^#1 failed · main · /).waitFor();
+  await row.getByRole('img', { name: 'Last 1 runs: 1 failed' }).first().waitFor();
+  await row.getByText('0 %').waitFor();
+  expect(asked.filter((path) => path === 'pipelines.stats')).not.toEqual([]);
+  expect(asked).not.toContain('runs.list');
+  const { id } = await slipway.client.pipelines.trigger.mutate({ pipelineId: 'team/site', branch: 'next' });
+  await row.getByText(/^#2 .*next/).waitFor();
+  await finish(slipway.client, id);
+  await row.getByText(/^#2 failed · next · /).waitFor();
+});
+
+test('the queues are shown as they are and as they were, as far back as the address says', async () => {
+  const at = Math.floor(Date.now() / 60_000) - 5;
+  const point = { at: new Date(at * 60_000).toISOString(), waiting: 70, active: 3, delayed: 0, added: 9, completed: 8, failed: 1, canceled: 0, durationP50Ms: 1_500, durationP95Ms: 40_000 };
+  await slipway.askRedis(`ZADD slipway:history ${at} '${JSON.stringify(point)}'`);
+  const page = await person.open('/queues?range=15m');
+  await page.getByRole('img', { name: 'Jobs in the queue: at most waiting 70, active 3' }).waitFor();
+  await page.getByRole('img', { name: 'Runs a minute: at most succeeded 8, failed 1' }).waitFor();
+  await page.getByRole('img', { name: 'Durations: at most median 1.5 s, 95 of 100 40 s' }).waitFor();
+  await page.getByText('As a table').click();
+  await page.getByRole('row').filter({ hasText: /70\s*3\s*8\s*1\s*0\s*1\.5 s\s*40 s/ }).waitFor();
+  expect(await faults(page)).toEqual([]);
+  await page.getByRole('button', { name: '6 h' }).click();
+  // Five minutes as one: the rate is their mean.
+  await expect.poll(() => new URL(page.url()).search).toBe('?range=6h');
+  await page.getByRole('img', { name: /^Runs a minute: at most/ }).waitFor();
+
+  const figure = (name: string) => page.locator('dt', { hasText: new RegExp(`^${name}$`) }).locator('xpath=following-sibling::dd');
+  await expect.poll(() => figure('workers').innerText()).toBe('1');
+  await ask(slipway, 'PUT', '/queues/pipelines/pause');
+  await page.getByText('The queue is paused').waitFor();
+  const { id } = await slipway.client.pipelines.trigger.mutate({ pipelineId: 'team/site' });
+  await expect.poll(() => figure('waiting').innerText()).toBe('1');
+  await ask(slipway, 'PUT', '/queues/pipelines/resume');
+  await expect.poll(() => figure('waiting').innerText()).toBe('0');
+  await page.getByText('The queue is paused').waitFor({ state: 'detached' });
+  await finish(slipway.client, id);
 });
 
 test('somebody with an account signs in by name and password, and out again', async () => {

@@ -9,7 +9,7 @@ import { script } from '../../e2e/src/harness/definition.js';
 import { Installation } from '../../e2e/src/harness/installation.js';
 import { finish, trigger, unique, waitFor } from '../../e2e/src/harness/runs.js';
 import { until } from '../../e2e/src/harness/until.js';
-import { launch, Person, PLAIN_HOST } from './browser.js';
+import { launch, Person, PLAIN_HOST, sessionOf } from './browser.js';
 import { readThrough, untilShown } from './log-page.js';
 import { CountingProxy } from './proxy.js';
 
@@ -27,7 +27,7 @@ beforeAll(async () => {
     Installation.start({ env: { SLIPWAY_CONCURRENCY: String(TABS + 2) } }),
     launch(),
   ]);
-  cookie = await session();
+  cookie = await sessionOf(slipway.signInLink);
 });
 afterAll(async () => {
   await browser?.close();
@@ -41,18 +41,10 @@ afterEach(async () => {
   await proxy?.stop();
 });
 
-/** The session that the server's link begins: the link is good once, so all tests share it. */
-async function session(): Promise<string> {
-  const response = await fetch(slipway.signInLink, { redirect: 'manual' });
-  const value = /slipway_session=([^;]+)/.exec(response.headers.get('set-cookie') ?? '')?.[1];
-  if (value === undefined) throw new Error(`the link signs nobody in: ${response.status}`);
-  return value;
-}
-
 async function signIn(host = '127.0.0.1'): Promise<void> {
   const origin = `http://${host}:${proxy.port}`;
   person = await Person.of(browser, origin);
-  await person.context.addCookies([{ name: 'slipway_session', value: cookie, url: origin }]);
+  await person.signIn(cookie);
 }
 
 /** Prints half of its lines, and the others once the gate is open. */
@@ -109,8 +101,8 @@ describe(`${TABS} tabs, each with the log and the status of its run`, () => {
       const messages = await messagesOf(run);
       expect(await readThrough(page, messages.length)).toEqual(messages);
     }
-    // Nobody watches anything any more.
-    await streams(0);
+    // Nobody watches a run any more, but each page hears of changes of lists.
+    await streams(1);
   });
 
   test('keep the connection until the last of them is closed', async () => {
@@ -124,10 +116,45 @@ describe(`${TABS} tabs, each with the log and the status of its run`, () => {
     for (const page of others) await page.close();
     await streams(1);
     open();
-    if (last !== undefined) await statusOf(last).getByText('succeeded').waitFor();
+    if (last === undefined) return;
+    await statusOf(last).getByText('succeeded').waitFor();
+    await last.close();
     await streams(0);
   });
 });
+
+test('a hidden tab lets its streams go, and takes them up where it was; those that are seen go on', async () => {
+  await signIn();
+  await person.context.clock.install();
+  const { run, open } = await gated();
+  const pages = [await person.open(pathOf(run)), await person.open(pathOf(run))] as const;
+  for (const page of pages) await untilShown(page, String(LINES / 2));
+  const [hidden, seen] = pages;
+  await show(hidden, false);
+  await streams(1);
+  open();
+  await statusOf(seen).getByText('succeeded').waitFor();
+  expect(await statusOf(hidden).innerText()).toContain('running');
+  await show(seen, false);
+  await streams(0);
+  const messages = await messagesOf(run);
+  for (const page of pages) {
+    await show(page, true);
+    await statusOf(page).getByText('succeeded').waitFor();
+    expect(await readThrough(page, messages.length)).toEqual(messages);
+  }
+  await streams(1);
+});
+
+/** Has a page seen, or hidden for longer than it listens: a browser without a screen shows all of them. */
+async function show(page: Page, isSeen: boolean): Promise<void> {
+  await page.evaluate((state) => {
+    Object.defineProperty(document, 'visibilityState', { configurable: true, value: state });
+    Object.defineProperty(document, 'hidden', { configurable: true, value: state === 'hidden' });
+    document.dispatchEvent(new Event('visibilitychange'));
+  }, isSeen ? 'visible' : 'hidden');
+  if (!isSeen) await page.clock.fastForward('00:31');
+}
 
 test('pages of a host that is not this machine share a connection too', async () => {
   await signIn(PLAIN_HOST);

@@ -40,6 +40,8 @@ test('of each pipeline that somebody sees, its newest runs and what they come to
       id: one.id,
       number: one.number,
       status: one.status,
+      branch: one.branch,
+      triggeredBy: one.trigger.by,
       createdAt: one.createdAt,
       startedAt: one.startedAt,
       finishedAt: one.finishedAt,
@@ -77,7 +79,7 @@ test('the queue in numbers comes to all that watch, and is looked at once a seco
   const { id: pipelineId } = await client.pipelines.create.mutate({ name: unique('watched'), definition: script('true') });
   const runs = [await client.pipelines.trigger.mutate({ pipelineId }), await client.pipelines.trigger.mutate({ pipelineId })];
   await until('all see them wait', () => seen.every((states) => states.at(-1)?.waiting === 2));
-  for (const states of seen) expect(states.at(-1)).toMatchObject({ active: 0, isPaused: true });
+  for (const states of seen) expect(states.at(-1)).toMatchObject({ active: 0, workers: slipway.workerCount, isPaused: true });
   const [looks, seconds] = [(await asked()) - before, (performance.now() - begun) / 1_000];
   // Of each look two questions, one a queue; the one to pause has the next look begin anew.
   expect(looks).toBeLessThanOrEqual(2 * (seconds + 3));

@@ -2,7 +2,8 @@ import { MutationCache, QueryCache, QueryClient } from '@tanstack/react-query';
 import { createTRPCOptionsProxy } from '@trpc/tanstack-react-query';
 import { createClient, isClientError, type ClientRouter } from '@slipway/client';
 
-import { connection } from './connection';
+import { build } from './build';
+import { connection, PROBE_MS } from './connection';
 import { session } from './session';
 
 const STALE_MS = 10_000;
@@ -44,8 +45,9 @@ export const queryClient = new QueryClient({
 /** Options of queries, mutations and subscriptions, for TanStack's hooks. */
 export const trpc = createTRPCOptionsProxy<ClientRouter>({ client, queryClient });
 
-connection.onBack = () => void queryClient.invalidateQueries();
-connection.probe = async () => {
-  const { version } = await client.system.health.query();
-  return version;
+connection.onBack = () => {
+  void queryClient.invalidateQueries();
+  // It may be another one, after an upgrade.
+  void build.look();
 };
+connection.probe = () => client.system.health.query(undefined, { signal: AbortSignal.timeout(PROBE_MS) });

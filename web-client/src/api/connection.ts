@@ -5,24 +5,19 @@ const SILENT_MS = 1_000;
 const OFFLINE_MS = 10_000;
 const PROBE_FIRST_MS = 500;
 const PROBE_MAX_MS = 5_000;
-/** How often a quiet page looks whether the server is still the one that it came from. */
-const VERSION_EVERY_MS = 60_000;
+/** An answer that has not come by then is not going to: the network was another one when it was asked for. */
+export const PROBE_MS = 10_000;
 
-export type Connection =
-  | { kind: 'live' }
-  | { kind: 'reconnecting' }
-  | { kind: 'offline'; since: number }
-  | { kind: 'newVersion' };
+export type Connection = { kind: 'live' } | { kind: 'reconnecting' } | { kind: 'offline'; since: number };
 
 /** Whether the server answers, as everything that is asked of it tells. */
 class ConnectionState {
-  /** Asks something that anybody may ask; gives the server's version. */
-  probe: () => Promise<string> = () => Promise.resolve('');
+  /** Asks something that anybody may ask, and gives up after `PROBE_MS`. */
+  probe: () => Promise<unknown> = () => Promise.resolve();
   onBack: () => void = () => {};
   private state: Connection = { kind: 'live' };
   private answeredAt = Date.now();
   private isLost = false;
-  private version: string | undefined;
   private timers: ReturnType<typeof setTimeout>[] = [];
   private probing: ReturnType<typeof setTimeout> | undefined;
   private probeMs = PROBE_FIRST_MS;
@@ -43,7 +38,6 @@ class ConnectionState {
     clearTimeout(this.probing);
     this.probeMs = PROBE_FIRST_MS;
     this.become({ kind: 'live' });
-    void this.ask();
     this.onBack();
   }
 
@@ -67,10 +61,6 @@ class ConnectionState {
   }
 
   watch(): void {
-    void this.ask();
-    setInterval(() => {
-      if (!document.hidden && !this.isLost) void this.ask();
-    }, VERSION_EVERY_MS);
     addEventListener('online', () => this.wake());
     document.addEventListener('visibilitychange', () => {
       if (!document.hidden) this.wake();
@@ -84,10 +74,8 @@ class ConnectionState {
 
   private async ask(): Promise<void> {
     try {
-      const version = await this.probe();
+      await this.probe();
       this.answered();
-      this.version ??= version;
-      if (version !== this.version) this.become({ kind: 'newVersion' });
     } catch {
       if (this.isLost) this.probeSoon();
       else this.lost();
@@ -95,8 +83,6 @@ class ConnectionState {
   }
 
   private become(next: Connection): void {
-    // A page of an older version stays one, whatever happens to the connection.
-    if (this.state.kind === 'newVersion' && next.kind === 'live') return;
     this.state = next;
     for (const listener of this.listeners) listener();
   }

@@ -1,16 +1,25 @@
+import { skipToken } from '@tanstack/react-query';
 import { useSubscription } from '@trpc/tanstack-react-query';
 
 import { heard, queryClient, trpc } from './client';
+import { connection } from './connection';
 
-/** Has the lists of runs that are shown read again whenever the server says that runs have changed. */
-export function useLiveLists(): void {
+/**
+ * Has what is shown of lists of runs read again whenever the server says that runs have changed. Every page listens, so
+ * every page knows at once whether the server is there.
+ */
+export function useLiveLists(isSignedIn: boolean): void {
   useSubscription(
-    trpc.runs.watchList.subscriptionOptions(
-      {},
-      {
-        onData: () => void queryClient.invalidateQueries({ queryKey: trpc.runs.list.pathKey() }),
-        onError: heard,
+    trpc.runs.watchList.subscriptionOptions(isSignedIn ? {} : skipToken, {
+      onData: () => {
+        for (const { pathKey } of [trpc.runs.list, trpc.pipelines.stats])
+          void queryClient.invalidateQueries({ queryKey: pathKey() });
       },
-    ),
+      onConnectionStateChange: ({ state, error }) => {
+        if (state === 'pending') connection.answered();
+        else if (error !== null && error !== undefined) heard(error);
+      },
+      onError: heard,
+    }),
   );
 }

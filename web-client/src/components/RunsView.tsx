@@ -2,7 +2,6 @@ import { keepPreviousData, useInfiniteQuery } from '@tanstack/react-query';
 import { lazy, Suspense, useState, type ReactNode } from 'react';
 
 import { trpc } from '../api/client';
-import { useLiveLists } from '../api/lists';
 import { may, useMe } from '../api/me';
 import { statuses, type RunsSearch } from '../search';
 import { useText } from '../text';
@@ -32,7 +31,6 @@ export function RunsView({ search, onSearch, pipeline, empty }: Props) {
   const pipelineId = pipeline ?? search.pipeline;
   const me = useMe();
   const [isBulk, setBulk] = useState(false);
-  useLiveLists();
   const runs = useInfiniteQuery(
     trpc.runs.list.infiniteQueryOptions(
       {

@@ -1,4 +1,4 @@
-import type { Run, RunStatus } from '@slipway/client';
+import type { RunStatus, RunSummary } from '@slipway/client';
 import { useNow } from '../time';
 import { isLive } from '../run/status';
 import { useText } from '../text';
@@ -12,7 +12,7 @@ const BAR_MIN = 4;
 
 interface Props {
   /** Newest first, as lists are. */
-  runs: readonly Run[];
+  runs: readonly RunSummary[];
   places: number;
 }
 
@@ -48,7 +48,7 @@ export function Strip({ runs, places }: Props) {
   );
 }
 
-function Bar({ run, x, height }: { run: Run; x: number; height: number }) {
+function Bar({ run, x, height }: { run: RunSummary; x: number; height: number }) {
   const text = useText();
   const { status } = run;
   const y = HEIGHT - height;

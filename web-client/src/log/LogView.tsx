@@ -19,21 +19,22 @@ import { client, heard } from '../api/client';
 import { connection } from '../api/connection';
 import { isLive } from '../run/status';
 import { useShortcuts } from '../keys';
+import type { Sought } from '../search';
 import { useSetting, useTheme } from '../settings';
 import { useLanguage, useText } from '../text';
 import { bytes, exactTimeOfDay, relative, sinceStart } from '../text/format';
 import { useNow } from '../time';
 import { explain } from '../api/errors';
 import { Button } from '../ui/Button';
-import { Announcer } from './Announcer';
-import { plainTextAddress, save } from './whole';
-import { failureOf, isAlone, segmentsOf, type StepSegment } from './segments';
+import { failureOf, faultsOf, isAlone, segmentsOf, type Fault, type StepSegment } from './segments';
 import { LogModel } from './model';
 import { formatRange, parseRange, type Range } from './range';
 import type { View, Words } from './view';
 import { LogViewer } from './viewer';
 
+const Announcer = lazy(() => import('./Announcer').then(({ Announcer }) => ({ default: Announcer })));
 const CopyRange = lazy(() => import('./CopyRange').then(({ CopyRange }) => ({ default: CopyRange })));
+const FaultMarks = lazy(() => import('./MarkColumn').then(({ FaultMarks }) => ({ default: FaultMarks })));
 const GoTo = lazy(() => import('./GoTo').then(({ GoTo }) => ({ default: GoTo })));
 const Search = lazy(() => import('./Search').then(({ Search }) => ({ default: Search })));
 
@@ -45,22 +46,23 @@ const QUIET_MS = 60_000;
 export interface LogHandle {
   goToStep: (name: string, attempt?: number) => void;
   goToFailure: () => void;
+  goToLine: (n: number) => void;
 }
 
 interface Props {
   run: RunDetails;
   hash: string;
   onHash: (hash: string) => void;
-  /** What the log is searched for; undefined: it is not. */
-  q: string | undefined;
-  onQ: (q: string | undefined) => void;
+  /** What the log is searched for. */
+  sought: Sought;
+  onSought: (sought: Sought) => void;
   /** The step whose lines are uppermost. */
   onStep: (name: string | null) => void;
   ref?: Ref<LogHandle>;
 }
 
 /** The log of a run: every line of it once, however long it is, as it is printed. */
-export function LogView({ run, hash, onHash, q, onQ, onStep, ref }: Props) {
+export function LogView({ run, hash, onHash, sought, onSought, onStep, ref }: Props) {
   const text = useText();
   const theme = useTheme();
   const [wrap, setWrap] = useSetting('wrap');
@@ -70,9 +72,10 @@ export function LogView({ run, hash, onHash, q, onQ, onStep, ref }: Props) {
   const [view, setView] = useState<View | null>(null);
   const [folded, setFolded] = useState<ReadonlySet<string>>(() => new Set());
   const [seenTotal, setSeenTotal] = useState(0);
+  const lastFault = useRef<string | null>(null);
   const [only, setOnly] = useState<string | null>(null);
   const [isGoing, setGoing] = useState(false);
-  const [isSearching, setSearching] = useState(q !== undefined);
+  const [isSearching, setSearching] = useState(sought.q !== undefined);
   const runId = run.id;
 
   const model = useMemo(() => {
@@ -86,6 +89,7 @@ export function LogView({ run, hash, onHash, q, onQ, onStep, ref }: Props) {
     // What was seen of a step is more when other lines are seen.
     [run, total, model, view?.spans],
   );
+  const faults = useMemo(() => faultsOf(segments), [segments]);
   const chosen = parseRange(hash);
   const start = Date.parse(run.startedAt ?? run.createdAt);
 
@@ -134,10 +138,10 @@ export function LogView({ run, hash, onHash, q, onQ, onStep, ref }: Props) {
     const closed = run.status === 'succeeded' && isLong && chosen === null ? new Set(segments.map(({ id }) => id)) : folded;
     setFolded(closed);
     made.setSegments(segments, closed, null);
-    const failure = failureOf(segments);
+    const failure = failureOf(faults);
     if (chosen !== null) made.goTo(chosen.from);
     else if (isRunLive) made.follow(true);
-    else if (failure !== null) made.goTo(failure.last, 'end');
+    else if (failure !== null) made.goTo(failure.n, failure.isError ? 'third' : 'end');
   });
   const look = { wrap: wrap === 'on', times, theme } as const;
   const first = useEffectEvent(() => ({ words, look }));
@@ -164,22 +168,36 @@ export function LogView({ run, hash, onHash, q, onQ, onStep, ref }: Props) {
   useEffect(() => viewer.current?.setSegments(segments, folded, only), [segments, folded, only]);
   const [from, to] = [chosen?.from ?? 0, chosen?.to ?? 0];
   useEffect(() => viewer.current?.setChosen(from === 0 ? null : { from, to }), [from, to]);
+  const followHash = useEffectEvent(() => {
+    const range = parseRange(window.location.hash);
+    if (range !== null) goToLine(range.from);
+  });
   useEffect(() => {
-    const follow = () => {
-      const range = parseRange(window.location.hash);
-      if (range !== null) viewer.current?.goTo(range.from);
-    };
+    const follow = () => followHash();
     addEventListener('hashchange', follow);
     return () => removeEventListener('hashchange', follow);
   }, []);
 
-  const goToFailure = () => {
-    const failure = failureOf(segments);
-    if (failure === null) return;
-    setFolded((all) => new Set([...all].filter((id) => id !== failure.id)));
-    setOnly(null);
-    requestAnimationFrame(() => viewer.current?.goTo(failure.last, 'end'));
+  /** A line that may be folded away, or of a step that is not shown. */
+  const goToLine = (n: number, place?: 'end') => {
+    const holds = new Set(segments.filter(({ first, last }) => first <= n && n <= last).map(({ id }) => id));
+    setFolded((all) => ([...all].some((id) => holds.has(id)) ? new Set([...all].filter((id) => !holds.has(id))) : all));
+    setOnly((shown) => (shown === null || holds.has(shown) ? shown : null));
+    requestAnimationFrame(() => viewer.current?.goTo(n, place));
   };
+  const goToFault = (fault: Fault | null | undefined) => {
+    if (fault === null || fault === undefined) return;
+    lastFault.current = fault.id;
+    // What led to an end without an error stands before it.
+    goToLine(fault.n, fault.isError ? undefined : 'end');
+    onHash(formatRange({ from: fault.n, to: fault.n }));
+  };
+  /** To the failure first, and from there to the others in turn. */
+  const goToNextFault = (by: 1 | -1) => {
+    const index = faults.findIndex(({ id }) => id === lastFault.current);
+    goToFault(index < 0 ? (failureOf(faults) ?? faults.at(-1)) : faults.at((index + by) % faults.length));
+  };
+  const goToFailure = () => goToFault(failureOf(faults));
   useImperativeHandle(ref, () => ({
     goToStep: (name, attempt) => {
       const own = segments.filter(({ step }) => step === name);
@@ -190,18 +208,15 @@ export function LogView({ run, hash, onHash, q, onQ, onStep, ref }: Props) {
       viewer.current?.goToHead(segment);
     },
     goToFailure,
+    goToLine: (n) => {
+      goToLine(n);
+      onHash(formatRange({ from: n, to: n }));
+    },
   }));
 
-  /** A line that may be folded away, or of a step that is not shown. */
-  const goToLine = (n: number) => {
-    const holds = new Set(segments.filter(({ first, last }) => first <= n && n <= last).map(({ id }) => id));
-    setFolded((all) => ([...all].some((id) => holds.has(id)) ? new Set([...all].filter((id) => !holds.has(id))) : all));
-    setOnly((shown) => (shown === null || holds.has(shown) ? shown : null));
-    requestAnimationFrame(() => viewer.current?.goTo(n));
-  };
   const endSearch = () => {
     setSearching(false);
-    onQ(undefined);
+    onSought({});
   };
   const follow = () => {
     if (view?.isFollowing === true) viewer.current?.follow(false);
@@ -217,7 +232,8 @@ export function LogView({ run, hash, onHash, q, onQ, onStep, ref }: Props) {
   useShortcuts({
     f: follow,
     w: () => setWrap(wrap === 'on' ? 'off' : 'on'),
-    e: goToFailure,
+    e: () => goToNextFault(1),
+    E: () => goToNextFault(-1),
     ':': () => setGoing(true),
     Escape: () => {
       if (isSearching) endSearch();
@@ -246,7 +262,7 @@ export function LogView({ run, hash, onHash, q, onQ, onStep, ref }: Props) {
           <span className="flex-1" />
         ) : (
           <Suspense fallback={<span className="flex-1" />}>
-            <Search runId={runId} total={total} q={q ?? ''} onQ={(next) => onQ(next === '' ? undefined : next)} scroller={scroller} onGo={goToLine} onClose={endSearch} />
+            <Search runId={runId} total={total} sought={sought} onSought={onSought} scroller={scroller} onGo={goToLine} onClose={endSearch} />
           </Suspense>
         )}
         {!isSearching && (
@@ -268,7 +284,7 @@ export function LogView({ run, hash, onHash, q, onQ, onStep, ref }: Props) {
                 setGoing(false);
                 if (n === null) return;
                 onHash(formatRange({ from: n, to: n }));
-                viewer.current?.goTo(n);
+                goToLine(n);
               }}
             />
           </Suspense>
@@ -357,8 +373,11 @@ export function LogView({ run, hash, onHash, q, onQ, onStep, ref }: Props) {
           </button>
         )}
       </div>
+      <Suspense>
+        {faults.length > 0 && <FaultMarks faults={faults} total={total} onGo={goToFault} />}
+        <Announcer run={run} total={total} />
+      </Suspense>
       <Quiet run={run} />
-      <Announcer run={run} total={total} />
     </section>
   );
 }
@@ -449,6 +468,7 @@ function WholeLog({ run }: { run: RunDetails }) {
     setBusy(what);
     setError(null);
     try {
+      const { plainTextAddress, save } = await import('./whole');
       const address = await plainTextAddress(run.id);
       if (what === 'look') window.open(address, '_blank', 'noopener');
       else save(address, `${run.pipelineName.replaceAll('/', '-')}-${run.number}.log`);

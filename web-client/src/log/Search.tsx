@@ -1,37 +1,38 @@
 import type { RunId } from '@slipway/client';
 import { CaseSensitive, ChevronDown, ChevronUp, Regex, X } from 'lucide-react';
-import { useEffect, useEffectEvent, useRef, useState, type RefObject } from 'react';
+import { useEffect, useEffectEvent, useState, type RefObject } from 'react';
 
+import { client } from '../api/client';
 import { explain } from '../api/errors';
 import { useShortcuts } from '../keys';
+import { SOUGHT_MAX, type Sought } from '../search';
 import { useText } from '../text';
 import { Button } from '../ui/Button';
 import { useDebounced } from '../ui/debounced';
 import { Highlights } from './highlights';
 import { Hits, type Wanted } from './hits';
-import { drawMarks } from './marks';
+import { HitMarks } from './MarkColumn';
 
 interface Props {
   runId: RunId;
   /** The lines that the log has now: a log that grows is searched again on request. */
   total: number;
-  q: string;
-  onQ: (q: string) => void;
+  sought: Sought;
+  onSought: (sought: Sought) => void;
   scroller: RefObject<HTMLDivElement | null>;
   onGo: (n: number) => void;
   onClose: () => void;
 }
 
 /** Searches the whole log on the server, and shows what is found while it goes on. */
-export function Search({ runId, total, q, onQ, scroller, onGo, onClose }: Props) {
+export function Search({ runId, total, sought, onSought, scroller, onGo, onClose }: Props) {
   const text = useText();
-  const [shown, setShown] = useDebounced(q, onQ);
-  const [regex, setRegex] = useState(false);
-  const [matchCase, setMatchCase] = useState(false);
+  const { q = '', ...how } = sought;
+  const [matchCase, regex] = [how.case === 1, how.regex === 1];
+  const [shown, setShown] = useDebounced(q, (next) => onSought(next === '' ? how : { ...how, q: next }));
   const [turn, setTurn] = useState(0);
   const [, redraw] = useState(0);
-  const [hits] = useState(() => new Hits());
-  const canvas = useRef<HTMLCanvasElement>(null);
+  const [hits] = useState(() => new Hits((wanted, listener) => client.runs.searchLogs.subscribe(wanted, listener)));
   const go = useEffectEvent(onGo);
 
   useEffect(() => {
@@ -41,7 +42,7 @@ export function Search({ runId, total, q, onQ, scroller, onGo, onClose }: Props)
   }, [hits]);
   useEffect(() => {
     const wanted: Wanted = { runId, text: q, regex, matchCase };
-    hits.look(wanted);
+    hits.search(wanted);
   }, [hits, runId, q, regex, matchCase, turn]);
   useEffect(() => {
     if (scroller.current === null) return;
@@ -49,9 +50,6 @@ export function Search({ runId, total, q, onQ, scroller, onGo, onClose }: Props)
     return () => highlights.close();
   }, [scroller, q, regex, matchCase]);
   useEffect(() => Highlights.setNow(hits.now), [hits, hits.now]);
-  useEffect(() => {
-    if (canvas.current !== null) drawMarks(canvas.current, hits.found?.marks ?? []);
-  });
   useShortcuts({
     n: () => hits.next(),
     N: () => hits.previous(),
@@ -66,7 +64,11 @@ export function Search({ runId, total, q, onQ, scroller, onGo, onClose }: Props)
         ? text.log.search.looking
         : count === 0
           ? text.log.search.none
-          : text.log.search.at(hits.at, hits.total);
+          : text.log.search.at(hits.at, count);
+  const setHow = (name: 'case' | 'regex') => {
+    const { [name]: was, ...rest } = sought;
+    onSought(was === 1 ? rest : { ...rest, [name]: 1 });
+  };
   const toggle = (isOn: boolean) => (isOn ? 'bg-muted! text-text!' : '');
   const grown = found?.done === true && total > found.total ? total - found.total : 0;
   return (
@@ -83,7 +85,7 @@ export function Search({ runId, total, q, onQ, scroller, onGo, onClose }: Props)
           data-filter
           autoFocus
           type="search"
-          maxLength={1_000}
+          maxLength={SOUGHT_MAX}
           value={shown}
           aria-label={text.log.search.label}
           aria-invalid={hits.error !== null}
@@ -105,7 +107,7 @@ export function Search({ runId, total, q, onQ, scroller, onGo, onClose }: Props)
           aria-label={text.log.search.matchCase}
           title={text.log.search.matchCase}
           className={toggle(matchCase)}
-          onClick={() => setMatchCase(!matchCase)}
+          onClick={() => setHow('case')}
         />
         <Button
           kind="quiet"
@@ -114,7 +116,7 @@ export function Search({ runId, total, q, onQ, scroller, onGo, onClose }: Props)
           aria-label={text.log.search.regex}
           title={text.log.search.regex}
           className={toggle(regex)}
-          onClick={() => setRegex(!regex)}
+          onClick={() => setHow('regex')}
         />
         <p role="status" className="px-1 text-meta whitespace-nowrap text-text-2 tabular-nums">
           {hits.error === null ? state : <span className="text-failed">{explain(hits.error, text).words}</span>}
@@ -142,7 +144,7 @@ export function Search({ runId, total, q, onQ, scroller, onGo, onClose }: Props)
         />
         <Button kind="quiet" icon={<X size={15} />} aria-label={text.log.search.close} title={`${text.log.search.close} (Esc)`} onClick={onClose} />
       </form>
-      <canvas ref={canvas} aria-hidden className="log-marks" />
+      <HitMarks marks={found?.marks ?? []} onPart={(part) => hits.goToPart(part)} />
     </>
   );
 }

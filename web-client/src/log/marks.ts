@@ -1,4 +1,19 @@
-/** Draws beside the scrollbar where in the log something was found: each mark as dark as there is much. */
+// Marks beside the scrollbar: how much was found in each of equal parts of a log.
+
+/** The part with a mark that is nearest to a place; null where none is near. */
+export function nearest(marks: readonly number[], place: number, near: number): number | null {
+  let best: number | null = null;
+  let distance = Infinity;
+  for (let part = Math.max(0, Math.floor(place - near - 1)); part <= Math.min(marks.length - 1, Math.ceil(place + near)); part += 1) {
+    const far = Math.abs(part + 0.5 - place);
+    if ((marks[part] ?? 0) === 0 || far > near + 0.5 || far >= distance) continue;
+    best = part;
+    distance = far;
+  }
+  return best;
+}
+
+/** Each mark as dark as there is much. */
 export function drawMarks(canvas: HTMLCanvasElement, marks: readonly number[]): void {
   const { clientWidth, clientHeight } = canvas;
   const ratio = window.devicePixelRatio;

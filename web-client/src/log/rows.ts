@@ -47,13 +47,27 @@ export class Row {
   shown = '';
   /** The line whose height is to be measured. */
   line: number | null = null;
+  private y = NaN;
+  private counted = '';
 
   constructor() {
     this.element.setAttribute('role', 'listitem');
   }
 
+  /** Most rows stay where they are from one frame to the next: the browser works out anew whatever is written to. */
   place(y: number): void {
+    if (y === this.y) return;
+    this.y = y;
     this.element.style.transform = `translateY(${y}px)`;
+  }
+
+  /** Its place among all rows. */
+  count(position: number, size: number): void {
+    const count = `${position}/${size}`;
+    if (count === this.counted) return;
+    this.counted = count;
+    this.element.setAttribute('aria-posinset', String(position));
+    this.element.setAttribute('aria-setsize', String(size));
   }
 
   showLoading(n: number, label: string): void {

@@ -1,16 +1,18 @@
-import type { RunDetails, Step } from '@slipway/client';
+import type { RunDetails, Step, StepStatus } from '@slipway/client';
 
+import { wentWrong } from '../run/status';
 import type { Catalogue } from '../text/en';
 import { duration } from '../text/format';
-import type { Status } from '../ui/shapes';
 import type { Segment } from './layout';
 import type { Span } from './model';
 
 export interface StepSegment extends Segment {
-  status: Status;
+  status: StepStatus;
   exitCode: number | null;
   /** A later attempt of the step exists. */
   isEarlier: boolean;
+  /** The first of its lines that reads like an error. */
+  firstError: number | null;
   took: (text: Catalogue) => string;
 }
 
@@ -42,6 +44,7 @@ export function segmentsOf(
         status: step.status,
         exitCode: step.exitCode,
         isEarlier,
+        firstError: step.firstErrorLine,
         took: (text) =>
           startedAt === null || finishedAt === null ? '' : duration(Date.parse(finishedAt) - Date.parse(startedAt), text),
       },
@@ -50,11 +53,26 @@ export function segmentsOf(
   return [...earlierSteps.flatMap((step) => of(step, true)), ...steps.flatMap((step) => of(step, false))];
 }
 
-/** Where to look first when a run went wrong. */
-export function failureOf(segments: readonly StepSegment[]): StepSegment | null {
-  const bad: readonly Status[] = ['failed', 'timed_out', 'lost'];
-  const failed = segments.filter(({ status, isEarlier }) => bad.includes(status) && !isEarlier);
-  return failed.sort((a, b) => a.first - b.first)[0] ?? null;
+/** Where an attempt of a step went wrong: its first line that reads like an error, or its last, which led to its end. */
+export interface Fault {
+  id: string;
+  step: string;
+  n: number;
+  isError: boolean;
+  isEarlier: boolean;
+}
+
+/** In the order of their lines. */
+export function faultsOf(segments: readonly StepSegment[]): Fault[] {
+  return segments
+    .filter(({ status }) => wentWrong(status))
+    .map(({ id, step, last, firstError, isEarlier }) => ({ id, step, n: firstError ?? last, isError: firstError !== null, isEarlier }))
+    .sort((a, b) => a.n - b.n);
+}
+
+/** Where to look first when a run went wrong: an attempt that another followed is no reason. */
+export function failureOf(faults: readonly Fault[]): Fault | null {
+  return faults.find(({ isEarlier }) => !isEarlier) ?? null;
 }
 
 /** Whether no other step printed between its first line and its last. */

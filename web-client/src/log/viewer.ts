@@ -61,6 +61,8 @@ export class LogViewer {
   private wanting: ReturnType<typeof setTimeout> | undefined;
   private jumpedAt = -Infinity;
   private isLayoutStale = true;
+  /** A line was drawn that was not there before, so that the widest may be another. */
+  private isRedrawn = false;
   /** Rises when what is drawn looks different, though its lines are the same. */
   private look = 0;
   private view: View | null = null;
@@ -362,10 +364,12 @@ export class LogViewer {
     let last = anchorRow;
     for (let below = -off; last < this.layout.rows && below < this.viewport + overscan; last += 1)
       below += this.heights.of(last);
+    this.isRedrawn = false;
     const drawn = this.fill(first, last);
     const isNews = this.options.look.wrap && this.measure(drawn);
-    if (!this.options.look.wrap) this.widen();
-    const base = this.scroller.scrollTop - off;
+    if (!this.options.look.wrap && this.isRedrawn) this.widen();
+    // Where the scroller was when the anchor was put there: its next movement, whose event is still to come, moves the rows too.
+    const base = this.lastY - off;
     let y = base;
     for (let row = anchorRow - 1; row >= first; row -= 1) {
       y -= this.heights.of(row);
@@ -402,22 +406,32 @@ export class LogViewer {
         row = this.spare.pop() ?? new Row();
         row.shown = '';
         this.rows.set(key, row);
-        if (row.element.parentNode === null) this.list.append(row.element);
+        this.list.append(row.element);
         row.element.hidden = false;
       }
       this.show(row, index, styles);
       drawn.set(index, row);
     }
     for (const row of this.spare) row.element.hidden = true;
+    this.order(drawn);
     return drawn;
+  }
+
+  /** What is chosen with the mouse, or read aloud, goes by the order of the elements. Few of them move: what comes is put last. */
+  private order(drawn: Map<number, Row>): void {
+    let next = this.list.firstElementChild;
+    for (const { element } of drawn.values()) {
+      while (next instanceof HTMLElement && next.hidden) next = next.nextElementSibling;
+      if (element === next) next = next.nextElementSibling;
+      else this.list.insertBefore(element, next);
+    }
   }
 
   private show(row: Row, index: number, styles: Styles): void {
     const item = this.layout.item(index);
     if (item === undefined) return;
     const { words, look } = this.options;
-    row.element.setAttribute('aria-posinset', String(index + 1));
-    row.element.setAttribute('aria-setsize', String(this.layout.rows));
+    row.count(index + 1, this.layout.rows);
     if (item.kind === 'head') {
       const canFold = this.layout.isAlone(item.segment);
       const view = words.head(item.segment, this.layout.isFolded(item.segment), canFold);
@@ -439,6 +453,7 @@ export class LogViewer {
     const shown = line.partial ? `${this.look} ${this.model.version}` : `${this.look}`;
     if (row.shown === shown) return;
     row.shown = shown;
+    this.isRedrawn = true;
     row.showLine({
       n,
       text: this.model.text(n),

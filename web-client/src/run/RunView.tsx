@@ -4,15 +4,15 @@ import { lazy, Suspense, useRef, useState } from 'react';
 
 import { useShortcuts } from '../keys';
 import { LogView, type LogHandle } from '../log/LogView';
-import type { Panel } from '../search';
+import { told, type Panel } from '../search';
 import { useText } from '../text';
 import { copyText } from '../ui/copy';
-import { Details } from './Details';
 import { Header } from './Header';
 import { Steps } from './Steps';
 import { useRunActions } from './actions';
 import { isLive } from './status';
 
+const Details = lazy(() => import('./Details').then(({ Details }) => ({ default: Details })));
 const Graph = lazy(() => import('./Graph').then(({ Graph }) => ({ default: Graph })));
 const Timeline = lazy(() => import('./Timeline').then(({ Timeline }) => ({ default: Timeline })));
 
@@ -45,6 +45,10 @@ export function RunView({ run }: { run: RunDetails }) {
     setNarrowLog(true);
     void navigate({ search: (before) => ({ ...before, step: name }), replace: true });
     requestAnimationFrame(() => log.current?.goToStep(name, attempt));
+  };
+  const goToLine = (n: number) => {
+    setNarrowLog(true);
+    requestAnimationFrame(() => log.current?.goToLine(n));
   };
   const stepBy = (by: 1 | -1) => {
     const index = run.steps.findIndex(({ name }) => name === (at ?? search.step));
@@ -97,7 +101,7 @@ export function RunView({ run }: { run: RunDetails }) {
           </div>
           <div className={`min-h-0 flex-1 overflow-auto ${isNarrowLog ? 'hidden lg:block' : ''}`}>
             <Suspense fallback={null}>
-              {panel === 'steps' && <Steps run={run} current={current} onStep={goToStep} />}
+              {panel === 'steps' && <Steps run={run} current={current} onStep={goToStep} onLine={goToLine} />}
               {panel === 'timeline' && <Timeline run={run} current={current} onStep={goToStep} />}
               {panel === 'graph' && <Graph run={run} current={current} onStep={goToStep} />}
               {panel === 'details' && <Details run={run} />}
@@ -109,10 +113,10 @@ export function RunView({ run }: { run: RunDetails }) {
             ref={log}
             run={run}
             hash={hash}
-            q={search.q}
-            onQ={(q) =>
+            sought={search}
+            onSought={({ q, case: matchCase, regex }) =>
               void navigate({
-                search: ({ q: _, ...rest }) => (q === undefined ? rest : { ...rest, q }),
+                search: ({ panel, step }) => told({ panel, step, q, case: matchCase, regex }),
                 hash: true,
                 replace: true,
                 resetScroll: false,

@@ -3,6 +3,7 @@ import type { RunDetails, Step } from '@slipway/client';
 import { useText } from '../text';
 import { StatusIcon } from '../ui/StatusIcon';
 import { Duration } from '../ui/Time';
+import { wentWrong } from './status';
 
 export interface StepsProps {
   run: RunDetails;
@@ -11,13 +12,13 @@ export interface StepsProps {
   onStep: (name: string, attempt?: number) => void;
 }
 
-export function Steps({ run, current, onStep }: StepsProps) {
+export function Steps({ run, current, onStep, onLine }: StepsProps & { onLine: (n: number) => void }) {
   const text = useText();
   if (run.steps.length === 0) return <p className="p-4 text-text-2">{text.run.noSteps}</p>;
   return (
     <ol aria-label={text.run.panels.steps} className="p-1.5">
       {run.steps.map((step) => (
-        <Row key={step.name} step={step} earlier={run.earlierSteps.filter(({ name }) => name === step.name)} isCurrent={step.name === current} onStep={onStep} />
+        <Row key={step.name} step={step} earlier={run.earlierSteps.filter(({ name }) => name === step.name)} isCurrent={step.name === current} onStep={onStep} onLine={onLine} />
       ))}
     </ol>
   );
@@ -28,11 +29,13 @@ interface RowProps {
   earlier: Step[];
   isCurrent: boolean;
   onStep: StepsProps['onStep'];
+  onLine: (n: number) => void;
 }
 
-function Row({ step, earlier, isCurrent, onStep }: RowProps) {
+function Row({ step, earlier, isCurrent, onStep, onLine }: RowProps) {
   const text = useText();
   const exit = step.exitCode !== null && step.exitCode !== 0 ? text.run.exit(step.exitCode) : null;
+  const error = wentWrong(step.status) ? step.firstErrorLine : null;
   const about = [
     exit,
     step.reason,
@@ -55,6 +58,13 @@ function Row({ step, earlier, isCurrent, onStep }: RowProps) {
         </span>
         {about.length > 0 && <span className="col-start-2 col-end-4 text-meta text-text-2 wrap-anywhere">{about.join(' · ')}</span>}
       </button>
+      {error !== null && (
+        <p className="pr-2.5 pb-1.5 pl-9 text-meta">
+          <button type="button" className="link target" onClick={() => onLine(error)}>
+            {text.run.firstError(error)}
+          </button>
+        </p>
+      )}
       {earlier.length > 0 && (
         <p className="flex flex-wrap gap-1.5 pr-2.5 pb-1.5 pl-9">
           {[...earlier, step].map(({ attempt, status }) => (

@@ -31,7 +31,7 @@ export function KeysHelp({ onClose }: { onClose: () => void }) {
         ['r R', keys.retry],
         ['s T d', keys.panels],
         ['[ ]', keys.step],
-        ['e', keys.failure],
+        ['e E', keys.failure],
         ['y', keys.link],
       ],
     ],

@@ -3,10 +3,12 @@ import { Layers, ListTree, Menu as MenuIcon, Play, Search, Settings } from 'luci
 import { lazy, Suspense, useEffect, useState, type ComponentType } from 'react';
 
 import { useMe } from '../api/me';
+import { useLiveLists } from '../api/lists';
 import { buttonLook } from '../ui/Button';
 import { useText } from '../text';
 import { useShortcuts } from '../keys';
 import { ConnectionMark } from './ConnectionMark';
+import { NewVersion } from './NewVersion';
 import { Path } from './Path';
 import { useGlobalKeys } from './global-keys';
 
@@ -23,6 +25,7 @@ export function Shell() {
   const [isMenuOpen, setMenuOpen] = useState(false);
   const path = useRouterState({ select: ({ location }) => location.pathname });
   useGlobalKeys();
+  useLiveLists(path !== '/sign-in');
   useShortcuts({ '?': () => setLayer('keys') });
   useEffect(() => {
     const open = (event: KeyboardEvent) => {
@@ -42,7 +45,7 @@ export function Shell() {
     );
   }
   return (
-    <div className="grid h-dvh grid-rows-[3rem_minmax(0,1fr)] sm:grid-cols-[3rem_minmax(0,1fr)] 2xl:grid-cols-[10rem_minmax(0,1fr)]">
+    <div className="grid h-dvh grid-rows-[3rem_minmax(0,1fr)_auto] sm:grid-cols-[3rem_minmax(0,1fr)] 2xl:grid-cols-[10rem_minmax(0,1fr)]">
       <a
         href="#main"
         className="absolute -left-[100vw] z-50 rounded-control bg-accent px-3 py-1.5 text-on-accent focus:left-2 focus:top-2"
@@ -51,7 +54,7 @@ export function Shell() {
       </a>
       <nav
         aria-label={text.nav.label}
-        className="row-span-2 hidden flex-col border-r border-border bg-subtle sm:flex"
+        className="row-span-3 hidden flex-col border-r border-border bg-subtle sm:flex"
       >
         <Link to="/pipelines" aria-label={text.nav.home} className="flex h-12 items-center gap-2 px-3.5 2xl:px-4">
           <Logo />
@@ -94,6 +97,7 @@ export function Shell() {
           <Outlet />
         </Suspense>
       </main>
+      <NewVersion />
       <Suspense fallback={null}>
         {layer === 'palette' && <Palette onClose={() => setLayer(null)} onShowKeys={() => setLayer('keys')} />}
         {layer === 'keys' && <KeysHelp onClose={() => setLayer(null)} />}

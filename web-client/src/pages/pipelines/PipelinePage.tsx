@@ -5,10 +5,10 @@ import { lazy, Suspense } from 'react';
 
 import { trpc } from '../../api/client';
 import { isNotFound } from '../../api/errors';
+import { judgedOf, STATS_RUNS, usePipelineStats } from '../../api/stats';
 import { Page } from '../../components/Page';
 import { RunsView } from '../../components/RunsView';
 import { Strip } from '../../components/Strip';
-import { statsOf } from '../../components/stats';
 import { useShortcuts } from '../../keys';
 import { useText } from '../../text';
 import { duration } from '../../text/format';
@@ -18,22 +18,19 @@ import { Problem } from '../../ui/Problem';
 
 const TriggerDialog = lazy(() => import('./TriggerDialog').then(({ TriggerDialog }) => ({ default: TriggerDialog })));
 
-const STRIP_RUNS = 30;
-
 export function PipelinePage() {
   const text = useText();
   const { slug } = useParams({ from: '/pipelines/$slug' });
   const search = useSearch({ from: '/pipelines/$slug' });
   const navigate = useNavigate({ from: '/pipelines/$slug' });
   const pipeline = useQuery(trpc.pipelines.get.queryOptions({ pipelineId: slug }));
-  const latest = useQuery(trpc.runs.list.queryOptions({ pipelineId: slug, limit: STRIP_RUNS }));
+  const id = pipeline.data?.id;
+  const stats = usePipelineStats(id === undefined ? [] : [id]).get(id ?? '');
   const { trigger, ...filters } = search;
   const ask = (isOpen: boolean) =>
     void navigate({ search: isOpen ? { ...filters, trigger: 1 } : filters, replace: !isOpen });
   useShortcuts({ t: () => ask(true) });
   if (isNotFound(pipeline.error)) return <Empty>{text.pipeline.gone}</Empty>;
-  const runs = latest.data?.items ?? [];
-  const { success, median, ended } = statsOf(runs);
   return (
     <Page
       title={slug}
@@ -55,16 +52,18 @@ export function PipelinePage() {
     >
       {pipeline.data?.description && <p className="-mt-3 pb-4 text-text-2 wrap-anywhere">{pipeline.data.description}</p>}
       <Problem error={pipeline.error} onRetry={() => void pipeline.refetch()} />
-      {runs.length > 0 && (
+      {stats !== undefined && stats.runs.length > 0 && (
         <div className="mb-4 flex flex-wrap items-end gap-x-8 gap-y-3 rounded-card bg-subtle px-4 py-3">
-          <Strip runs={runs} places={STRIP_RUNS} />
-          {success !== null && (
+          <Strip runs={stats.runs} places={STATS_RUNS} />
+          {stats.successRate !== null && (
             <Figure
-              label={`${text.pipelines.success}, ${text.pipelines.ofLast(ended)}`}
-              value={`${Math.round(success * 100)} %`}
+              label={`${text.pipelines.success}, ${text.pipelines.ofLast(judgedOf(stats))}`}
+              value={`${Math.round(stats.successRate * 100)} %`}
             />
           )}
-          {median !== null && <Figure label={text.pipelines.median} value={duration(median, text)} />}
+          {stats.medianDurationMs !== null && (
+            <Figure label={text.pipelines.median} value={duration(stats.medianDurationMs, text)} />
+          )}
         </div>
       )}
       <RunsView

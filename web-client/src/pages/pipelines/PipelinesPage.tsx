@@ -1,15 +1,14 @@
-import type { Pipeline, Run } from '@slipway/client';
-import { keepPreviousData, useQueries, useQuery } from '@tanstack/react-query';
+import type { Pipeline, PipelineStats, RunSummary } from '@slipway/client';
+import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useSearch } from '@tanstack/react-router';
 import { Plus } from 'lucide-react';
 
 import { trpc } from '../../api/client';
-import { useLiveLists } from '../../api/lists';
-import { useLiveRun } from '../../api/runs';
+import { judgedOf, STATS_RUNS, usePipelineStats } from '../../api/stats';
 import { Page } from '../../components/Page';
 import { FilterText } from '../../components/RunsView';
+import { Sparkline } from '../../components/Sparkline';
 import { Strip } from '../../components/Strip';
-import { statsOf } from '../../components/stats';
 import { sorts, type Sort } from '../../search';
 import { useText } from '../../text';
 import { duration } from '../../text/format';
@@ -20,7 +19,6 @@ import { StatusIcon } from '../../ui/StatusIcon';
 import { Duration, Time } from '../../ui/Time';
 
 const PIPELINES_MAX = 100;
-const STRIP_RUNS = 30;
 const STRIP_RUNS_NARROW = 14;
 
 export function PipelinesPage() {
@@ -34,13 +32,8 @@ export function PipelinesPage() {
     ),
   );
   const pipelines = list.data?.items ?? [];
-  useLiveLists();
-  const latest = useQueries({
-    queries: pipelines.map(({ id }) =>
-      trpc.runs.list.queryOptions({ pipelineId: id, limit: STRIP_RUNS }),
-    ),
-  });
-  const rows = pipelines.map((pipeline, index) => ({ pipeline, runs: latest[index]?.data?.items }));
+  const stats = usePipelineStats(pipelines.map(({ id }) => id));
+  const rows = pipelines.map((pipeline) => ({ pipeline, stats: stats.get(pipeline.id) }));
   const set = (search: { q?: string; sort?: Sort }) => void navigate({ search, replace: true });
   return (
     <Page
@@ -81,8 +74,8 @@ export function PipelinesPage() {
       {list.data !== undefined &&
         (rows.length > 0 ? (
           <ul aria-label={text.pipelines.title} className="divide-y divide-border border-y border-border">
-            {sorted(rows, sort).map(({ pipeline, runs }) => (
-              <Row key={pipeline.id} pipeline={pipeline} runs={runs} />
+            {sorted(rows, sort).map((row) => (
+              <Row key={row.pipeline.id} {...row} />
             ))}
           </ul>
         ) : (
@@ -105,22 +98,22 @@ export function PipelinesPage() {
 
 interface Row {
   pipeline: Pipeline;
-  runs: Run[] | undefined;
+  stats: PipelineStats | undefined;
 }
 
 function sorted(rows: Row[], sort: Sort): Row[] {
   if (sort === 'name') return rows;
-  const weight = ({ runs = [] }: Row) =>
-    sort === 'activity' ? Date.parse(runs[0]?.createdAt ?? '') || 0 : -(statsOf(runs).success ?? 2);
+  const weight = ({ stats }: Row) =>
+    sort === 'activity' ? Date.parse(stats?.runs[0]?.createdAt ?? '') || 0 : -(stats?.successRate ?? 2);
   return [...rows].sort((a, b) => weight(b) - weight(a));
 }
 
-function Row({ pipeline, runs }: Row) {
+function Row({ pipeline, stats }: Row) {
   const text = useText();
-  const { success, median, ended } = statsOf(runs ?? []);
+  const { runs, successRate = null, medianDurationMs = null } = stats ?? {};
   const latest = runs?.[0];
   return (
-    <li className="relative grid grid-cols-[auto_minmax(0,1fr)_auto] items-center gap-x-3 gap-y-2 px-3 py-3 hover:bg-subtle has-focus-visible:bg-subtle lg:grid-cols-[auto_minmax(0,1fr)_auto_4.5rem_5.5rem]">
+    <li className="relative grid grid-cols-[auto_minmax(0,1fr)_auto] items-center gap-x-3 gap-y-2 px-3 py-3 hover:bg-subtle has-focus-visible:bg-subtle lg:grid-cols-[auto_minmax(0,1fr)_auto_4.5rem_5.5rem_5rem]">
       <span className="grid size-4 place-items-center">{latest !== undefined && <StatusIcon status={latest.status} />}</span>
       <div className="min-w-0">
         <Link
@@ -136,32 +129,32 @@ function Row({ pipeline, runs }: Row) {
         </div>
       </div>
       <div className="col-span-2 col-start-2 row-start-2 lg:col-span-1 lg:col-start-auto lg:row-start-auto">
-        <div className="hidden sm:block">{runs !== undefined && <Strip runs={runs} places={STRIP_RUNS} />}</div>
+        <div className="hidden sm:block">{runs !== undefined && <Strip runs={runs} places={STATS_RUNS} />}</div>
         <div className="sm:hidden">{runs !== undefined && <Strip runs={runs} places={STRIP_RUNS_NARROW} />}</div>
       </div>
-      <p className="text-right" title={success === null ? undefined : text.pipelines.ofLast(ended)}>
-        {success !== null && (
+      <p className="text-right" title={stats === undefined ? undefined : text.pipelines.ofLast(judgedOf(stats))}>
+        {successRate !== null && (
           <>
-            <span className="text-form font-medium tabular-nums">{Math.round(success * 100)} %</span>
+            <span className="text-form font-medium tabular-nums">{Math.round(successRate * 100)} %</span>
             <span className="block text-meta text-text-2">{text.pipelines.success}</span>
           </>
         )}
       </p>
       <p className="hidden text-right lg:block">
-        {median !== null && (
+        {medianDurationMs !== null && (
           <>
-            <span className="text-form tabular-nums">{duration(median, text)}</span>
+            <span className="text-form tabular-nums">{duration(medianDurationMs, text)}</span>
             <span className="block text-meta text-text-2">{text.pipelines.median}</span>
           </>
         )}
       </p>
+      <div className="hidden justify-self-end lg:block">{runs !== undefined && <Sparkline runs={runs} />}</div>
     </li>
   );
 }
 
-function Latest({ run: listed }: { run: Run }) {
+function Latest({ run }: { run: RunSummary }) {
   const text = useText();
-  const run = useLiveRun(listed);
   return (
     <>
       #{run.number} {text.status[run.status]}
@@ -171,7 +164,7 @@ function Latest({ run: listed }: { run: Run }) {
           <Duration from={run.startedAt} to={null} />
         </>
       ) : null}
-      {run.branch !== null && ` · ${run.branch}`} · {run.trigger.by} · <Time at={run.createdAt} />
+      {run.branch !== null && ` · ${run.branch}`} · {run.triggeredBy} · <Time at={run.createdAt} />
     </>
   );
 }

@@ -5,6 +5,7 @@ import { useParams } from '@tanstack/react-router';
 import { isNotFound } from '../../api/errors';
 import { runIdOptions, useRun } from '../../api/runs';
 import { RunView } from '../../run/RunView';
+import { runNumber } from '../../search';
 import { useText } from '../../text';
 import { Empty, Skeleton } from '../../ui/Empty';
 import { Problem } from '../../ui/Problem';
@@ -12,7 +13,7 @@ import { Problem } from '../../ui/Problem';
 export function RunPage() {
   const text = useText();
   const { slug, number } = useParams({ from: '/pipelines/$slug/runs/$number' });
-  const wanted = /^[1-9]\d{0,14}$/.test(number) ? Number(number) : null;
+  const wanted = runNumber(number);
   const id = useQuery({ ...runIdOptions(slug, wanted ?? 0), enabled: wanted !== null });
   if (wanted === null || isNotFound(id.error)) return <Empty>{text.run.notFound}</Empty>;
   if (id.data === null) return <Empty>{text.run.notFound}</Empty>;

@@ -1,0 +1,31 @@
+import type { AsyncRouteComponent } from '@tanstack/react-router';
+import { createElement, use, type ComponentType } from 'react';
+
+/**
+ * A page with a file of its own. Where that cannot be had, the router's own would load the document anew, which throws
+ * away what is shown while the server is away.
+ */
+export function lazyPage<K extends string>(
+  load: () => Promise<Record<K, ComponentType>>,
+  name: K,
+): AsyncRouteComponent<object> {
+  let loading: Promise<ComponentType> | undefined;
+  let hasFailed = false;
+  const begin = () => {
+    hasFailed = false;
+    return load().then(
+      (file) => file[name],
+      (error: unknown) => {
+        hasFailed = true;
+        throw error;
+      },
+    );
+  };
+  const Page = () => createElement(use((loading ??= begin())));
+  // The router asks for it before it draws the page, and again when somebody comes back to it.
+  const preload = async () => {
+    if (hasFailed) loading = undefined;
+    await (loading ??= begin()).catch(() => undefined);
+  };
+  return Object.assign(Page, { preload });
+}
