@@ -1,8 +1,8 @@
-import { useText } from '../text';
+import { useKeysText } from '../text/keys';
 import { Dialog } from '../ui/Dialog';
 
 export function KeysHelp({ onClose }: { onClose: () => void }) {
-  const { keys } = useText();
+  const keys = useKeysText();
   const groups: [string, [string, string][]][] = [
     [
       keys.everywhere,

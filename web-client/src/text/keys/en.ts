@@ -1,0 +1,31 @@
+/** The texts of the help on shortcuts, which come with it. */
+export const en = {
+  title: 'Keyboard shortcuts',
+  everywhere: 'Everywhere',
+  lists: 'Lists',
+  run: 'A run',
+  log: 'The log',
+  palette: 'Go to …',
+  goPipelines: 'Pipelines',
+  goRuns: 'Runs',
+  goQueues: 'Queues',
+  search: 'Filter of the page',
+  help: 'This help',
+  escape: 'Close, then clear the selection',
+  move: 'Down, up',
+  enter: 'Open',
+  trigger: 'Trigger',
+  cancel: 'Cancel',
+  retry: 'Retry what failed, all',
+  panels: 'Steps, timeline, graph',
+  step: 'Previous, next step',
+  failure: 'Next, previous error',
+  link: 'Copy the link',
+  follow: 'Follow',
+  wrap: 'Wrap lines',
+  ends: 'Start, end',
+  goToLine: 'Go to a line',
+  range: 'Choose a range of lines',
+};
+
+export type KeysCatalogue = typeof en;
