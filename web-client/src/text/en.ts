@@ -223,17 +223,6 @@ export const en = {
     hint: 'Steps see them as SLIPWAY_INPUT_<NAME>.',
     submit: 'Trigger',
   },
-  editor: {
-    title: 'Definition',
-    label: 'Definition, YAML',
-    problems: (n: number) => (n === 0 ? 'No problems' : n === 1 ? '1 problem' : `${n} problems`),
-    checking: 'Checking',
-    expected: (text: string) => `expected: ${text}`,
-    preview: 'Preview',
-    unsaved: 'Not saved yet',
-    leave: 'Leave without saving?',
-    tooLong: 'A definition has at most 256 KiB.',
-  },
   pipelineForm: {
     name: 'Name',
     nameHint: 'Letters, digits, spaces and . _ - /',
