@@ -2,7 +2,7 @@ import type { Problem } from '@slipway/client';
 import { useEffect, useEffectEvent, useRef } from 'react';
 
 import { useTheme } from '../settings';
-import { usePipelineText } from '../text/pipeline';
+import { useEditorText } from '../text/editor';
 import { open, type OpenEditor } from './codemirror';
 
 const NONE: readonly Problem[] = [];
@@ -18,11 +18,11 @@ interface Props {
 }
 
 export function Editor({ value, onChange, problems = NONE, line, onSave }: Props) {
-  const text = usePipelineText();
+  const words = useEditorText();
   const theme = useTheme();
   const host = useRef<HTMLDivElement>(null);
   const editor = useRef<OpenEditor>(null);
-  const begin = useEffectEvent(() => ({ value, label: text.editor.label, theme }));
+  const begin = useEffectEvent(() => ({ value, label: words.label, theme }));
   const change = useEffectEvent(onChange);
   const save = useEffectEvent(() => onSave?.());
   useEffect(() => {

@@ -2,7 +2,6 @@ import { Link, Outlet, useRouterState } from '@tanstack/react-router';
 import { Layers, ListTree, Menu as MenuIcon, Play, Search, Settings } from 'lucide-react';
 import { lazy, Suspense, useEffect, useState, type ComponentType } from 'react';
 
-import { useMe } from '../api/me';
 import { useLiveLists } from '../api/lists';
 import { buttonLook } from '../ui/Button';
 import { useText } from '../text';
@@ -108,7 +107,6 @@ export function Shell() {
 
 function Places({ hasLabels = false }: { hasLabels?: boolean }) {
   const { nav } = useText();
-  const me = useMe();
   const place = (Icon: ComponentType<{ size: number }>, label: string) => (
     <>
       <Icon size={18} />
@@ -127,12 +125,9 @@ function Places({ hasLabels = false }: { hasLabels?: boolean }) {
       <Link to="/runs" title={nav.runs} {...look}>
         {place(Play, nav.runs)}
       </Link>
-      {/* Whoever has roles in single pipelines alone may not look at it. */}
-      {me?.role !== null && (
-        <Link to="/queues" title={nav.queues} {...look}>
-          {place(Layers, nav.queues)}
-        </Link>
-      )}
+      <Link to="/queues" title={nav.queues} {...look}>
+        {place(Layers, nav.queues)}
+      </Link>
       <Link to="/settings" title={nav.settings} {...look} className={`${look.className} ${hasLabels ? '' : 'mt-auto mb-2'}`}>
         {place(Settings, nav.settings)}
       </Link>

@@ -6,7 +6,7 @@ import { useState } from 'react';
 import { queryClient, trpc } from '../../api/client';
 import { Editor } from '../../editor/Editor';
 import { useText } from '../../text';
-import { usePipelineText } from '../../text/pipeline';
+import { useEditorText } from '../../text/editor';
 import { Button } from '../../ui/Button';
 import { Empty, Skeleton } from '../../ui/Empty';
 import { Problem } from '../../ui/Problem';
@@ -31,7 +31,7 @@ export function DefinitionPage() {
 
 function Edit({ pipeline, definition }: { pipeline: Pipeline; definition: string }) {
   const text = useText();
-  const { editor } = usePipelineText();
+  const editor = useEditorText();
   const { line } = useSearch({ from: '/pipelines/$slug/definition' });
   const [draft, setDraft] = useState(definition);
   const [checked, setChecked] = useState(definition);

@@ -9,6 +9,7 @@ import { Page } from '../../components/Page';
 import { ranges } from '../../search';
 import { useLanguage, useText } from '../../text';
 import { duration, relative, timeOfDay } from '../../text/format';
+import { useQueuesText } from '../../text/queues';
 import { useNow } from '../../time';
 import { buttonLook } from '../../ui/Button';
 import { Skeleton } from '../../ui/Empty';
@@ -21,8 +22,7 @@ const HISTORY_EVERY_MS = 60_000;
 
 /** The queue of runs: as it is at this moment, and as it was. */
 export function QueuesPage() {
-  const text = useText();
-  const { queues } = text;
+  const queues = useQueuesText();
   const { range = '1h' } = useSearch({ from: '/queues' });
   const navigate = useNavigate({ from: '/queues' });
   const live = useSubscription(trpc.system.watchQueue.subscriptionOptions(undefined, { onError: heard }));
@@ -104,7 +104,8 @@ export function QueuesPage() {
 
 function Charts({ buckets }: { buckets: readonly Bucket[] }) {
   const text = useText();
-  const { queues, status } = text;
+  const { status } = text;
+  const queues = useQueuesText();
   const language = useLanguage();
   const number = new Intl.NumberFormat(language, { maximumFractionDigits: 1 }).format;
   const took = (ms: number) => (ms === 0 ? '0' : duration(ms, text));

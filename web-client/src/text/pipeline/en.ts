@@ -1,4 +1,4 @@
-/** The texts of what triggers, defines and changes a pipeline, which come with those pages and dialogs. */
+/** The texts of what triggers and changes a pipeline, which come with those pages and dialogs. */
 export const en = {
   trigger: {
     title: (name: string) => `Trigger ${name}`,
@@ -11,17 +11,6 @@ export const en = {
     removeInput: (name: string) => `Remove ${name}`,
     hint: 'Steps see them as SLIPWAY_INPUT_<NAME>.',
     submit: 'Trigger',
-  },
-  editor: {
-    title: 'Definition',
-    label: 'Definition, YAML',
-    problems: (n: number) => (n === 0 ? 'No problems' : n === 1 ? '1 problem' : `${n} problems`),
-    checking: 'Checking',
-    expected: (text: string) => `expected: ${text}`,
-    preview: 'Preview',
-    unsaved: 'Not saved yet',
-    leave: 'Leave without saving?',
-    tooLong: 'A definition has at most 256 KiB.',
   },
   form: {
     name: 'Name',

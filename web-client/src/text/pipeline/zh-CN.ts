@@ -13,17 +13,6 @@ export const zhCN: PipelineCatalogue = {
     hint: '步骤中以 SLIPWAY_INPUT_<NAME> 读取。',
     submit: '触发',
   },
-  editor: {
-    title: '定义',
-    label: '定义，YAML',
-    problems: (n) => (n === 0 ? '没有问题' : `${n} 个问题`),
-    checking: '检查中',
-    expected: (text) => `应为：${text}`,
-    preview: '预览',
-    unsaved: '尚未保存',
-    leave: '不保存就离开吗？',
-    tooLong: '定义最多 256 KiB。',
-  },
   form: {
     name: '名称',
     nameHint: '字母、数字、空格和 . _ - /',

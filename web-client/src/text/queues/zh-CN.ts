@@ -1,0 +1,25 @@
+import type { QueuesCatalogue } from './en';
+
+export const zhCN: QueuesCatalogue = {
+  title: '队列',
+  now: '当前',
+  waiting: '等待中',
+  active: '进行中',
+  delayed: '延迟中',
+  failed: '失败',
+  workers: '工作进程',
+  oldest: '队首任务加入时间',
+  paused: '队列已暂停：在 Bull Board 中恢复之前，不会有新的运行开始。',
+  board: '打开 Bull Board',
+  history: '繁忙程度',
+  range: '时间范围',
+  ranges: { '15m': '15 分钟', '1h': '1 小时', '6h': '6 小时', '24h': '24 小时' },
+  depth: '队列中的任务',
+  rate: '每分钟运行数',
+  durations: '耗时',
+  median: '中位数',
+  slowest: '第 95 百分位',
+  atMost: (parts) => `最高 ${parts}`,
+  table: '以表格显示',
+  time: '时间',
+};
