@@ -199,7 +199,7 @@ test('the pipelines tell how they have fared, by one question for all of them', 
 test('the queues are shown as they are and as they were, as far back as the address says', async () => {
   const at = Math.floor(Date.now() / 60_000) - 5;
   const point = { at: new Date(at * 60_000).toISOString(), waiting: 70, active: 3, delayed: 0, added: 9, completed: 8, failed: 1, canceled: 0, durationP50Ms: 1_500, durationP95Ms: 40_000 };
-  await slipway.askRedis(`ZADD slipway:history ${at} '${JSON.stringify(point)}'`);
+  await slipway.askRedis(`ZADD {slipway}:history ${at} '${JSON.stringify(point)}'`);
   const page = await person.open('/queues?range=15m');
   await page.getByRole('img', { name: 'Jobs in the queue: at most waiting 70, active 3' }).waitFor();
   await page.getByRole('img', { name: 'Runs a minute: at most succeeded 8, failed 1' }).waitFor();

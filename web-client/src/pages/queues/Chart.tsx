@@ -31,13 +31,14 @@ export function Chart({ title, summary, at, series, say }: Props) {
   const stacked = at.map((_, index) =>
     series.reduce((sum, { kind, values }) => (kind === 'bars' ? sum + (values[index] ?? 0) : sum), 0),
   );
-  const top = roundUp(Math.max(...stacked, ...series.flatMap(({ values }) => values.map((value) => value ?? 0))));
+  // The middle of the axis is a whole number too.
+  const top = roundUp(Math.max(2, ...stacked, ...series.flatMap(({ values }) => values.map((value) => value ?? 0))));
   const y = (value: number) => HEIGHT - (value / top) * HEIGHT;
   const bases = at.map(() => 0);
   return (
-    <figure className="flex min-w-0 flex-col gap-2 rounded-card border border-border p-4">
+    <figure className="flex min-w-0 flex-col gap-4 rounded-card border border-border p-4">
       <figcaption className="flex flex-wrap items-baseline gap-x-4 gap-y-1">
-        <span className="flex-1 font-semibold">{title}</span>
+        <span className="flex-1 font-semibold whitespace-nowrap">{title}</span>
         {series.map(({ name, kind, colour }) => (
           <span key={name} className="inline-flex items-center gap-1.5 text-meta text-text-2">
             <svg viewBox="0 0 14 10" width="14" height="10" aria-hidden>

@@ -5,7 +5,6 @@ export const en = {
   problems: (n: number) => (n === 0 ? 'No problems' : n === 1 ? '1 problem' : `${n} problems`),
   checking: 'Checking',
   expected: (text: string) => `expected: ${text}`,
-  preview: 'Preview',
   unsaved: 'Not saved yet',
   leave: 'Leave without saving?',
   tooLong: 'A definition has at most 256 KiB.',

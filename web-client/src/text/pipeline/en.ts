@@ -22,9 +22,6 @@ export const en = {
     deleteTitle: 'Delete this pipeline',
     deleteText: 'Its past runs stay. A pipeline with live runs is not deleted.',
     deleteAsk: (name: string) => `Type ${name} to delete it`,
-    definitionWhere: 'Definition',
-    inSlipway: 'Kept here',
-    inRepository: '.slipway.yml of the repository',
   },
 };
 

@@ -23,8 +23,5 @@ export const zhCN: PipelineCatalogue = {
     deleteTitle: '删除此流水线',
     deleteText: '以往的运行会保留。有正在进行的运行时不会删除。',
     deleteAsk: (name) => `输入 ${name} 以确认删除`,
-    definitionWhere: '定义',
-    inSlipway: '保存在此处',
-    inRepository: '仓库中的 .slipway.yml',
   },
 };
