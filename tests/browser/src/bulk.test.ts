@@ -50,7 +50,7 @@ test('what the filters of a list leave is canceled, retried and deleted at once'
 
   // Of all five, those that have not ended.
   await ask();
-  await dialog.getByText('2 runs, 3 left out.').waitFor();
+  await dialog.getByText('2 runs; left out: 3 ended.').waitFor();
   await dialog.getByRole('button', { name: 'Cancel 2 runs' }).click();
   await dialog.getByText('All 5 looked at: 2 done, 3 left out.').waitFor();
   await dialog.getByRole('button', { name: 'Close' }).last().click();

@@ -129,14 +129,15 @@ function Choice({ search: { status, branch, pipeline }, onStart, onClose }: Choi
   );
 }
 
-function Preview({ preview: { total, more, skipped, sample }, concerned }: { preview: BulkPreview; concerned: number }) {
+function Preview({ preview: { total, more, reasons, noRight, sample }, concerned }: { preview: BulkPreview; concerned: number }) {
   const text = useText();
   const bulk = useBulkText();
   return (
     <div className="flex flex-col gap-2 rounded-card bg-subtle px-3 py-2">
       <p role="status">
-        {bulk.preview(concerned, skipped)}
+        {bulk.preview(concerned, reasons.map(({ reason, count }) => bulk.leftOut[reason](count)).join(', '))}
         {more && <> {bulk.more(total)}</>}
+        {noRight > 0 && <> {bulk.noRight(noRight)}</>}
       </p>
       {sample.length > 0 && (
         <ul aria-label={bulk.newest}>

@@ -9,8 +9,15 @@ export const en = {
     retry: 'those that failed or went well, from what failed',
     delete: 'those that have ended, with their logs',
   },
-  preview: (n: number, skipped: number) =>
-    `${n === 1 ? '1 run' : `${n.toLocaleString('en')} runs`}${skipped === 0 ? '' : `, ${skipped.toLocaleString('en')} left out`}.`,
+  preview: (n: number, leftOut: string) =>
+    `${n === 1 ? '1 run' : `${n.toLocaleString('en')} runs`}${leftOut === '' ? '' : `; left out: ${leftOut}`}.`,
+  leftOut: {
+    live: (n: number) => `${n.toLocaleString('en')} not ended`,
+    ended: (n: number) => `${n.toLocaleString('en')} ended`,
+    canceled: (n: number) => `${n.toLocaleString('en')} canceled`,
+    no_log: (n: number) => `${n.toLocaleString('en')} without a log`,
+  },
+  noRight: (n: number) => `${n.toLocaleString('en')} more match where you may not do this.`,
   more: (n: number) => `More match: these are the newest ${n.toLocaleString('en')}.`,
   newest: 'The newest of them',
   sure: 'They and their logs are gone for good.',
