@@ -87,7 +87,8 @@ async fn a_work_stops_when_who_started_it_may_no_longer_do_it() {
         person: Some(ann.id.clone()),
         ..Actor::new("ann", Role::Viewer)
     };
-    let change = async |change: PersonChange| people::update(app, "ann", change).await.unwrap();
+    let admin = admin();
+    let change = async |change: PersonChange| people::update(app, &admin, "ann", change).await.unwrap();
     let work = start(app, &actor, BulkAction::Delete, &pipeline).await;
     let lowered = vec![Grant { pipeline_id: pipeline.clone(), role: Role::Operator }];
     change(PersonChange { grants: Some(lowered), ..PersonChange::default() }).await;
