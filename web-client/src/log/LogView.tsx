@@ -255,7 +255,7 @@ export function LogView({ run, hash, onHash, sought, onSought, onStep, ref }: Pr
   const nextTimes = { off: 'rel', rel: 'abs', abs: 'off' } as const;
   return (
     <section aria-label={text.log.title} className="relative flex h-full min-h-0 flex-col" data-live={isRunLive ? 'yes' : 'no'} data-total={total}>
-      <div className="flex h-10 shrink-0 items-center gap-1 overflow-x-auto border-b border-border px-2">
+      <div className="flex h-10 shrink-0 items-center gap-1 overflow-x-auto [&>button]:shrink-0 border-b border-border px-2">
         <p className="px-1 text-meta whitespace-nowrap text-text-2 tabular-nums">{text.log.count(total)}</p>
         <Missing view={view} model={model} left={isRunLive ? 0 : Math.max(0, run.lines - total)} />
         {!isSearching ? (
