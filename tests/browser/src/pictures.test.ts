@@ -50,6 +50,28 @@ const OTHERS: Record<string, string> = {
   nightly: 'steps:\n  - name: soak\n    run: seq 1 20; sleep 600\n',
 };
 
+/** Its name, its page, and when that is whole. */
+type Picture = [string, string, (page: Page) => Promise<void>];
+
+/** Light and dark, wide and narrow. */
+async function take(person: Person, [name, path, isThere]: Picture): Promise<void> {
+  const page = await person.open(path);
+  await page.emulateMedia({ reducedMotion: 'reduce' });
+  for (const [size, width, height] of [
+    ['wide', 1280, 800],
+    ['narrow', 390, 800],
+  ] as const) {
+    await page.setViewportSize({ width, height });
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme });
+      await isThere(page);
+      await page.evaluate(() => document.fonts.ready.then(() => undefined));
+      await page.screenshot({ path: join(FOLDER, `${name}-${size}-${colorScheme}.png`), caret: 'hide' });
+    }
+  }
+  await page.close();
+}
+
 describe.runIf(process.env['SLIPWAY_PICTURES'])('pictures', () => {
   let slipway: Installation;
   let browser: Browser;
@@ -71,7 +93,30 @@ describe.runIf(process.env['SLIPWAY_PICTURES'])('pictures', () => {
       if (n % 3 === 0) await run('docs', false, 'main');
     }
     live = await client.pipelines.trigger.mutate({ pipelineId: 'nightly', branch: 'main' });
+    await client.people.create.mutate({ login: 'mei', name: 'Mei Lin', role: 'admin', password: 'a long password' });
+    await client.people.create.mutate({ login: 'jonas', name: 'Jonas Weber', role: 'operator', password: 'a long password' });
+    await client.people.create.mutate({ login: 'ci-viewer', role: 'viewer', password: 'a long password' });
+    await client.secrets.set.mutate({ name: 'REGISTRY_TOKEN', value: 'of the pictures', description: 'To push images.' });
+    await client.secrets.set.mutate({ name: 'DEPLOY_KEY', value: 'of the pictures', branches: ['main'] });
+    await client.tokens.create.mutate({ name: 'ci', role: 'operator', expiresInDays: 90 });
+    await fillHistory();
   });
+
+  /** An hour of a queue that somebody uses. */
+  async function fillHistory(): Promise<void> {
+    const now = Math.floor(Date.now() / 60_000);
+    for (let ago = 1; ago <= 60; ago += 1) {
+      const wave = 1 + Math.sin(ago / 7);
+      const failed = ago % 11 === 0 ? 1 : 0;
+      const point = {
+        at: new Date((now - ago) * 60_000).toISOString(),
+        ...{ waiting: Math.round(4 * wave), active: Math.round(2 + wave), delayed: 0 },
+        ...{ added: Math.round(5 * wave), completed: Math.round(5 * wave), failed, canceled: 0 },
+        ...{ durationP50Ms: Math.round(8_000 + 3_000 * wave), durationP95Ms: Math.round(30_000 + 12_000 * wave) },
+      };
+      await slipway.askRedis(`ZADD {slipway}:history ${now - ago} '${JSON.stringify(point)}'`);
+    }
+  }
   afterAll(async () => {
     await browser?.close();
     if (live !== undefined) {
@@ -82,7 +127,7 @@ describe.runIf(process.env['SLIPWAY_PICTURES'])('pictures', () => {
   });
 
   const atError = (page: Page) => logOf(page).getByText('error', { exact: true }).first().waitFor();
-  const pictures: [string, string, (page: Page) => Promise<void>][] = [
+  const pictures: Picture[] = [
     ['pipelines', '/pipelines', (page) => page.getByRole('img', { name: /12 runs/ }).first().waitFor()],
     ['pipeline', '/pipelines/web-api', (page) => page.getByRole('link', { name: /#12/ }).waitFor()],
     ['run', '/pipelines/web-api/runs/12', atError],
@@ -92,29 +137,25 @@ describe.runIf(process.env['SLIPWAY_PICTURES'])('pictures', () => {
       (page) => page.getByRole('button', { name: /integration/ }).first().waitFor(),
     ],
     ['definition', '/pipelines/web-api/definition', (page) => page.getByText('No problems').waitFor()],
+    ['trigger', '/pipelines/web-api?trigger=1', (page) => page.getByRole('dialog').waitFor()],
+    ['runs', '/runs', (page) => page.getByRole('link', { name: /#12/ }).first().waitFor()],
+    ['queues', '/queues', (page) => page.getByRole('img', { name: /^Runs a minute/ }).waitFor()],
+    ['people', '/settings/people', (page) => page.getByRole('link', { name: 'mei' }).waitFor()],
+    ['secrets', '/settings/secrets', (page) => page.getByText('REGISTRY_TOKEN').first().waitFor()],
+    ['tokens', '/settings/tokens', (page) => page.getByText('ci', { exact: true }).first().waitFor()],
+    ['audit', '/settings/audit', (page) => page.getByText('people.create').first().waitFor()],
+    ['account', '/settings/account', (page) => page.getByRole('heading', { level: 2 }).first().waitFor()],
+    ['welcome', '/welcome', (page) => page.getByRole('textbox', { name: /Definition/ }).waitFor()],
   ];
   test('of each page, light and dark, wide and narrow', async () => {
     const response = await fetch(slipway.signInLink, { redirect: 'manual' });
     const cookie = /slipway_session=([^;]+)/.exec(response.headers.get('set-cookie') ?? '')?.[1] ?? '';
     const person = await Person.of(browser, slipway.url);
     await person.context.addCookies([{ name: 'slipway_session', value: cookie, url: slipway.url }]);
-    for (const [name, path, isThere] of pictures) {
-      const page = await person.open(path);
-      await page.emulateMedia({ reducedMotion: 'reduce' });
-      for (const [size, width, height] of [
-        ['wide', 1280, 800],
-        ['narrow', 390, 800],
-      ] as const) {
-        await page.setViewportSize({ width, height });
-        for (const colorScheme of ['light', 'dark'] as const) {
-          await page.emulateMedia({ colorScheme });
-          await isThere(page);
-          await page.evaluate(() => document.fonts.ready.then(() => undefined));
-          await page.screenshot({ path: join(FOLDER, `${name}-${size}-${colorScheme}.png`), caret: 'hide' });
-        }
-      }
-      await page.close();
-    }
+    for (const picture of pictures) await take(person, picture);
+    await person.context.clearCookies();
+    person.expectComplaint(/401/);
+    await take(person, ['sign-in', '/sign-in', (page) => page.getByLabel('Password').waitFor()]);
     await person.leave();
   });
 });
