@@ -257,3 +257,25 @@ test('a stranger is asked to sign in, and led to where they wanted', async () =>
   await page.getByRole('heading', { name: 'Runs' }).waitFor();
   expect(new URL(page.url()).search).toBe('?status=failed');
 });
+
+test('a run that has ended loses its log, and then goes itself, where an admin says so twice', async () => {
+  const { client } = slipway;
+  await client.pipelines.create.mutate({ name: 'short', definition: script('echo gone soon') });
+  const { id } = await client.pipelines.trigger.mutate({ pipelineId: 'short' });
+  await finish(client, id);
+  const page = await person.open('/pipelines/short/runs/1?panel=details');
+  await untilShown(page, 'gone soon');
+  const dialog = page.getByRole('dialog');
+  await page.getByRole('button', { name: 'Remove the log' }).click();
+  await dialog.getByText('Remove the log of short #1').waitFor();
+  await dialog.getByRole('button', { name: 'Remove the log' }).click();
+  await page.getByText('Removed by').waitFor();
+  expect(await logOf(page).getByText('gone soon').count()).toBe(0);
+  await page.reload();
+  await page.getByText('Removed by').waitFor();
+  expect(await page.getByText('missing').count()).toBe(0);
+  await page.getByRole('button', { name: 'Delete the run' }).click();
+  await dialog.getByRole('button', { name: 'Delete the run' }).click();
+  await page.getByText('This pipeline has not run yet.').waitFor();
+  expect((await client.runs.list.query({ pipelineId: 'short' })).items).toEqual([]);
+});

@@ -64,6 +64,7 @@ async function take(person: Person, [name, path, isThere]: Picture): Promise<voi
     await page.setViewportSize({ width, height });
     for (const colorScheme of ['light', 'dark'] as const) {
       await page.emulateMedia({ colorScheme });
+      await page.locator(`html[data-theme=${colorScheme}]`).waitFor();
       await isThere(page);
       await page.evaluate(() => document.fonts.ready.then(() => undefined));
       await page.screenshot({ path: join(FOLDER, `${name}-${size}-${colorScheme}.png`), caret: 'hide' });

@@ -359,7 +359,7 @@ export function LogView({ run, hash, onHash, sought, onSought, onStep, ref }: Pr
         />
         {total === 0 && (
           <p className="pointer-events-none absolute inset-x-0 top-16 text-center text-text-2">
-            {isRunLive ? text.log.empty : text.log.emptyEnded}
+            {isRunLive ? text.log.empty : run.logPurgedBy === null ? text.log.emptyEnded : text.log.purged(run.logPurgedBy)}
           </p>
         )}
         {fresh > 0 && (

@@ -1,13 +1,17 @@
 import type { RunDetails } from '@slipway/client';
 import type { ReactNode } from 'react';
 
+import { may, useMe } from '../api/me';
 import { useLanguage, useText } from '../text';
 import { absolute } from '../text/format';
 import { Duration } from '../ui/Time';
+import { Removal } from './Removal';
+import { isLive } from './status';
 
 export function Details({ run }: { run: RunDetails }) {
   const text = useText();
   const language = useLanguage();
+  const me = useMe();
   const time = (at: string | null) => (at === null ? null : absolute(Date.parse(at), language));
   const inputs = Object.entries(run.inputs);
   return (
@@ -41,6 +45,7 @@ export function Details({ run }: { run: RunDetails }) {
           </dl>
         )}
       </section>
+      {!isLive(run.status) && may(me, 'admin', run.pipelineId) && <Removal run={run} />}
     </div>
   );
 }

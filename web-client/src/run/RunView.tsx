@@ -110,6 +110,7 @@ export function RunView({ run }: { run: RunDetails }) {
         </div>
         <div className={`min-h-0 min-w-0 ${isNarrowLog ? '' : 'hidden lg:block'}`}>
           <LogView
+            key={run.logPurgedAt}
             ref={log}
             run={run}
             hash={hash}

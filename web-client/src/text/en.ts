@@ -157,6 +157,7 @@ export const en = {
     title: 'Log',
     empty: 'No line yet.',
     emptyEnded: 'It printed nothing.',
+    purged: (by: string) => `Removed by ${by}.`,
     follow: 'Follow',
     following: 'Following',
     newLines: (n: number) => (n === 1 ? '1 new line' : `${n.toLocaleString('en')} new lines`),

@@ -157,6 +157,7 @@ export const zhCN: Catalogue = {
   log: {
     title: '日志',
     empty: '还没有输出。',
+    purged: (by) => `已由 ${by} 清除。`,
     emptyEnded: '没有任何输出。',
     follow: '跟随',
     following: '跟随中',
