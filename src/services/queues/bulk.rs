@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::{StreamExt, stream};
 
@@ -21,6 +21,9 @@ use crate::services::runs::{self, Withdrawal};
 const WAIT_MAX: Duration = Duration::from_secs(25);
 /// Jobs that are worked on at once.
 const AT_ONCE: usize = 8;
+/// So long canceled runs are waited for: twice as long as their steps have by default to end by themselves.
+const LET_GO_MAX: Duration = Duration::from_secs(20);
+const LET_GO_LOOK: Duration = Duration::from_millis(100);
 /// Younger jobs are not cleaned away.
 const GRACE_MS: u64 = 5_000;
 
@@ -194,6 +197,7 @@ impl Doer {
             queues.remove_scheduler(self.queue, &scheduler.id).await?;
         }
         self.each(JobStatus::Active, Act::CancelRun).await?;
+        self.until_workers_let_go().await?;
         use JobStatus::{Active, Completed, Delayed, Failed, Prioritized, Waiting, WaitingChildren};
         // Of the active jobs, those that are nobody's run.
         for status in [Active, Waiting, Prioritized, Delayed, WaitingChildren] {
@@ -203,6 +207,20 @@ impl Doer {
             self.clear_finished(status, 0).await?;
         }
         queues.forget(self.queue).await
+    }
+
+    /// Waits for the canceled runs to end, so that the records that their jobs leave go with the others. One whose steps
+    /// take longer leaves its record.
+    async fn until_workers_let_go(&self) -> Result<()> {
+        let end = Instant::now() + LET_GO_MAX;
+        while Instant::now() < end {
+            let active = self.app.queues.slice(self.queue, JobStatus::Active, 0).await?;
+            if !active.iter().any(|job| run_of(self.queue, &job.id).is_some()) {
+                return Ok(());
+            }
+            tokio::time::sleep(LET_GO_LOOK).await;
+        }
+        Ok(())
     }
 
     /// Goes through the jobs that there are now, each once. Those that stay where they are are passed over.

@@ -288,6 +288,22 @@ test('however long a queue is, no call to Redis touches more than a slice of it'
   expect(await redis.exists(`${PREFIX}:deployments:long-0`)).toBe(0);
 });
 
+test('of a queue that is obliterated nothing is left, also of a run that takes its time to end', async () => {
+  const slow = await trigger(slipway.client, script("trap 'sleep 2; exit 1' TERM; echo begun; while :; do sleep 0.1 || :; done"));
+  const linesOf = async () => (await slipway.client.runs.logs.query({ runId: slow.id })).items;
+  await until('its step has begun', async () => (await linesOf()).some(({ message }) => message === 'begun'));
+  expect(await put('/queues/pipelines/pause')).toEqual(done);
+  const waiting = await trigger(slipway.client, script('true'));
+  expect(await put('/queues/pipelines/obliterate', { force: true })).toEqual(done);
+  for (const { id } of [slow, waiting]) expect((await runOf(id)).status).toBe('canceled');
+  const keys = await redis.keys(`${PREFIX}:pipelines:*`);
+  // What workers keep while they live, and what belongs to no job.
+  const states = ['wait', 'active', 'paused', 'delayed', 'prioritized', 'waiting-children', 'completed', 'failed'];
+  expect(keys.filter((key) => states.includes(key.split(':').at(-1) ?? '') || key.includes(slow.id))).toEqual([]);
+  const { state } = await finish(slipway.client, (await trigger(slipway.client, script('true'))).id);
+  expect(state.status).toBe('succeeded');
+});
+
 test('while Redis is away the board says so, and is there again with it', async () => {
   slipway.signalRedis('SIGSTOP');
   try {
