@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::domain::brand::branded;
+use crate::domain::time::Timestamp;
 
 /// Declares an id once: its Rust type, its TypeScript brand and its JSON Schema.
 macro_rules! id {
@@ -94,3 +95,11 @@ id!(
     /// Identifies an entry of the audit trail.
     AuditId = "AuditId"
 );
+
+impl AuditId {
+    /// When it was made, in the milliseconds that it begins with.
+    pub fn made_at(&self) -> Timestamp {
+        let millis = Uuid::parse_str(&self.0).map_or(0, |id| id.as_u128() >> 80);
+        Timestamp::from_millis(i64::try_from(millis).unwrap_or_default())
+    }
+}

@@ -126,9 +126,11 @@ async fn write(
     let Some(mut deed) = app.audit.gather(who, deed, Instant::now()) else { return };
     deed.detail = deed.detail.as_deref().map(clean);
     let is_on_record = deed.action == ON_RECORD && deed.outcome == Outcome::Done;
+    let id = AuditId::generate();
     let entry = Entry {
-        id: AuditId::generate(),
-        at: now(),
+        // Its own time: lists are narrowed by it, so another clock's reading could leave an entry out at its very instant.
+        at: id.made_at(),
+        id,
         actor: name.map(clean),
         token,
         ip,
