@@ -11,6 +11,10 @@ use uuid::Uuid;
 use crate::domain::brand::branded;
 use crate::domain::time::Timestamp;
 
+/// Of the 48 bits of milliseconds that a UUIDv7 begins with (RFC 9562).
+const MILLIS_MAX: u64 = (1 << 48) - 1;
+const MILLIS_SHIFT: u32 = 80;
+
 /// Declares an id once: its Rust type, its TypeScript brand and its JSON Schema.
 macro_rules! id {
     ($(#[doc = $doc:literal])* $name:ident = $text:literal) => {
@@ -27,6 +31,18 @@ macro_rules! id {
 
             pub fn as_str(&self) -> &str {
                 &self.0
+            }
+
+            /// The least id that can be made at that time or later: ids begin with their milliseconds.
+            pub fn first_at(at: Timestamp) -> Self {
+                let millis = u64::try_from(at.as_millis()).unwrap_or_default().min(MILLIS_MAX);
+                Self(Uuid::from_u128(u128::from(millis) << MILLIS_SHIFT).to_string())
+            }
+
+            /// When it was made, in the milliseconds that it begins with.
+            pub fn made_at(&self) -> Timestamp {
+                let millis = Uuid::parse_str(&self.0).map_or(0, |id| id.as_u128() >> MILLIS_SHIFT);
+                Timestamp::from_millis(i64::try_from(millis).unwrap_or_default())
             }
         }
 
@@ -96,10 +112,18 @@ id!(
     AuditId = "AuditId"
 );
 
-impl AuditId {
-    /// When it was made, in the milliseconds that it begins with.
-    pub fn made_at(&self) -> Timestamp {
-        let millis = Uuid::parse_str(&self.0).map_or(0, |id| id.as_u128() >> 80);
-        Timestamp::from_millis(i64::try_from(millis).unwrap_or_default())
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::time::now;
+
+    #[test]
+    fn ids_lie_between_the_instants_around_them() {
+        let before = now();
+        let id = RunId::generate();
+        let after = Timestamp::from_millis(now().as_millis() + 1);
+        assert!(RunId::first_at(before) <= id && id < RunId::first_at(after), "{id}");
+        assert!(before <= id.made_at() && id.made_at() < after, "{id}");
+        assert_eq!(RunId::first_at(before).made_at(), before);
     }
 }

@@ -4,7 +4,6 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::{
     ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select,
 };
-use uuid::Uuid;
 
 use crate::domain::audit::{AuditEntry, Entry, Outcome};
 use crate::domain::ids::AuditId;
@@ -54,21 +53,15 @@ pub(super) fn list_query(filter: &AuditFilter, before: Option<&AuditId>, rows: u
         }
     }
     if let Some(since) = since {
-        query = query.filter(Column::Id.gte(first_id(*since)));
+        query = query.filter(Column::Id.gte(AuditId::first_at(*since).as_str()));
     }
     if let Some(until) = until {
-        query = query.filter(Column::Id.lt(first_id(*until)));
+        query = query.filter(Column::Id.lt(AuditId::first_at(*until).as_str()));
     }
     match before {
         Some(id) => query.filter(Column::Id.lt(id.as_str())),
         None => query,
     }
-}
-
-/// The least id that an entry of that time can have: they begin with it.
-fn first_id(at: Timestamp) -> String {
-    let millis = u64::try_from(at.as_millis()).unwrap_or_default();
-    Uuid::from_u128(u128::from(millis & 0xffff_ffff_ffff) << 80).to_string()
 }
 
 fn read(row: audit::Model) -> Result<AuditEntry> {
@@ -129,7 +122,7 @@ pub(super) fn oldest_query(before: Timestamp, rows: u64) -> Select<audit::Entity
     audit::Entity::find()
         .select_only()
         .column(audit::Column::Id)
-        .filter(audit::Column::Id.lt(first_id(before)))
+        .filter(audit::Column::Id.lt(AuditId::first_at(before).as_str()))
         .order_by_asc(audit::Column::Id)
         .limit(rows)
 }

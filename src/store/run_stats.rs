@@ -97,8 +97,8 @@ pub(super) fn triggered_query(from: Timestamp, to: Timestamp) -> Select<run::Ent
     run::Entity::find()
         .select_only()
         .column(run::Column::Id)
-        .filter(run::Column::Id.gte(first_id(from)))
-        .filter(run::Column::Id.lt(first_id(to)))
+        .filter(run::Column::Id.gte(RunId::first_at(from).as_str()))
+        .filter(run::Column::Id.lt(RunId::first_at(to).as_str()))
 }
 
 /// The runs that ended from one instant to another.
@@ -126,24 +126,4 @@ pub(super) fn ended_query(from: Timestamp, to: Timestamp) -> Select<run::Entity>
         .filter(Column::FinishedAt.gte(from.as_millis()))
         .filter(Column::FinishedAt.lt(to.as_millis()))
         .limit(ENDS_MAX)
-}
-
-/// No run that was made at this instant or later has an id before this.
-fn first_id(at: Timestamp) -> String {
-    let millis = u64::try_from(at.as_millis()).unwrap_or(0);
-    format!("{:08x}-{:04x}-7000-8000-000000000000", millis >> 16, millis & 0xffff)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::time::now;
-
-    #[test]
-    fn ids_lie_between_the_instants_around_them() {
-        let before = now();
-        let id = RunId::generate();
-        let after = Timestamp::from_millis(now().as_millis() + 1);
-        assert!(first_id(before).as_str() <= id.as_str() && id.as_str() < first_id(after).as_str(), "{id}");
-    }
 }
