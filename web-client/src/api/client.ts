@@ -24,6 +24,15 @@ export function heard(error: unknown): void {
   if (error.data.code === 'UNAUTHORIZED') session.ended();
 }
 
+/** The same of a subscription, which tells it by its states too. */
+export const following = {
+  onConnectionStateChange({ state, error }: { state: string; error: unknown }): void {
+    if (state === 'pending') connection.answered();
+    else if (error !== null && error !== undefined) heard(error);
+  },
+  onError: heard,
+};
+
 const listening = { onError: heard, onSuccess: () => connection.answered() };
 
 export const queryClient = new QueryClient({

@@ -1,8 +1,7 @@
 import { skipToken } from '@tanstack/react-query';
 import { useSubscription } from '@trpc/tanstack-react-query';
 
-import { heard, queryClient, trpc } from './client';
-import { connection } from './connection';
+import { following, queryClient, trpc } from './client';
 
 /**
  * Has what is shown of lists of runs read again whenever the server says that runs have changed. Every page listens, so
@@ -15,11 +14,7 @@ export function useLiveLists(isSignedIn: boolean): void {
         for (const { pathKey } of [trpc.runs.list, trpc.pipelines.stats])
           void queryClient.invalidateQueries({ queryKey: pathKey() });
       },
-      onConnectionStateChange: ({ state, error }) => {
-        if (state === 'pending') connection.answered();
-        else if (error !== null && error !== undefined) heard(error);
-      },
-      onError: heard,
+      ...following,
     }),
   );
 }

@@ -1,10 +1,10 @@
-import { isClientError, type Run, type RunDetails, type RunId, type RunState } from '@slipway/client';
+import type { Run, RunDetails, RunId, RunState } from '@slipway/client';
 import { skipToken, useQuery, type InfiniteData, type QueryClient } from '@tanstack/react-query';
 import { useSubscription } from '@trpc/tanstack-react-query';
 
-import { client, heard, queryClient, trpc } from './client';
+import { client, following, heard, queryClient, trpc } from './client';
+import { isNotFound } from './errors';
 import { isLive } from '../run/status';
-import { connection } from './connection';
 
 /** An answer that was under way while a newer state came must not undo it: nothing newer would follow. */
 function newest(before: unknown, after: unknown): unknown {
@@ -26,11 +26,7 @@ export function useRun(runId: RunId) {
   useSubscription(
     trpc.pipelines.watchRun.subscriptionOptions(status !== undefined && isLive(status) ? { runId } : skipToken, {
       onData: (state) => merge(queryClient, state),
-      onConnectionStateChange: ({ state, error }) => {
-        if (state === 'pending') connection.answered();
-        else if (error !== null && error !== undefined) heard(error);
-      },
-      onError: heard,
+      ...following,
     }),
   );
   return query;
@@ -106,7 +102,7 @@ export function runIdOptions(pipeline: string, number: number) {
         queryClient.setQueryData(trpc.runs.get.queryKey({ runId: run.id }), run);
         return run.id;
       } catch (error) {
-        if (isClientError(error) && error.data?.code === 'NOT_FOUND') return null;
+        if (isNotFound(error)) return null;
         throw error;
       }
     },

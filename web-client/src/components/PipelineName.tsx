@@ -3,6 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 
 import { trpc } from '../api/client';
+import { isNotFound } from '../api/errors';
 import { useSettingsText } from '../text/settings';
 
 const NAME_STALE_MS = 60_000;
@@ -10,7 +11,7 @@ const NAME_STALE_MS = 60_000;
 /** The name of a pipeline that is known by its id; null: it is not known yet, or never will be. */
 export function usePipelineName(pipelineId: PipelineId): { name: string | null; isGone: boolean } {
   const { data, error } = useQuery(trpc.pipelines.get.queryOptions({ pipelineId }, { staleTime: NAME_STALE_MS }));
-  return { name: data?.name ?? null, isGone: error?.data?.code === 'NOT_FOUND' };
+  return { name: data?.name ?? null, isGone: isNotFound(error) };
 }
 
 /** How much of an id tells it from others at a glance. */

@@ -5,11 +5,10 @@ import { useMutation } from '@tanstack/react-query';
 import { useState, type FormEvent } from 'react';
 
 import { queryClient, trpc } from '../api/client';
-import { useText } from '../text';
 import { useSettingsText } from '../text/settings';
-import { Button } from '../ui/Button';
 import { Dialog } from '../ui/Dialog';
 import { Field } from '../ui/Field';
+import { DialogFoot } from '../ui/FormFoot';
 import { useFormProblems } from '../ui/form';
 import { Problem } from '../ui/Problem';
 
@@ -25,7 +24,6 @@ interface Props {
 
 /** The value is nowhere but in its field, and on its way to the server. */
 export function SetSecret({ pipelineId, secret, onClose, onStored }: Props) {
-  const text = useText();
   const { secrets: words } = useSettingsText();
   const [isShown, setShown] = useState(false);
   const set = useMutation(
@@ -105,12 +103,7 @@ export function SetSecret({ pipelineId, secret, onClose, onStored }: Props) {
           <p className="text-meta text-text-2">{words.untrustedHint}</p>
         </div>
         <Problem error={problems.other} />
-        <div className="flex justify-end gap-2">
-          <Button onClick={onClose}>{text.actions.cancel}</Button>
-          <Button kind="primary" type="submit" isBusy={set.isPending}>
-            {words.set}
-          </Button>
-        </div>
+        <DialogFoot action={words.set} isBusy={set.isPending} onClose={onClose} />
       </form>
     </Dialog>
   );

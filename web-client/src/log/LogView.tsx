@@ -15,8 +15,7 @@ import {
   type Ref,
 } from 'react';
 
-import { client, heard } from '../api/client';
-import { connection } from '../api/connection';
+import { client, following } from '../api/client';
 import { isLive } from '../run/status';
 import { useShortcuts } from '../keys';
 import type { Sought } from '../search';
@@ -417,13 +416,11 @@ function useStream(model: LogModel, run: RunDetails): number {
       { runId, after: model.streamed },
       {
         onData: (line) => model.push(line),
-        onConnectionStateChange: ({ state, error }) => {
-          if (state === 'pending') {
-            connection.answered();
-            model.wake();
-          } else if (error !== null && error !== undefined) heard(error);
+        ...following,
+        onConnectionStateChange: (change) => {
+          following.onConnectionStateChange(change);
+          if (change.state === 'pending') model.wake();
         },
-        onError: heard,
         onComplete: () => {
           stream.current = null;
         },

@@ -15,6 +15,7 @@ import { useSettingsText } from '../../text/settings';
 import { Button } from '../../ui/Button';
 import { Skeleton } from '../../ui/Empty';
 import { Field } from '../../ui/Field';
+import { SaveFoot } from '../../ui/FormFoot';
 import { Problem } from '../../ui/Problem';
 
 export function PipelineSettingsPage() {
@@ -85,14 +86,7 @@ function Settings({ pipeline }: { pipeline: Pipeline }) {
         {(field) => <input {...field} name="defaultBranch" defaultValue={pipeline.defaultBranch ?? ''} className="field" />}
       </Field>
       {isOther && <Problem error={update.error} />}
-      <div className="flex items-center gap-3">
-        <Button kind="primary" type="submit" isBusy={update.isPending}>
-          {text.actions.save}
-        </Button>
-        <p role="status" className="text-text-2">
-          {update.isSuccess ? text.actions.saved : ''}
-        </p>
-      </div>
+      <SaveFoot isBusy={update.isPending} isSaved={update.isSuccess} />
     </form>
   );
 }

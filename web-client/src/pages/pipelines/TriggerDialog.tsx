@@ -12,6 +12,7 @@ import { usePipelineText } from '../../text/pipeline';
 import { Button } from '../../ui/Button';
 import { Dialog } from '../../ui/Dialog';
 import { Field } from '../../ui/Field';
+import { DialogFoot } from '../../ui/FormFoot';
 import { Problem } from '../../ui/Problem';
 
 interface Input {
@@ -108,12 +109,7 @@ export function TriggerDialog({ pipeline, onClose }: { pipeline: Pipeline; onClo
           </div>
         </fieldset>
         {failure !== null && failure.field !== 'branch' && <Problem error={trigger.error} />}
-        <div className="flex justify-end gap-2">
-          <Button onClick={onClose}>{text.actions.cancel}</Button>
-          <Button kind="primary" type="submit" isBusy={trigger.isPending}>
-            {words.submit}
-          </Button>
-        </div>
+        <DialogFoot action={words.submit} isBusy={trigger.isPending} onClose={onClose} />
       </form>
     </Dialog>
   );

@@ -5,9 +5,9 @@ import { useState, type FormEvent } from 'react';
 import { queryClient, trpc } from '../../api/client';
 import { useText } from '../../text';
 import { useSettingsText } from '../../text/settings';
-import { Button } from '../../ui/Button';
 import { Dialog } from '../../ui/Dialog';
 import { Field } from '../../ui/Field';
+import { DialogFoot } from '../../ui/FormFoot';
 import { useFormProblems } from '../../ui/form';
 import { Problem } from '../../ui/Problem';
 import { OncePassword } from './OncePassword';
@@ -54,12 +54,7 @@ export function NewPerson({ onClose }: { onClose: () => void }) {
           {people.withPassword}
         </label>
         <Problem error={problems.other} />
-        <div className="flex justify-end gap-2">
-          <Button onClick={onClose}>{text.actions.cancel}</Button>
-          <Button kind="primary" type="submit" isBusy={create.isPending}>
-            {text.actions.create}
-          </Button>
-        </div>
+        <DialogFoot action={text.actions.create} isBusy={create.isPending} onClose={onClose} />
       </form>
     </Dialog>
   );

@@ -2,8 +2,8 @@ import type { Grant, Person } from '@slipway/client';
 import { useQuery } from '@tanstack/react-query';
 
 import { trpc } from '../../api/client';
-import { roleOf, roles } from '../../roles';
-import { useText } from '../../text';
+import { RoleOptions } from '../../components/RoleOptions';
+import { roleOf } from '../../roles';
 import { useSettingsText } from '../../text/settings';
 import { Field } from '../../ui/Field';
 import { GrantsField } from './GrantsField';
@@ -21,7 +21,6 @@ interface Props {
 
 /** What is said of a person, but for what they sign in with. */
 export function PersonFields({ person, isOwn = false, grants, onGrants, problemOf }: Props) {
-  const text = useText();
   const { people } = useSettingsText();
   const { data: ways } = useQuery(trpc.auth.ways.queryOptions());
   return (
@@ -70,11 +69,7 @@ export function PersonFields({ person, isOwn = false, grants, onGrants, problemO
         {(field) => (
           <select {...field} name="role" disabled={isOwn} defaultValue={person === undefined ? 'viewer' : (person.role ?? '')} className="field">
             <option value="">{people.noRole}</option>
-            {roles.map((role) => (
-              <option key={role} value={role}>
-                {text.role[role]}
-              </option>
-            ))}
+            <RoleOptions />
           </select>
         )}
       </Field>

@@ -9,6 +9,7 @@ import { useMe } from '../../api/me';
 import { useText } from '../../text';
 import { useSettingsText } from '../../text/settings';
 import { Button } from '../../ui/Button';
+import { SaveFoot } from '../../ui/FormFoot';
 import { Skeleton } from '../../ui/Empty';
 import { useFormProblems } from '../../ui/form';
 import { Problem } from '../../ui/Problem';
@@ -72,7 +73,6 @@ function PersonView({ person, isOwn }: { person: Person; isOwn: boolean }) {
 }
 
 function Settings({ person, isOwn }: { person: Person; isOwn: boolean }) {
-  const text = useText();
   const [grants, setGrants] = useState<Grant[]>(person.grants);
   const update = useMutation(trpc.people.update.mutationOptions({ onSuccess: learn }));
   const problems = useFormProblems(update.error, personFields);
@@ -85,14 +85,7 @@ function Settings({ person, isOwn }: { person: Person; isOwn: boolean }) {
     <form ref={problems.form} onSubmit={submit} className="flex flex-col gap-4">
       <PersonFields person={person} isOwn={isOwn} grants={grants} onGrants={setGrants} problemOf={problems.of} />
       <Problem error={problems.other} />
-      <div className="flex items-center gap-3">
-        <Button kind="primary" type="submit" isBusy={update.isPending}>
-          {text.actions.save}
-        </Button>
-        <p role="status" className="text-text-2">
-          {update.isSuccess ? text.actions.saved : ''}
-        </p>
-      </div>
+      <SaveFoot isBusy={update.isPending} isSaved={update.isSuccess} />
     </form>
   );
 }

@@ -6,13 +6,15 @@ import { lazy, Suspense, useState, type FormEvent } from 'react';
 
 import { queryClient, trpc } from '../../api/client';
 import { explain } from '../../api/errors';
-import { roleOf, roles } from '../../roles';
+import { RoleOptions } from '../../components/RoleOptions';
+import { roleOf } from '../../roles';
 import { useText } from '../../text';
 import { usePipelineText } from '../../text/pipeline';
 import { useSettingsText } from '../../text/settings';
 import { Button } from '../../ui/Button';
 import { Empty, Skeleton } from '../../ui/Empty';
 import { Field } from '../../ui/Field';
+import { DialogFoot } from '../../ui/FormFoot';
 import { More } from '../../ui/More';
 import { Problem } from '../../ui/Problem';
 import { Sample } from '../../ui/Sample';
@@ -122,11 +124,7 @@ function Create({ onClose, onMade }: { onClose: () => void; onMade: (made: Creat
         <Field label={tokens.role}>
           {(field) => (
             <select {...field} name="role" defaultValue="operator" className="field">
-              {roles.map((role) => (
-                <option key={role} value={role}>
-                  {text.role[role]}
-                </option>
-              ))}
+              <RoleOptions />
             </select>
           )}
         </Field>
@@ -134,12 +132,7 @@ function Create({ onClose, onMade }: { onClose: () => void; onMade: (made: Creat
           {(field) => <input {...field} name="days" type="number" min={1} placeholder={tokens.never} className="field" />}
         </Field>
         {failure !== null && failure.field === null && <Problem error={create.error} />}
-        <div className="flex justify-end gap-2">
-          <Button onClick={onClose}>{text.actions.cancel}</Button>
-          <Button kind="primary" type="submit" isBusy={create.isPending}>
-            {text.actions.create}
-          </Button>
-        </div>
+        <DialogFoot action={text.actions.create} isBusy={create.isPending} onClose={onClose} />
       </form>
     </Dialog>
   );
