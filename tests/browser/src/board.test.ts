@@ -11,7 +11,7 @@ import { fillDeployments } from '../../e2e/src/board/deployments.js';
 import { finish, runToEnd, trigger, unique, untilStatus, waitFor } from '../../e2e/src/harness/runs.js';
 import { until } from '../../e2e/src/harness/until.js';
 import { card, choose, confirm, edit, press, show, submit } from './board-page.js';
-import { launch, Person } from './browser.js';
+import { launch, Person, sessionOf } from './browser.js';
 
 const SCREENSHOTS = new URL('../../../target/screenshots/', import.meta.url).pathname;
 
@@ -22,17 +22,12 @@ let cookie: string;
 beforeAll(async () => {
   mkdirSync(SCREENSHOTS, { recursive: true });
   [slipway, browser] = await Promise.all([Installation.start(), launch()]);
-  const response = await fetch(slipway.signInLink, { redirect: 'manual' });
-  cookie = /slipway_session=([^;]+)/.exec(response.headers.get('set-cookie') ?? '')?.[1] ?? '';
+  cookie = await sessionOf(slipway.signInLink);
 });
 afterAll(async () => {
   await browser?.close();
   await slipway?.stop();
 });
-
-async function signIn({ context }: Person): Promise<void> {
-  await context.addCookies([{ name: 'slipway_session', value: cookie, url: slipway.url }]);
-}
 
 /** What the database says of a run. */
 async function statusOf(run: Run): Promise<string> {
@@ -52,7 +47,7 @@ test('people do to runs what they do to jobs in Bull Board', async () => {
   person.expectComplaint(/401/);
   const stranger = await person.open('/admin/queues');
   await stranger.getByRole('heading', { name: 'Sign in' }).waitFor();
-  await signIn(person);
+  await person.signIn(cookie);
 
   const file = `${slipway.files}/${unique('go')}`;
   const retry = { attempts: 2, delay: '1h' };
@@ -169,7 +164,7 @@ test('what is done to a whole queue is done to its runs', async () => {
   const { client } = slipway;
   const person = await Person.of(browser, slipway.url);
   person.expectComplaint(/preloaded using link preload but not used/);
-  await signIn(person);
+  await person.signIn(cookie);
   const retry = { attempts: 2, delay: '1h' };
   const failing = definition([{ name: 'work', run: 'exit 4' }], { retry });
   const delayed = [await trigger(client, failing), await trigger(client, failing)];
@@ -262,7 +257,7 @@ test('what is done to a whole queue is done to its runs', async () => {
 test("jobs that are nobody's runs, schedulers, and what is said of the whole", async () => {
   const person = await Person.of(browser, slipway.url);
   person.expectComplaint(/preloaded using link preload but not used/);
-  await signIn(person);
+  await person.signIn(cookie);
   await fillDeployments(slipway);
   const page = await person.open('/admin/queues/job-schedulers');
   await page.getByRole('button', { name: 'Run now' }).waitFor();

@@ -4,7 +4,7 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, test } from 'vitest';
 
 import { Installation } from '../../e2e/src/harness/installation.js';
-import { launch, Person } from './browser.js';
+import { launch, Person, sessionOf } from './browser.js';
 import { logOf } from './log-page.js';
 import { drag, Heap, numbered, scroll } from './long-log.js';
 
@@ -48,8 +48,7 @@ describe.runIf(Number.isSafeInteger(LINES))(`a log of ${LINES} lines`, () => {
 
   test('in figures', { timeout: 1_800_000 }, async () => {
     const tell = (what: string, value: string, goal = '') => console.log(`${what.padEnd(44)} ${value.padEnd(40)} ${goal}`);
-    const response = await fetch(slipway.signInLink, { redirect: 'manual' });
-    const cookie = /slipway_session=([^;]+)/.exec(response.headers.get('set-cookie') ?? '')?.[1] ?? '';
+    const cookie = await sessionOf(slipway.signInLink);
     const begun = performance.now();
     const run = await numbered(slipway, LINES);
     tell('printed, to the end of the run', ms(performance.now() - begun));
@@ -62,7 +61,7 @@ describe.runIf(Number.isSafeInteger(LINES))(`a log of ${LINES} lines`, () => {
     for (let round = 0; round < ROUNDS; round += 1) {
       // A person of its own: nothing is in the browser's cache.
       const person = await Person.of(browser, slipway.url);
-      await person.context.addCookies([{ name: 'slipway_session', value: cookie, url: slipway.url }]);
+      await person.signIn(cookie);
       page = await person.context.newPage();
       await page.goto(path, { waitUntil: 'commit' });
       await msUntil(page, '1');

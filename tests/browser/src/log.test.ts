@@ -9,7 +9,7 @@ import type { Run } from '../../e2e/src/harness/client.js';
 import { definition } from '../../e2e/src/harness/definition.js';
 import { Installation } from '../../e2e/src/harness/installation.js';
 import { finish, trigger, unique, waitFor } from '../../e2e/src/harness/runs.js';
-import { launch, Person } from './browser.js';
+import { launch, Person, sessionOf } from './browser.js';
 import { logOf, untilShown } from './log-page.js';
 import { drag, Heap, lineOf, numbered, scroll } from './long-log.js';
 
@@ -32,7 +32,6 @@ let person: Person;
 
 beforeAll(async () => {
   [slipway, browser] = await Promise.all([Installation.start(), launch()]);
-  const response = await fetch(slipway.signInLink, { redirect: 'manual' });
   failed = await trigger(
     slipway.client,
     definition([
@@ -47,7 +46,7 @@ beforeAll(async () => {
     ]),
   );
   await finish(slipway.client, failed.id);
-  cookie = /slipway_session=([^;]+)/.exec(response.headers.get('set-cookie') ?? '')?.[1] ?? '';
+  cookie = await sessionOf(slipway.signInLink);
 });
 afterAll(async () => {
   await browser?.close();
@@ -55,7 +54,7 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   person = await Person.of(browser, slipway.url);
-  await person.context.addCookies([{ name: 'slipway_session', value: cookie, url: slipway.url }]);
+  await person.signIn(cookie);
 });
 afterEach(async () => await person?.leave());
 

@@ -10,7 +10,7 @@ import type { Run } from '../../e2e/src/harness/client.js';
 import { Installation } from '../../e2e/src/harness/installation.js';
 import { finish, unique, waitFor } from '../../e2e/src/harness/runs.js';
 import { faults, isTooWide } from './axe.js';
-import { launch, Person } from './browser.js';
+import { launch, Person, sessionOf } from './browser.js';
 import { logOf, readThrough, untilShown } from './log-page.js';
 
 const STEPS = `steps:
@@ -34,8 +34,7 @@ let open: () => void;
 
 beforeAll(async () => {
   [slipway, browser] = await Promise.all([Installation.start(), launch()]);
-  const response = await fetch(slipway.signInLink, { redirect: 'manual' });
-  cookie = /slipway_session=([^;]+)/.exec(response.headers.get('set-cookie') ?? '')?.[1] ?? '';
+  cookie = await sessionOf(slipway.signInLink);
   const gate = join(slipway.files, unique('gate'));
   open = () => writeFileSync(gate, '');
   const { client } = slipway;
@@ -57,7 +56,7 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   person = await Person.of(browser, slipway.url);
-  await person.context.addCookies([{ name: 'slipway_session', value: cookie, url: slipway.url }]);
+  await person.signIn(cookie);
 });
 afterEach(async () => await person?.leave());
 
@@ -251,7 +250,7 @@ test('a stranger is asked to sign in, and led to where they wanted', async () =>
   await page.getByRole('heading', { name: 'Sign in' }).waitFor();
   await page.getByRole('alert').getByText('not signed in').waitFor();
   expect(await faults(page)).toEqual([]);
-  await person.context.addCookies([{ name: 'slipway_session', value: cookie, url: slipway.url }]);
+  await person.signIn(cookie);
   await page.getByText('With a one-time link').click();
   await page.getByRole('button', { name: 'I have signed in' }).click();
   await page.getByRole('heading', { name: 'Runs' }).waitFor();

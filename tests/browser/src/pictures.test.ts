@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, test } from 'vitest';
 import type { Run } from '../../e2e/src/harness/client.js';
 import { Installation } from '../../e2e/src/harness/installation.js';
 import { finish } from '../../e2e/src/harness/runs.js';
-import { launch, Person } from './browser.js';
+import { launch, Person, sessionOf } from './browser.js';
 import { logOf } from './log-page.js';
 
 const FOLDER = join(import.meta.dirname, '../../../docs/pictures');
@@ -149,10 +149,9 @@ describe.runIf(process.env['SLIPWAY_PICTURES'])('pictures', () => {
     ['welcome', '/welcome', (page) => page.getByRole('textbox', { name: /Definition/ }).waitFor()],
   ];
   test('of each page, light and dark, wide and narrow', async () => {
-    const response = await fetch(slipway.signInLink, { redirect: 'manual' });
-    const cookie = /slipway_session=([^;]+)/.exec(response.headers.get('set-cookie') ?? '')?.[1] ?? '';
+    const cookie = await sessionOf(slipway.signInLink);
     const person = await Person.of(browser, slipway.url);
-    await person.context.addCookies([{ name: 'slipway_session', value: cookie, url: slipway.url }]);
+    await person.signIn(cookie);
     for (const picture of pictures) await take(person, picture);
     await person.context.clearCookies();
     person.expectComplaint(/401/);
