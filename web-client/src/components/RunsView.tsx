@@ -138,7 +138,7 @@ interface FilterProps {
 }
 
 export function FilterText({ label, placeholder, value, isFirst = false, onChange }: FilterProps) {
-  const [shown, setShown] = useDebounced(value, onChange);
+  const { shown, setShown } = useDebounced(value, onChange);
   return (
     <input
       type="search"

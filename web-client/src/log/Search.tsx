@@ -29,7 +29,7 @@ export function Search({ runId, total, sought, onSought, scroller, onGo, onClose
   const text = useText();
   const { q = '', ...how } = sought;
   const [matchCase, regex] = [how.case === 1, how.regex === 1];
-  const [shown, setShown] = useDebounced(q, (next) => onSought(next === '' ? how : { ...how, q: next }));
+  const { shown, setShown, tellNow } = useDebounced(q, (next) => onSought(next === '' ? how : { ...how, q: next }));
   const [turn, setTurn] = useState(0);
   const [, redraw] = useState(0);
   const [hits] = useState(() => new Hits((wanted, listener) => client.runs.searchLogs.subscribe(wanted, listener)));
@@ -78,7 +78,8 @@ export function Search({ runId, total, sought, onSought, scroller, onGo, onClose
         className="flex min-w-0 flex-1 items-center gap-1"
         onSubmit={(event) => {
           event.preventDefault();
-          hits.next();
+          // Whoever ends what is typed with Enter wants its first line.
+          if (!tellNow()) hits.next();
         }}
       >
         <input

@@ -35,7 +35,7 @@ function Edit({ pipeline, definition }: { pipeline: Pipeline; definition: string
   const { line } = useSearch({ from: '/pipelines/$slug/definition' });
   const [draft, setDraft] = useState(definition);
   const [checked, setChecked] = useState(definition);
-  const [, setTyped] = useDebounced(checked, setChecked);
+  const { setShown: setTyped } = useDebounced(checked, setChecked);
   const isTooLong = draft.length > LENGTH_MAX;
   const validation = useQuery(
     trpc.pipelines.validate.queryOptions(

@@ -79,7 +79,7 @@ function AddGrant({ onAdd, error }: { onAdd: (pipelineId: PipelineId) => void; e
   const input = useRef<HTMLInputElement>(null);
   const [typed, setTyped] = useState('');
   const [search, setSearch] = useState('');
-  const [shown, setShown] = useDebounced(typed, setSearch);
+  const { shown, setShown } = useDebounced(typed, setSearch);
   const [missing, setMissing] = useState<string | null>(null);
   const { data } = useQuery(
     trpc.pipelines.list.queryOptions(
