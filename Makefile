@@ -52,7 +52,7 @@ viewer: ## How fast the log viewer is on a log of LINES=5000000, in a real brows
 	@SLIPWAY_LINES=$(or $(LINES),5000000) SLIPWAY_TEST_BIN=$(CURDIR)/target/release/slipway SLIPWAY_TEST_REDIS_SERVER=$(CURDIR)/.cache/valkey/valkey-server \
 	  npm run --silent --workspace tests/browser test -- src/log-figures.test.ts
 
-pictures: ## Make the pictures of the documents anew, of real runs in a real browser
+pictures: ## Make the pictures of the documents anew, of real runs in a real browser; `make test` holds the pages against them
 	@scripts/setup.sh test
 	@scripts/web.sh
 	@cargo build --locked

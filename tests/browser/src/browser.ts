@@ -36,7 +36,7 @@ export class Person {
   ) {}
 
   static async of(browser: Browser, origin: string): Promise<Person> {
-    const person = new Person(await browser.newContext({ baseURL: origin }), origin);
+    const person = new Person(await browser.newContext({ baseURL: origin, locale: 'en-US', timezoneId: 'UTC' }), origin);
     await person.#watch(new URL(origin).host);
     return person;
   }
