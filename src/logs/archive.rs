@@ -12,6 +12,7 @@ use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt};
 use serde::{Deserialize, Serialize};
+use zstd::bulk::{Compressor, Decompressor};
 
 use crate::domain::ids::RunId;
 use crate::error::{Error, Result};
@@ -163,9 +164,11 @@ impl Logs {
         let end = index.frames.get(at + 1).map_or(index.end, |next| next.offset);
         let compressed = self.get(segment, frame.offset..end).await?;
         let (text_bytes, last_n) = (frame.text_bytes, frame.last_n);
-        let block = tokio::task::spawn_blocking(move || decompress(&compressed, text_bytes, last_n))
-            .await
-            .map_err(|error| Error::internal("reading an archived log", error))??;
+        let block = tokio::task::spawn_blocking(move || {
+            decompress(&mut decompressor()?, &compressed, text_bytes, last_n)
+        })
+        .await
+        .map_err(|error| Error::internal("reading an archived log", error))??;
         if n + 1 < block.first_n {
             return Err(Error::internal("reading an archived log", OTHER_LINES));
         }
@@ -216,15 +219,26 @@ pub(super) fn blocks(object: &[u8]) -> Result<impl Iterator<Item = Result<Block>
     let start = end.checked_sub(index_length(object)? + 8).ok_or_else(broken_index)?;
     let Index { end, frames } = parse_index(&object[start as usize..object.len() - 8])?;
     let ends: Vec<u64> = frames.iter().skip(1).map(|frame| frame.offset).chain([end]).collect();
-    Ok(frames.into_iter().zip(ends).map(|(frame, end)| {
+    let mut decompressor = decompressor()?;
+    Ok(frames.into_iter().zip(ends).map(move |(frame, end)| {
         let compressed = object.get(frame.offset as usize..end as usize).ok_or_else(broken_index)?;
-        decompress(compressed, frame.text_bytes, frame.last_n)
+        decompress(&mut decompressor, compressed, frame.text_bytes, frame.last_n)
     }))
 }
 
+fn decompressor() -> Result<Decompressor<'static>> {
+    Decompressor::new().map_err(|error| Error::internal("reading an archived log", error))
+}
+
 /// The lines of a frame. Blocks.
-fn decompress(compressed: &[u8], text_bytes: usize, last_n: u64) -> Result<Block> {
-    let text = zstd::bulk::decompress(compressed, text_bytes.min(SEGMENT_BYTES_MAX))
+fn decompress(
+    decompressor: &mut Decompressor<'_>,
+    compressed: &[u8],
+    text_bytes: usize,
+    last_n: u64,
+) -> Result<Block> {
+    let text = decompressor
+        .decompress(compressed, text_bytes.min(SEGMENT_BYTES_MAX))
         .map_err(|error| Error::internal("reading an archived log", error))?;
     // The index has no checksum, but the frame has, and its lines have their numbers.
     Block::parse(text.into(), last_n)
@@ -262,7 +276,7 @@ fn parse_segment(path: Path) -> Option<Segment> {
 fn compress(blocks: &[Block]) -> std::io::Result<Vec<u8>> {
     let mut object = Vec::new();
     let mut frames = Vec::new();
-    let mut compressor = zstd::bulk::Compressor::new(LEVEL)?;
+    let mut compressor = Compressor::new(LEVEL)?;
     compressor.include_checksum(true)?;
     let mut text: Vec<u8> = Vec::with_capacity(FRAME_BYTES * 2);
     for (at, block) in blocks.iter().enumerate() {

@@ -3,10 +3,11 @@
 //! A stored block is NDJSON, a [`LogLine`] a line, exactly as clients get it: it is encoded once, by the
 //! writer, and every reader passes the bytes on.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::log::{LineId, LogLine};
 use crate::error::{Error, Result};
@@ -45,16 +46,24 @@ impl Block {
 
     /// Its lines, without their ends.
     pub fn lines(&self) -> impl Iterator<Item = &[u8]> {
-        self.text.split_inclusive(|byte| *byte == b'\n').map(|line| &line[..line.len() - 1])
+        let mut start = 0;
+        memchr::memchr_iter(b'\n', &self.text).map(move |end| {
+            let line = &self.text[start..end];
+            start = end + 1;
+            line
+        })
+    }
+
+    fn last_line(&self) -> Option<&[u8]> {
+        let lines = self.text.strip_suffix(b"\n")?;
+        let start = memchr::memrchr(b'\n', lines).map_or(0, |end| end + 1);
+        Some(&lines[start..])
     }
 
     /// Whether its first and last line have the numbers that the block says.
     pub fn is_numbered(&self) -> bool {
-        let is = |line: Option<&[u8]>, n: u64| {
-            line.and_then(|line| std::str::from_utf8(id_of(line)).ok()?.parse::<LineId>().ok())
-                .is_some_and(|id| id.n == n)
-        };
-        is(self.lines().next(), self.first_n) && is(self.lines().last(), self.last_n)
+        let is = |line: Option<&[u8]>, n: u64| line.and_then(number_of) == Some(n);
+        is(self.lines().next(), self.first_n) && is(self.last_line(), self.last_n)
     }
 
     pub fn decode(&self) -> serde_json::Result<Vec<LogLine>> {
@@ -128,6 +137,26 @@ pub fn put_event(bytes: &mut BytesMut, data: &[u8], id: &[u8]) {
     bytes.put_slice(b"\n\n");
 }
 
+/// The number of a stored line; none if it is not one.
+pub fn number_of(line: &[u8]) -> Option<u64> {
+    std::str::from_utf8(id_of(line)).ok()?.parse::<LineId>().ok().map(|id| id.n)
+}
+
+/// The text of a stored line. Most have no escapes in it, and whoever looks through millions of them has no time to parse
+/// the rest, so it is cut out where [`encode`] put it: within a string before it, no quote stands without a backslash.
+pub fn message_of(line: &[u8]) -> serde_json::Result<Cow<'_, str>> {
+    const BEFORE: &[u8] = b",\"message\":";
+    let start = memchr::memmem::find(line, BEFORE).map_or(line.len(), |at| at + BEFORE.len());
+    let text = line.get(start + 1..).unwrap_or_default();
+    if let Some(end) = memchr::memchr2(b'"', b'\\', text)
+        && text[end] == b'"'
+        && let Ok(text) = std::str::from_utf8(&text[..end])
+    {
+        return Ok(Cow::Borrowed(text));
+    }
+    String::deserialize(&mut serde_json::Deserializer::from_slice(&line[start..])).map(Cow::Owned)
+}
+
 /// The id in a stored line: its first field, written by [`encode`].
 fn id_of(line: &[u8]) -> &[u8] {
     const BEFORE: Range<usize> = 0..b"{\"id\":\"".len();
@@ -182,6 +211,26 @@ mod tests {
                 }
                 None => assert!(expected.is_empty(), "after {n}"),
             }
+        }
+    }
+
+    #[test]
+    fn a_text_is_cut_out_of_a_line_as_it_was_put_in() {
+        let texts =
+            ["", "plain", "a \"quoted\" \\ one", "\u{1b}[1mbold\u{1b}[0m", "ends with \\", "ÄÖ 中文 \u{0}\n"];
+        let steps = ["build", r#"a","message":"b"#, r"ends with \", r#"","message":""#];
+        for (text, step) in texts.iter().flat_map(|text| steps.map(|step| (*text, step))) {
+            let line =
+                LogLine { step: Some(step.to_owned()), message: text.to_owned(), partial: true, ..line(12) };
+            let mut stored = Vec::new();
+            encode(&line, &mut stored);
+            assert_eq!(message_of(&stored).unwrap(), text, "of the step {step}");
+            assert_eq!(number_of(&stored), Some(12));
+        }
+        for broken in
+            ["", "{}", "{\"id\":\"1-1\"", "{\"id\":\"1-1\",\"message\":", "{\"id\":\"1-1\",\"message\":\"a"]
+        {
+            assert!(message_of(broken.as_bytes()).is_err(), "{broken}");
         }
     }
 

@@ -1,7 +1,9 @@
 //! Looking for lines in a whole log: frame by frame, several segments at a time, without parsing lines that cannot match.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::num::NonZero;
+use std::sync::{Arc, LazyLock};
+use std::thread::available_parallelism;
 
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -10,15 +12,16 @@ use serde::Deserialize;
 
 use crate::domain::ids::RunId;
 use crate::domain::terminal::harmless;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Source};
 use crate::logs::Logs;
 use crate::logs::archive::{self, Segment};
-use crate::logs::lines::Block;
+use crate::logs::lines::{Block, message_of, number_of};
 
 /// Searches that this process works on at a time, and segments of each: more would take the processors from whoever
 /// writes logs.
 pub(super) const SEARCHES_MAX: usize = 2;
-const SEGMENTS_MAX: usize = 2;
+static SEGMENTS_MAX: LazyLock<usize> =
+    LazyLock::new(|| available_parallelism().map_or(1, NonZero::get).div_ceil(2).clamp(2, 8));
 /// What a compiled pattern may take of memory.
 const PATTERN_BYTES_MAX: usize = 1 << 20;
 /// How an escape character stands in a stored line.
@@ -33,14 +36,11 @@ pub struct Pattern {
     step: Option<String>,
 }
 
-/// Of a stored line, what a search looks at.
+/// Of a stored line, where it is from.
 #[derive(Deserialize)]
-struct Line<'a> {
-    n: u64,
+struct Origin<'a> {
     #[serde(borrow)]
     step: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    message: Cow<'a, str>,
 }
 
 /// Part of a log that was looked through.
@@ -88,25 +88,33 @@ impl Pattern {
                 at = memchr::memrchr(b'\n', &text[at..found.start()]).map_or(at, |end| at + end + 1);
             }
             let end = memchr::memchr(b'\n', &text[at..]).map_or(text.len(), |end| at + end);
-            let line: Line<'_> = serde_json::from_slice(&text[at..end])
-                .map_err(|error| Error::internal("reading a stored line", error))?;
-            if self.matches(&line) {
-                hits.push(line.n);
+            let line = &text[at..end];
+            if self.matches(line).map_err(broken)? {
+                hits.push(number_of(line).ok_or_else(|| broken("a line without a number"))?);
             }
             at = end + 1;
         }
         Ok(())
     }
 
-    fn matches(&self, line: &Line<'_>) -> bool {
-        if self.step.is_some() && self.step.as_deref() != line.step.as_deref() {
-            return false;
-        }
-        match line.message.contains('\u{1b}') {
-            true => self.text.is_match(&harmless(&line.message, false)),
-            false => self.text.is_match(&line.message),
+    fn matches(&self, line: &[u8]) -> serde_json::Result<bool> {
+        let message = message_of(line)?;
+        let is_match = match message.contains('\u{1b}') {
+            true => self.text.is_match(&harmless(&message, false)),
+            false => self.text.is_match(&message),
+        };
+        match &self.step {
+            Some(step) if is_match => {
+                let origin: Origin<'_> = serde_json::from_slice(line)?;
+                Ok(origin.step.as_deref() == Some(step))
+            }
+            _ => Ok(is_match),
         }
     }
+}
+
+fn broken(error: impl Into<Source>) -> Error {
+    Error::internal("reading a stored line", error)
 }
 
 fn compiled(pattern: &str, match_case: bool) -> Result<Regex> {
@@ -134,7 +142,7 @@ impl Logs {
             let looks = parts.into_iter().map(|(segment, after_n)| {
                 logs.clone().look_through(segment, Arc::clone(&pattern), after_n, until_n)
             });
-            let mut looks = futures::stream::iter(looks).buffered(SEGMENTS_MAX);
+            let mut looks = futures::stream::iter(looks).buffered(*SEGMENTS_MAX);
             while let Some(found) = looks.try_next().await? {
                 last_n = found.last_n;
                 yield found;
