@@ -174,6 +174,23 @@ describe('a run that failed', () => {
     await at.getByText('19 of 19').waitFor();
     await untilShown(other, '950');
     await expect.poll(() => logOf(other).getByText('950', { exact: true }).isVisible()).toBe(true);
+    // Enter behind what was just typed goes to its first line, not on among those of before.
+    const told = await at.evaluateHandle((element) => {
+      const texts: string[] = [];
+      new MutationObserver(() => texts.push(element.textContent ?? '')).observe(element, {
+        ...{ childList: true, characterData: true, subtree: true },
+      });
+      return texts;
+    });
+    const box = other.getByRole('searchbox', { name: 'Search the log' });
+    await box.evaluate(async (element: HTMLInputElement) => {
+      element.select();
+      document.execCommand('insertText', false, '^[0-9]*70$');
+      await new Promise((done) => setTimeout(done));
+      element.form?.requestSubmit();
+    });
+    await at.getByText('1 of 10').waitFor();
+    expect(await told.jsonValue()).not.toContain('1 of 19');
     await other.keyboard.press('Escape');
     await other.getByRole('search').waitFor({ state: 'detached' });
     expect(new URL(other.url()).search).toBe('');
