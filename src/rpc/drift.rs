@@ -320,6 +320,7 @@ fn every_output_is_what_its_published_schema_says() {
     );
     published.holds("QueueHistory", stats::history());
     published.holds("QueueState", stats::queue());
+    published.holds("RetentionDefaults", values::retention_defaults());
     published.holds("RevokedToken", any::<bool>().prop_map(tokens::RevokedToken::of));
     published.holds("DeletedSecret", any::<bool>().prop_map(secrets::DeletedSecret::of));
     published.holds("SecretInfo", secret());

@@ -28,6 +28,7 @@ use crate::services::history::QueueHistory;
 use crate::services::lists::ListChange;
 use crate::services::logs::LogPage;
 use crate::services::queues::live::QueueState;
+use crate::services::retention::RetentionDefaults;
 use crate::services::search::LogSearch;
 use crate::services::system::Health;
 use crate::store::page::Page;
@@ -294,6 +295,8 @@ fn outputs(samples: &mut Samples) {
             "oldestWaitingAt": at, "isPaused": false });
         samples.parsed::<QueueState>("QueueState", queue);
     }
+    let defaults = json!({ "runs": "90d", "logs": null, "keepRuns": null, "runsMin": 10 });
+    samples.parsed::<RetentionDefaults>("RetentionDefaults", defaults);
     errors(samples);
 }
 

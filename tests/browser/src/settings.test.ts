@@ -14,6 +14,7 @@ import { untilShown } from './log-page.js';
 const PASSWORD = 'a long password';
 /** A bound for what hangs; a busy machine is slow. */
 const SOON = { timeout: 60_000 };
+const RETENTION = { SLIPWAY_RETENTION_RUNS: '60d', SLIPWAY_RETENTION_RUNS_MIN: '3' };
 const FIREFOX = 'Mozilla/5.0 (Windows NT 10.0; rv:150.0) Gecko/20100101 Firefox/150.0';
 
 let slipway: Installation;
@@ -21,7 +22,7 @@ let browser: Browser;
 let boss: Person;
 
 beforeAll(async () => {
-  [slipway, browser] = await Promise.all([Installation.start(), launch()]);
+  [slipway, browser] = await Promise.all([Installation.start({ env: RETENTION }), launch()]);
   await slipway.client.people.create.mutate({ login: 'boss', password: PASSWORD, role: 'admin' });
   const steps = [{ name: 'use', run: 'echo "sum $(printf %s "$KEY" | sha256sum | cut -c1-64)"; echo "value $KEY"', secrets: ['KEY'] }];
   await slipway.client.pipelines.create.mutate({ name: 'shop', definition: definition(steps) });
@@ -208,6 +209,52 @@ test('a secret is set for a pipeline, and shown to nobody but its step', async (
   await page.getByRole('button', { name: 'Delete KEY' }).click();
   await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
   await row.waitFor({ state: 'detached' });
+  await page.close();
+});
+
+test('a pipeline keeps what has ended by rules of its own, or as the server has it', async () => {
+  const page = await boss.open('/pipelines/other/settings');
+  boss.expectComplaint(/400/);
+  const [runs, logs, count] = ['Runs and their logs', 'Logs alone', 'Number of runs that have ended'].map((label) => page.getByLabel(label, { exact: true })) as [Locator, Locator, Locator];
+  const stored = async () => (await slipway.client.pipelines.get.query({ pipelineId: 'other' })).retention;
+  const chosen = (select: Locator) => select.locator('option:checked').innerText();
+  const save = () => page.getByRole('button', { name: 'Save' }).click();
+  // What applies, and that it is the server's.
+  await runs.getByText('As the server has it: 60 days').waitFor({ state: 'attached' });
+  expect(await Promise.all([runs, logs, count].map(chosen))).toEqual([
+    'As the server has it: 60 days',
+    'As the server has it: as long as their runs',
+    'As the server has it: any number',
+  ]);
+  await page.getByText('The last 3 runs are kept').waitFor();
+
+  await runs.selectOption('for ever');
+  await logs.selectOption('a time of its own');
+  const age = page.getByRole('spinbutton', { name: 'a time of its own' });
+  // What the page would not let through, the server refuses, and it is said at its field.
+  await age.evaluate((input) => input.removeAttribute('max'));
+  await age.fill('10000');
+  await save();
+  await expect.poll(() => age.getAttribute('aria-invalid'), SOON).toBe('true');
+  await isFocused(age);
+  expect(await faults(page)).toEqual([]);
+  expect(await stored()).toBe(null);
+  await age.fill('36');
+  await page.getByLabel('Unit').selectOption('hours');
+  await count.selectOption('a number of its own');
+  await page.getByRole('spinbutton', { name: 'a number of its own' }).fill('500');
+  await page.keyboard.press('Enter');
+  await page.getByRole('status').getByText('Saved').waitFor();
+  expect(await stored()).toEqual({ runs: 'forever', logs: '36h', keepRuns: 500 });
+
+  await page.reload();
+  await expect.poll(() => age.inputValue(), SOON).toBe('36');
+  expect(await page.getByLabel('Unit').inputValue()).toBe('h');
+  expect(await chosen(runs)).toBe('for ever');
+  for (const select of [runs, logs, count]) await select.selectOption({ index: 0 });
+  await save();
+  await page.getByRole('status').getByText('Saved').waitFor();
+  expect(await stored()).toBe(null);
   await page.close();
 });
 
