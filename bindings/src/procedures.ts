@@ -72,7 +72,7 @@ action: string;
  */
 targetKind: string | null;
 /**
- * Which one, by id or name.
+ * Which one, by id or name; a pipeline's secret as `build/TOKEN`, the pipeline by id or name.
  */
 targetId: string | null;
 /**
@@ -1839,7 +1839,12 @@ name: string;
 /**
  * Where it begins: a path, to which `?next=` and a path may be added, where to go afterwards.
  */
-link: string }
+link: string;
+/**
+ * Where a browser goes after `auth.signOut`, a path: who came in by the provider is signed out there too, and all end
+ * at the sign-in page. Null: to sign out here is all.
+ */
+signOutLink: string | null }
 
 /**
  * What is done, to which runs.

@@ -252,8 +252,8 @@ fn outputs(samples: &mut Samples) {
     let ticket = json!({ "ticket": "slt_secret", "expiresAt": AT });
     samples.parsed::<auth::StreamTicket>("StreamTicket", ticket);
     let grant = json!({ "pipelineId": ID, "role": "viewer" });
-    let oidc = json!({ "name": "Company", "link": "/auth/oidc/start" });
-    for oidc in [json!(null), oidc] {
+    let oidc = |out: Value| json!({ "name": "Company", "link": "/auth/oidc/start", "signOutLink": out });
+    for oidc in [json!(null), oidc(json!(null)), oidc(json!("/auth/oidc/sign-out"))] {
         samples.parsed::<auth::SignInWays>("SignInWays", json!({ "password": true, "oidc": oidc }));
     }
     for role in [json!(null), json!("admin")] {
