@@ -72,7 +72,7 @@ action: string;
  */
 targetKind: string | null;
 /**
- * Which one, by id or name.
+ * Which one, by id or name; a pipeline's secret as `build/TOKEN`, the pipeline by id or name.
  */
 targetId: string | null;
 /**
@@ -1160,6 +1160,27 @@ logs?: string | null;
 keepRuns?: number | null }
 
 /**
+ * The rules that the settings have. Those of a pipeline go before them, one by one.
+ */
+export type RetentionDefaults = {
+/**
+ * Runs that ended so long ago are deleted with their logs, such as `90d`; null: runs are kept, however old.
+ */
+runs: string | null;
+/**
+ * Logs of runs that ended so long ago are purged, such as `30d`; null: they are kept as long as their runs.
+ */
+logs: string | null;
+/**
+ * Of the runs that have ended, so many of the newest stay; null: however many.
+ */
+keepRuns: number | null;
+/**
+ * The last so many runs of each pipeline are kept with their logs, however old they are.
+ */
+runsMin: number }
+
+/**
  * Where a retry begins.
  */
 export type RetryFrom =
@@ -1818,7 +1839,12 @@ name: string;
 /**
  * Where it begins: a path, to which `?next=` and a path may be added, where to go afterwards.
  */
-link: string }
+link: string;
+/**
+ * Where a browser goes after `auth.signOut`, a path: who came in by the provider is signed out there too, and all end
+ * at the sign-in page. Null: to sign out here is all.
+ */
+signOutLink: string | null }
 
 /**
  * What is done, to which runs.
@@ -2476,6 +2502,13 @@ export type Procedures = {
      * Role: viewer. REST: `GET /api/v1/queue/history`.
      */
     queueHistory: { kind: 'query'; input: QueueHistoryInput; output: QueueHistory; error: ApiError };
+    /**
+     * Tells what the settings of the installation say of how long runs and logs are kept. The rules of a pipeline go
+     * before them, one by one.
+     *
+     * Role in the pipeline: viewer. REST: `GET /api/v1/retention`.
+     */
+    retention: { kind: 'query'; input: null; output: RetentionDefaults; error: ApiError };
     /**
      * Streams the queue of runs in numbers: as they are, then each change, at most once a second. It does not end by
      * itself.

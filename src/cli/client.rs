@@ -13,6 +13,7 @@ use crate::domain::audit::AuditEntry;
 use crate::domain::ids::RunId;
 use crate::domain::person::Person;
 use crate::domain::pipeline::{Pipeline, Problem};
+use crate::domain::retention::Retention;
 use crate::domain::run::{Run, RunDetails};
 use crate::domain::secret::{Secret, SecretInfo};
 use crate::domain::token::{Grant, Role, Token};
@@ -84,6 +85,9 @@ pub(super) struct PipelineFields {
     pub(super) definition: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) description: Option<String>,
+    /// `Some(None)`: as the server's settings say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) retention: Option<Option<Retention>>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]

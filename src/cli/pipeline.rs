@@ -76,13 +76,64 @@ pub(super) struct Fields {
     file: Option<PathBuf>,
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
+    #[command(flatten)]
+    keep: Keep,
 }
 
+/// Rules of retention. `default` takes one away, so that the server's settings say it again.
+#[derive(Debug, Args)]
+struct Keep {
+    /// Delete runs with their logs so long after they ended: `90d`, `12h`, `forever`, or the server's `default`.
+    #[arg(long, value_name = "AGE")]
+    keep_runs_for: Option<String>,
+    /// Purge logs so long after their runs ended: `30d`, `forever`, or the server's `default`.
+    #[arg(long, value_name = "AGE")]
+    keep_logs_for: Option<String>,
+    /// Of the runs that have ended, keep so many of the newest, or the server's `default`.
+    #[arg(long, value_name = "COUNT")]
+    keep_runs: Option<String>,
+}
+
+const DEFAULT: &str = "default";
+
 impl Fields {
-    fn read(self, name: Option<String>) -> Result<PipelineFields, Failure> {
-        let Self { repository, default_branch, file, description } = self;
+    /// `known`: the rules that the pipeline has, which are sent whole.
+    fn read(self, name: Option<String>, known: Option<Retention>) -> Result<PipelineFields, Failure> {
+        let Self { repository, default_branch, file, description, keep } = self;
         let definition = file.as_deref().map(read_definition).transpose()?;
-        Ok(PipelineFields { name, repository, default_branch, definition, description })
+        let retention = keep.is_given().then(|| keep.over(known.unwrap_or_default())).transpose()?;
+        Ok(PipelineFields { name, repository, default_branch, definition, description, retention })
+    }
+}
+
+impl Keep {
+    fn is_given(&self) -> bool {
+        self.keep_runs_for.is_some() || self.keep_logs_for.is_some() || self.keep_runs.is_some()
+    }
+
+    /// None: nothing is left of rules of its own.
+    fn over(self, known: Retention) -> Result<Option<Retention>, Failure> {
+        let Self { keep_runs_for, keep_logs_for, keep_runs } = self;
+        let own = |text: String| Some(text).filter(|text| text != DEFAULT);
+        let keep_runs = match keep_runs.map(own) {
+            None => known.keep_runs,
+            // What is no number is 0 runs, which no rule may keep.
+            Some(count) => count.map(|count| count.parse().unwrap_or(0)),
+        };
+        let rules = Retention {
+            runs: keep_runs_for.map_or(known.runs, own),
+            logs: keep_logs_for.map_or(known.logs, own),
+            keep_runs,
+        };
+        rules.check().map_err(|(field, reason)| {
+            let flag = match field {
+                "runs" => "--keep-runs-for",
+                "logs" => "--keep-logs-for",
+                _ => "--keep-runs",
+            };
+            Failure::usage(format!("{flag}: {reason}, or {DEFAULT}"))
+        })?;
+        Ok(Some(rules).filter(|rules| *rules != Retention::default()))
     }
 }
 
@@ -93,7 +144,7 @@ pub(super) async fn run(
 ) -> Result<Exit, Failure> {
     match command {
         PipelineCommand::Create { name, fields } => {
-            let pipeline = client()?.create_pipeline(&fields.read(Some(name))?).await?;
+            let pipeline = client()?.create_pipeline(&fields.read(Some(name), None)?).await?;
             output.either(&pipeline, || format!("Created {} ({})", pipeline.name, pipeline.id))?;
         }
         PipelineCommand::List { search } => list(output, &client()?, search.as_deref()).await?,
@@ -102,7 +153,12 @@ pub(super) async fn run(
             output.either(&pipeline, || description(output, &pipeline))?;
         }
         PipelineCommand::Update { pipeline, name, fields } => {
-            let pipeline = client()?.update_pipeline(&pipeline, &fields.read(name)?).await?;
+            let client = client()?;
+            let known = match fields.keep.is_given() {
+                true => client.pipeline(&pipeline).await?.retention,
+                false => None,
+            };
+            let pipeline = client.update_pipeline(&pipeline, &fields.read(name, known)?).await?;
             output.either(&pipeline, || format!("Changed {}", pipeline.name))?;
         }
         PipelineCommand::Delete { pipeline } => {
@@ -188,11 +244,12 @@ async fn list(output: Output, client: &Client, search: Option<&str>) -> Result<(
         return Ok(output.json(&pipelines)?);
     }
     let row = |pipeline: Pipeline| {
-        let repository = pipeline.repository.unwrap_or_default();
-        [pipeline.name, pipeline.id.to_string(), repository, pipeline.default_branch.unwrap_or_default()]
+        let keeps = keeps(&pipeline).unwrap_or_default();
+        let Pipeline { name, id, repository, default_branch, .. } = pipeline;
+        [name, id.to_string(), repository.unwrap_or_default(), default_branch.unwrap_or_default(), keeps]
     };
     let rows: Vec<_> = pipelines.into_iter().map(row).collect();
-    Ok(output.table(["NAME", "ID", "REPOSITORY", "BRANCH"], &rows)?)
+    Ok(output.table(["NAME", "ID", "REPOSITORY", "BRANCH", "KEEPS"], &rows)?)
 }
 
 fn description(output: Output, pipeline: &Pipeline) -> String {
@@ -205,16 +262,18 @@ fn description(output: Output, pipeline: &Pipeline) -> String {
     add("description", &pipeline.description);
     add("repository", &pipeline.repository);
     add("default branch", &pipeline.default_branch);
-    let kept = pipeline.retention.as_ref().map(|retention| {
-        let Retention { runs, logs, keep_runs } = retention;
-        let parts = [
-            runs.as_ref().map(|age| format!("runs {age}")),
-            logs.as_ref().map(|age| format!("logs {age}")),
-            keep_runs.map(|count| format!("the newest {count} runs")),
-        ];
-        parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
-    });
-    add("keeps", &kept);
+    add("keeps", &keeps(pipeline));
     add("definition", &pipeline.definition.as_ref().map(|definition| format!("\n{definition}")));
     text
+}
+
+/// Its own rules of retention; none: it has none.
+fn keeps(pipeline: &Pipeline) -> Option<String> {
+    let Retention { runs, logs, keep_runs } = pipeline.retention.as_ref()?;
+    let parts = [
+        runs.as_ref().map(|age| format!("runs {age}")),
+        logs.as_ref().map(|age| format!("logs {age}")),
+        keep_runs.map(|count| format!("the newest {count} runs")),
+    ];
+    Some(parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
 }

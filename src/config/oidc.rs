@@ -31,6 +31,8 @@ pub struct OidcConfig {
     pub create_people: bool,
     /// Of which their verified address must be; empty: of any.
     pub email_domains: Vec<String>,
+    /// Whether who came in by the provider is signed out there too.
+    pub sign_out: bool,
 }
 
 /// None where no provider is set up.
@@ -47,6 +49,7 @@ pub(super) fn read(layers: &mut Layers) -> Option<OidcConfig> {
     let default_role = layers.required("oidc.default_role", role);
     let create_people = layers.required("oidc.create_people", values::switch);
     let email_domains = layers.list("oidc.email_domains", domains);
+    let sign_out = layers.required("oidc.sign_out", values::switch);
     match (issuer, client_id) {
         (Some(issuer), Some(client_id)) => Some(OidcConfig {
             issuer,
@@ -61,6 +64,7 @@ pub(super) fn read(layers: &mut Layers) -> Option<OidcConfig> {
             default_role,
             create_people,
             email_domains,
+            sign_out,
         }),
         (None, None) => None,
         _ => {

@@ -57,6 +57,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     plain("oidc.default_role", "SLIPWAY_OIDC_DEFAULT_ROLE"),
     plain("oidc.create_people", "SLIPWAY_OIDC_CREATE_PEOPLE"),
     plain("oidc.email_domains", "SLIPWAY_OIDC_EMAIL_DOMAINS"),
+    plain("oidc.sign_out", "SLIPWAY_OIDC_SIGN_OUT"),
     Setting { key: "database.url", variable: "DATABASE_URL", shown: Shown::WithoutPassword },
     plain("database.connections_max", "SLIPWAY_DATABASE_CONNECTIONS_MAX"),
     plain("database.migrate_at_start", "SLIPWAY_MIGRATE_AT_START"),

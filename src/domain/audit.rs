@@ -47,7 +47,7 @@ impl Outcome {
 pub struct Target {
     /// A noun: `run`, `pipeline`, `token`.
     pub kind: &'static str,
-    /// Its id, or its name where it has no other.
+    /// Its id, or its name where it has no other, behind its pipeline where it is of one: `build/TOKEN`.
     pub id: String,
 }
 
@@ -118,7 +118,7 @@ pub struct AuditEntry {
     pub action: String,
     /// A noun, such as `run`; null: it was done to nothing in particular.
     pub target_kind: Option<String>,
-    /// Which one, by id or name.
+    /// Which one, by id or name; a pipeline's secret as `build/TOKEN`, the pipeline by id or name.
     pub target_id: Option<String>,
     /// How it went.
     pub outcome: Outcome,

@@ -53,9 +53,8 @@ impl Retention {
     /// Which field breaks a rule, and what was expected there.
     pub fn check(&self) -> Result<(), (&'static str, String)> {
         for (field, text) in [("runs", &self.runs), ("logs", &self.logs)] {
-            if text.as_deref().is_some_and(|text| age(text).is_none()) {
-                let expected = format!("expected an age such as 90d, 12h, 30m or 45s, or {FOREVER}");
-                return Err((field, expected));
+            if let Some(text) = text {
+                check_age(text).map_err(|reason| (field, reason))?;
             }
         }
         if self.keep_runs.is_some_and(|count| !(1..=KEEP_RUNS_MAX).contains(&count)) {
@@ -72,6 +71,14 @@ impl Retention {
             logs: own(&self.logs, general.logs),
             keep_runs: self.keep_runs.or(general.keep_runs),
         }
+    }
+}
+
+/// The rule of an age in words, where a text breaks it.
+pub fn check_age(text: &str) -> Result<(), String> {
+    match age(text) {
+        Some(_) => Ok(()),
+        None => Err(format!("expected an age from 1s to 9999d, such as 90d or 12h, or {FOREVER}")),
     }
 }
 

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::mask::SECRET_CHARS_MIN;
+use crate::domain::retention::{AGE_PATTERN, check_age};
 
 /// What is wrong with a text, as the rest of a sentence about it.
 pub type Verdict = Result<(), String>;
@@ -81,6 +82,7 @@ pub fn rule_of(pattern: &str) -> Option<fn(&str) -> Verdict> {
         SECRET_NAME_PATTERN => Some(secret_name),
         BRANCHES_PATTERN => Some(branch_pattern),
         SECRET_VALUE_PATTERN => Some(secret_value),
+        AGE_PATTERN => Some(check_age),
         _ => None,
     }
 }

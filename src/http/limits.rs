@@ -15,7 +15,7 @@ use crate::http::forwarded::Client;
 use crate::http::{auth, plain};
 use crate::services::audit;
 use crate::services::limits::{Verdict, Who};
-use crate::services::single_sign_on::{CALLBACK, START};
+use crate::services::single_sign_on::{CALLBACK, LEAVE, START};
 
 /// draft-ietf-httpapi-ratelimit-headers.
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -119,7 +119,7 @@ pub(super) async fn refuse(app: &App, client: &Client, parts: &Parts) -> Option<
     let path = parts.uri.path();
     let is_sign_in = (path == "/sign-in" && parts.method == Method::POST)
         || (path.starts_with("/sign-in/") && parts.method != Method::HEAD)
-        || [START, CALLBACK].contains(&path);
+        || [START, CALLBACK, LEAVE].contains(&path);
     if is_sign_in {
         let mut quota = Quota::default();
         if let Err(error) = quota.admit(app, &[(Rule::SignIn, 1)], None, client.ip).await {

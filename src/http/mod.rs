@@ -22,7 +22,7 @@ use crate::rpc::foreign::JobData;
 use crate::rpc::rest::Rest;
 use crate::rpc::{self, Ctx, wire};
 use crate::services::measures::Measures;
-use crate::services::single_sign_on::{CALLBACK, START};
+use crate::services::single_sign_on::{CALLBACK, LEAVE, SIGNED_OUT, START};
 
 pub mod assets;
 pub mod auth;
@@ -115,6 +115,8 @@ pub fn routes() -> Vec<Route> {
         },
         Route { path: START, access: Access::Public, handler: get(single_sign_on::start) },
         Route { path: CALLBACK, access: Access::Public, handler: get(single_sign_on::callback) },
+        Route { path: LEAVE, access: Access::Public, handler: get(single_sign_on::sign_out) },
+        Route { path: SIGNED_OUT, access: Access::Public, handler: get(single_sign_on::signed_out) },
         // The page that asks whoever has not signed in to do so; it holds no data.
         Route { path: "/", access: Access::Public, handler: get(assets::page) },
         Route { path: "/{*path}", access: Access::Public, handler: get(assets::asset) },
@@ -238,7 +240,8 @@ mod tests {
     fn these_paths_and_no_others_are_open_to_everybody() {
         let public: Vec<&str> =
             routes().iter().filter(|route| route.access == Access::Public).map(|route| route.path).collect();
-        let ours = ["/healthz", "/readyz", "/sign-in", "/sign-in/{code}", START, CALLBACK, "/", "/{*path}"];
-        assert_eq!(public, ours);
+        let ours = ["/healthz", "/readyz", "/sign-in", "/sign-in/{code}"];
+        let of_provider = [START, CALLBACK, LEAVE, SIGNED_OUT];
+        assert_eq!(public, [ours.as_slice(), &of_provider, &["/", "/{*path}"]].concat());
     }
 }

@@ -16,7 +16,7 @@ use crate::domain::secret::Secret;
 use crate::error::Result;
 use crate::http::auth::{COOKIE, check_origin, cookie};
 use crate::http::forwarded::Client;
-use crate::http::{Http, limits, plain};
+use crate::http::{Http, limits, plain, single_sign_on};
 use crate::services::tokens::{self, Browser};
 use crate::services::{audit, people};
 
@@ -91,7 +91,8 @@ pub(super) async fn enter(
     };
     let deed = Deed::done("auth.signIn").saying("by the one-time link");
     audit::record_stranger(&http.app, Some("admin"), client.ip, deed).await;
-    signed_in(&http, &client, &session, Redirect::to("/").into_response())
+    let response = signed_in(&http, &client, &session, Redirect::to("/").into_response());
+    single_sign_on::without_mark(&http, &client, response)
 }
 
 /// What a sign-in takes, as a form or as JSON.
@@ -133,7 +134,7 @@ pub(super) async fn by_password(
                 true => Redirect::to(next.as_deref().unwrap_or("/")).into_response(),
                 false => StatusCode::NO_CONTENT.into_response(),
             };
-            signed_in(&http, &client, &session, response)
+            single_sign_on::without_mark(&http, &client, signed_in(&http, &client, &session, response))
         }
         Ok(people::SignIn::Wrong) => {
             limits::strike(&http.app, Rule::Guesses, client.ip).await;

@@ -1,5 +1,5 @@
-//! How browsers go to a provider of single sign-on, and come back. What they keep in between is in a cookie of a few
-//! minutes: state, nonce, PKCE's verifier, and where they wanted to go.
+//! How browsers go to a provider of single sign-on, and come back, to sign in and to sign out. What they keep while they
+//! sign in is in a cookie of a few minutes: state, nonce, PKCE's verifier, and where they wanted to go.
 
 use axum::extract::{Extension, RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -12,7 +12,7 @@ use crate::http::Http;
 use crate::http::auth::cookie;
 use crate::http::forwarded::Client;
 use crate::http::sign_in::{self, browser, local_path, secure, signed_in};
-use crate::services::single_sign_on::{self, Answer, Begun, Kept, Problem, SignOn};
+use crate::services::single_sign_on::{self, Answer, Begun, Kept, Problem, SIGNED_OUT, SignOn};
 
 const COOKIE: &str = "slipway_sign_on";
 /// Below which the cookie is sent.
@@ -20,6 +20,8 @@ const PATH: &str = "/auth/oidc";
 /// How long somebody may take at the provider.
 const LIFETIME_SECONDS: u64 = 10 * 60;
 const COOKIE_BYTES_MAX: usize = 2 * 1024;
+/// Says of a browser that it came in by the provider. Other sites cannot have it sent, and so sign nobody out there.
+const MARK: &str = "slipway_signed_on";
 
 pub(super) async fn start(
     State(http): State<Http>,
@@ -53,7 +55,8 @@ pub(super) async fn callback(
     let response = match single_sign_on::finish(&http.app, answer, kept, browser(&client, &headers)).await {
         Ok(SignOn::Done(session)) => {
             sign_in::end_session_before(&http, &headers).await;
-            signed_in(&http, &client, &session, Redirect::to(&next).into_response())
+            let response = signed_in(&http, &client, &session, Redirect::to(&next).into_response());
+            with_mark(&http, &client, "1", http.app.config.auth.session_lifetime.as_secs(), response)
         }
         Ok(SignOn::Not(problem)) => page(problem),
         Err(error) => {
@@ -63,6 +66,39 @@ pub(super) async fn callback(
     };
     // It is good for one answer.
     with_cookie(&http, &client, "", 0, response)
+}
+
+/// Leads a browser whose session has ended to the provider, if it came in by it, and otherwise back to the sign-in.
+pub(super) async fn sign_out(
+    State(http): State<Http>,
+    Extension(client): Extension<Client>,
+    headers: HeaderMap,
+) -> Response {
+    let place = match cookie(&headers, MARK) {
+        Some(_) => single_sign_on::leave(&http.app).await,
+        None => None,
+    };
+    let response = Redirect::to(place.as_deref().unwrap_or(SIGNED_OUT)).into_response();
+    without_mark(&http, &client, response)
+}
+
+pub(super) async fn signed_out() -> Redirect {
+    Redirect::to("/sign-in?signedOut=true")
+}
+
+/// The response to a sign-in in another way.
+pub(super) fn without_mark(http: &Http, client: &Client, response: Response) -> Response {
+    if http.app.oidc.is_some() { with_mark(http, client, "", 0, response) } else { response }
+}
+
+fn with_mark(http: &Http, client: &Client, value: &str, seconds: u64, response: Response) -> Response {
+    with(
+        format!(
+            "{MARK}={value}; Path={PATH}; HttpOnly; SameSite=Strict; Max-Age={seconds}{}",
+            secure(http, client)
+        ),
+        response,
+    )
 }
 
 fn field(query: Option<&str>, wanted: &str) -> Option<String> {
@@ -81,9 +117,15 @@ fn read(cookie: &str) -> Option<(Kept, String)> {
     Some((kept, next)).filter(|(_, next)| local_path(next))
 }
 
-fn with_cookie(http: &Http, client: &Client, value: &str, seconds: u64, mut response: Response) -> Response {
+fn with_cookie(http: &Http, client: &Client, value: &str, seconds: u64, response: Response) -> Response {
     let secure = secure(http, client);
-    let cookie = format!("{COOKIE}={value}; Path={PATH}; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}");
+    with(
+        format!("{COOKIE}={value}; Path={PATH}; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}"),
+        response,
+    )
+}
+
+fn with(cookie: String, mut response: Response) -> Response {
     if let Ok(mut cookie) = HeaderValue::from_str(&cookie) {
         cookie.set_sensitive(true);
         response.headers_mut().append(header::SET_COOKIE, cookie);

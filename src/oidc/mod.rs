@@ -6,14 +6,15 @@ use std::time::{Duration, Instant, SystemTime};
 
 use openidconnect::core::{
     CoreAuthDisplay, CoreAuthPrompt, CoreAuthenticationFlow, CoreErrorResponseType, CoreGenderClaim,
-    CoreJsonWebKey, CoreJweContentEncryptionAlgorithm, CoreJwsSigningAlgorithm, CoreProviderMetadata,
-    CoreRevocableToken, CoreRevocationErrorResponse, CoreTokenIntrospectionResponse, CoreTokenType,
+    CoreJsonWebKey, CoreJweContentEncryptionAlgorithm, CoreJwsSigningAlgorithm, CoreRevocableToken,
+    CoreRevocationErrorResponse, CoreTokenIntrospectionResponse, CoreTokenType,
 };
 use openidconnect::{
     AdditionalClaims, AuthorizationCode, ClaimsVerificationError, Client, ClientId, ClientSecret, CsrfToken,
     EmptyExtraTokenFields, EndpointMaybeSet, EndpointNotSet, EndpointSet, IdToken, IdTokenClaims,
-    IdTokenFields, IssuerUrl, Nonce, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RequestTokenError,
-    Scope, SignatureVerificationError, StandardErrorResponse, StandardTokenResponse, TokenResponse as _,
+    IdTokenFields, IssuerUrl, LogoutRequest, Nonce, PkceCodeChallenge, PkceCodeVerifier,
+    PostLogoutRedirectUrl, ProviderMetadataWithLogout, RedirectUrl, RequestTokenError, Scope,
+    SignatureVerificationError, StandardErrorResponse, StandardTokenResponse, TokenResponse as _,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -29,6 +30,8 @@ mod fetch;
 
 /// Where browsers come back to, below the public address.
 pub const CALLBACK: &str = "/auth/oidc/callback";
+/// Where they come back to once they are signed out.
+pub const SIGNED_OUT: &str = "/auth/oidc/signed-out";
 /// What the provider says of itself, with its keys, is asked for anew after so long.
 const KNOWN_FOR: Duration = Duration::from_secs(10 * 60);
 /// How long everything that one step of a sign-in asks the provider may take.
@@ -139,24 +142,28 @@ struct Inner {
     config: OidcConfig,
     issuer: IssuerUrl,
     redirect_to: RedirectUrl,
+    signed_out: PostLogoutRedirectUrl,
     http: reqwest::Client,
     /// What it said of itself, and when.
-    known: Mutex<Option<(Instant, Arc<CoreProviderMetadata>)>>,
+    known: Mutex<Option<(Instant, Arc<ProviderMetadataWithLogout>)>>,
 }
 
 impl Provider {
     /// The one of the settings; none if none is set up.
     pub fn of(config: &Config) -> Result<Option<Self>> {
         let (Some(oidc), Some(public_url)) = (&config.oidc, &config.http.public_url) else { return Ok(None) };
-        Self::new(oidc.clone(), format!("{public_url}{CALLBACK}")).map(Some)
+        Self::new(oidc.clone(), public_url).map(Some)
     }
 
-    fn new(config: OidcConfig, redirect_to: String) -> Result<Self> {
+    fn new(config: OidcConfig, public_url: &str) -> Result<Self> {
         let wrong = |error| Error::internal("reading the addresses of single sign-on", error);
         let issuer = IssuerUrl::new(config.issuer.clone()).map_err(|error| wrong(error.to_string()))?;
-        let redirect_to = RedirectUrl::new(redirect_to).map_err(|error| wrong(error.to_string()))?;
+        let redirect_to = RedirectUrl::new(format!("{public_url}{CALLBACK}"));
+        let redirect_to = redirect_to.map_err(|error| wrong(error.to_string()))?;
+        let signed_out = PostLogoutRedirectUrl::new(format!("{public_url}{SIGNED_OUT}"));
+        let signed_out = signed_out.map_err(|error| wrong(error.to_string()))?;
         let http = fetch::client()?;
-        Ok(Self(Arc::new(Inner { config, issuer, redirect_to, http, known: Mutex::default() })))
+        Ok(Self(Arc::new(Inner { config, issuer, redirect_to, signed_out, http, known: Mutex::default() })))
     }
 
     /// Whether it answers as a provider does: asked anew.
@@ -208,6 +215,24 @@ impl Provider {
         .await
     }
 
+    /// Where a browser goes to be signed out there too, and comes back from; none: the provider has no such place.
+    ///
+    /// It is told which client asks, and not whom: no ID token is kept for that.
+    pub async fn end(&self) -> Result<Option<String>, Failure> {
+        let metadata = in_time(self.discover(Fresh::Enough)).await?;
+        let Some(place) = metadata.additional_metadata().end_session_endpoint.clone() else {
+            return Ok(None);
+        };
+        if !fetch::is_safe(place.url()) {
+            let host = host(place.url());
+            return Err(Failure::Away(format!("it would have people sign out without TLS, at {host}")));
+        }
+        let request = LogoutRequest::from(place)
+            .set_client_id(ClientId::new(self.0.config.client_id.clone()))
+            .set_post_logout_redirect_uri(self.0.signed_out.clone());
+        Ok(Some(request.http_get_url().into()))
+    }
+
     async fn exchange(&self, client: &OurClient, code: String, kept: &Kept) -> Result<ProvedToken, Failure> {
         let request = client
             .exchange_code(AuthorizationCode::new(code))
@@ -257,7 +282,7 @@ impl Provider {
         })
     }
 
-    fn client(&self, metadata: &CoreProviderMetadata) -> OurClient {
+    fn client(&self, metadata: &ProviderMetadataWithLogout) -> OurClient {
         let secret = self.0.config.client_secret.as_ref();
         let secret = secret.map(|secret| ClientSecret::new(secret.reveal().clone()));
         let id = ClientId::new(self.0.config.client_id.clone());
@@ -266,7 +291,7 @@ impl Provider {
     }
 
     /// One asks, and those who wait beside are told the same.
-    async fn discover(&self, fresh: Fresh) -> Result<Arc<CoreProviderMetadata>, Failure> {
+    async fn discover(&self, fresh: Fresh) -> Result<Arc<ProviderMetadataWithLogout>, Failure> {
         let mut known = self.0.known.lock().await;
         if let Some((at, metadata)) = &*known
             && fresh == Fresh::Enough
@@ -275,7 +300,7 @@ impl Provider {
             return Ok(metadata.clone());
         }
         let http = |request| fetch::fetch(self.0.http.clone(), request);
-        let metadata = CoreProviderMetadata::discover_async(self.0.issuer.clone(), &http).await;
+        let metadata = ProviderMetadataWithLogout::discover_async(self.0.issuer.clone(), &http).await;
         let metadata = metadata.map_err(|error| Failure::Away(fetch::explain(&error)))?;
         let metadata = Arc::new(metadata);
         *known = Some((Instant::now(), metadata.clone()));

@@ -105,17 +105,24 @@ pub(super) struct SignInWays {
 
 /// A provider of single sign-on.
 #[derive(Debug, Serialize, Deserialize, Type, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct SingleSignOn {
     /// As people call it.
     pub(super) name: String,
     /// Where it begins: a path, to which `?next=` and a path may be added, where to go afterwards.
     pub(super) link: String,
+    /// Where a browser goes after `auth.signOut`, a path: who came in by the provider is signed out there too, and all end
+    /// at the sign-in page. Null: to sign out here is all.
+    pub(super) sign_out_link: Option<String>,
 }
 
 async fn ways(ctx: Ctx, _: NoInput) -> Result<SignInWays> {
     let oidc = ctx.app.config.oidc.as_ref();
-    let link = services::single_sign_on::START.to_owned();
-    let oidc = oidc.map(|config| SingleSignOn { name: config.name.clone(), link });
+    let oidc = oidc.map(|config| SingleSignOn {
+        name: config.name.clone(),
+        link: services::single_sign_on::START.to_owned(),
+        sign_out_link: config.sign_out.then(|| services::single_sign_on::LEAVE.to_owned()),
+    });
     Ok(SignInWays { password: true, oidc })
 }
 

@@ -311,7 +311,8 @@ fn every_output_is_what_its_published_schema_says() {
         has_password,
     });
     published.holds("Me", me);
-    let oidc = (any_text(), any_text()).prop_map(|(name, link)| auth::SingleSignOn { name, link });
+    let oidc = (any_text(), any_text(), of(any_text()));
+    let oidc = oidc.prop_map(|(name, link, sign_out_link)| auth::SingleSignOn { name, link, sign_out_link });
     let ways = (any::<bool>(), of(oidc)).prop_map(|(password, oidc)| auth::SignInWays { password, oidc });
     published.holds("SignInWays", ways);
     published.holds(
@@ -320,6 +321,7 @@ fn every_output_is_what_its_published_schema_says() {
     );
     published.holds("QueueHistory", stats::history());
     published.holds("QueueState", stats::queue());
+    published.holds("RetentionDefaults", values::retention_defaults());
     published.holds("RevokedToken", any::<bool>().prop_map(tokens::RevokedToken::of));
     published.holds("DeletedSecret", any::<bool>().prop_map(secrets::DeletedSecret::of));
     published.holds("SecretInfo", secret());

@@ -118,7 +118,8 @@ impl InputCheck {
         }
     }
 
-    /// Leaves the message empty where the schema can only say that no alternative fits: serde knows better.
+    /// Leaves the message empty where the schema can only say that no alternative fits: serde knows better. Where one fits
+    /// but for its parts, those are told.
     fn explain(&self, error: &ValidationError<'_>, problems: &mut Vec<InputProblem>) {
         let at = path_of(error);
         let pointer = pointer_to(error);
@@ -146,6 +147,12 @@ impl InputCheck {
                     message: "is required".to_owned(),
                 });
             }
+            ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
+                match context.iter().find(|alternative| is_of_parts(alternative, error)) {
+                    Some(alternative) => alternative.iter().for_each(|part| self.explain(part, problems)),
+                    None => problems.push(InputProblem { field: at, pointer, message: String::new() }),
+                }
+            }
             // The length and the pattern of a text are one rule for people: it is told once.
             ValidationErrorKind::Pattern { .. }
             | ValidationErrorKind::MinLength { .. }
@@ -153,9 +160,6 @@ impl InputCheck {
                 if problems.iter().any(|told| told.pointer == pointer) => {}
             kind => {
                 let message = match kind {
-                    ValidationErrorKind::AnyOf { .. } | ValidationErrorKind::OneOfNotValid { .. } => {
-                        String::new()
-                    }
                     ValidationErrorKind::Pattern { pattern } if pattern == schema::FREE_TEXT => {
                         "must not contain NUL".to_owned()
                     }
@@ -177,6 +181,12 @@ impl InputCheck {
             }
         }
     }
+}
+
+/// Whether all that keeps an alternative from fitting is wrong further inside of what `whole` is about.
+fn is_of_parts(alternative: &[ValidationError<'_>], whole: &ValidationError<'_>) -> bool {
+    let depth = |error: &ValidationError<'_>| error.instance_path().segments().count();
+    !alternative.is_empty() && alternative.iter().all(|error| depth(whole) < depth(error))
 }
 
 /// What the domain's own rule says of a text that does not fit its pattern.
@@ -268,6 +278,8 @@ mod tests {
         order: Option<Order>,
         #[serde(default)]
         steps: Vec<Step>,
+        #[serde(default)]
+        first: Option<Step>,
     }
 
     #[derive(Debug, PartialEq, Deserialize, JsonSchema)]
@@ -282,6 +294,7 @@ mod tests {
     #[serde(deny_unknown_fields)]
     struct Step {
         name: String,
+        #[schemars(range(min = 0, max = 9))]
         tries: u32,
     }
 
@@ -324,7 +337,7 @@ mod tests {
     fn an_unknown_field_is_refused_by_name_except_what_clients_add() {
         refused(
             json!({ "limits": 5 }),
-            &[("limits", "is not a field of this input, which has limit, search, order, steps")],
+            &[("limits", "is not a field of this input, which has limit, search, order, steps, first")],
         );
         refused(
             json!({ "steps": [{ "name": "a", "tries": 1, "try": 1 }] }),
@@ -340,6 +353,16 @@ mod tests {
             json!({ "order": "sideways" }),
             &[("order", "unknown variant `sideways`, expected `up` or `down`")],
         );
+    }
+
+    #[test]
+    fn what_is_wrong_inside_of_something_optional_is_told_at_its_place() {
+        refused(
+            json!({ "first": { "name": "a", "tries": 10 } }),
+            &[("first.tries", "10 is greater than the maximum of 9")],
+        );
+        assert_eq!(read(json!({ "first": 5 })).unwrap_err()[0].0, "first");
+        assert!(read(json!({ "first": null })).is_ok());
     }
 
     #[test]

@@ -391,18 +391,22 @@ where
             Err(error) => (Deed::refused(spec.path, "the input cannot be read"), Err(Refusal(error))),
             Ok(value) => {
                 target = trail::target_of(spec.rest.path, &value);
+                let named = trail::named(&spec.rest, &value);
                 match check.read(value) {
                     // What is wrong with it may repeat it.
                     Err(problems) => {
                         (Deed::refused(spec.path, "the input is wrong"), Err(Refusal(bad_input(&problems))))
                     }
-                    Ok(input) => match handler(ctx, input).await {
-                        Ok(output) => {
-                            target = made(&spec.rest, &output).or(target);
-                            (Deed::done(spec.path), Ok(output))
+                    Ok(input) => {
+                        target = target.or(named);
+                        match handler(ctx, input).await {
+                            Ok(output) => {
+                                target = made(&spec.rest, &output).or(target);
+                                (Deed::done(spec.path), Ok(output))
+                            }
+                            Err(error) => (trail::deed_of(spec.path, &error), Err(refused(error))),
                         }
-                        Err(error) => (trail::deed_of(spec.path, &error), Err(refused(error))),
-                    },
+                    }
                 }
             }
         },

@@ -28,6 +28,7 @@ use crate::services::history::QueueHistory;
 use crate::services::lists::ListChange;
 use crate::services::logs::LogPage;
 use crate::services::queues::live::QueueState;
+use crate::services::retention::RetentionDefaults;
 use crate::services::search::LogSearch;
 use crate::services::system::Health;
 use crate::store::page::Page;
@@ -251,8 +252,8 @@ fn outputs(samples: &mut Samples) {
     let ticket = json!({ "ticket": "slt_secret", "expiresAt": AT });
     samples.parsed::<auth::StreamTicket>("StreamTicket", ticket);
     let grant = json!({ "pipelineId": ID, "role": "viewer" });
-    let oidc = json!({ "name": "Company", "link": "/auth/oidc/start" });
-    for oidc in [json!(null), oidc] {
+    let oidc = |out: Value| json!({ "name": "Company", "link": "/auth/oidc/start", "signOutLink": out });
+    for oidc in [json!(null), oidc(json!(null)), oidc(json!("/auth/oidc/sign-out"))] {
         samples.parsed::<auth::SignInWays>("SignInWays", json!({ "password": true, "oidc": oidc }));
     }
     for role in [json!(null), json!("admin")] {
@@ -294,6 +295,8 @@ fn outputs(samples: &mut Samples) {
             "oldestWaitingAt": at, "isPaused": false });
         samples.parsed::<QueueState>("QueueState", queue);
     }
+    let defaults = json!({ "runs": "90d", "logs": null, "keepRuns": null, "runsMin": 10 });
+    samples.parsed::<RetentionDefaults>("RetentionDefaults", defaults);
     errors(samples);
 }
 

@@ -11,6 +11,7 @@ use crate::rpc::kit::{Api, Live, procedures};
 use crate::services;
 use crate::services::history::QueueHistory;
 use crate::services::queues::live::QueueState;
+use crate::services::retention::RetentionDefaults;
 use crate::services::system::Health;
 
 const MINUTES_DEFAULT: u32 = 180;
@@ -21,6 +22,9 @@ pub(super) fn declare(api: &mut Api) {
         query system.health = GET "/health", Public, health;
         /// Tells how busy the queue of runs was, minute by minute, for up to a day.
         query system.queueHistory = GET "/queue/history", Viewer, queue_history;
+        /// Tells what the settings of the installation say of how long runs and logs are kept. The rules of a pipeline go
+        /// before them, one by one.
+        query system.retention = GET "/retention", Viewer in pipeline, retention;
         /// Streams the queue of runs in numbers: as they are, then each change, at most once a second. It does not end by
         /// itself.
         subscription system.watchQueue = GET "/queue/watch", Viewer, watch_queue;
@@ -50,6 +54,10 @@ pub(super) struct QueueHistoryInput {
 
 async fn queue_history(ctx: Ctx, input: QueueHistoryInput) -> Result<QueueHistory> {
     services::history::read(&ctx.app, input.minutes.unwrap_or(MINUTES_DEFAULT)).await
+}
+
+async fn retention(ctx: Ctx, _: NoInput) -> Result<RetentionDefaults> {
+    Ok(services::retention::defaults(&ctx.app))
 }
 
 async fn watch_queue(ctx: Ctx, _: NoInput) -> Result<Live<QueueState>> {

@@ -17,6 +17,9 @@ use crate::services::audit;
 /// A noun, and which one.
 pub(super) type Thing = (&'static str, String);
 
+/// The member that tells apart what has no id.
+const NAME: &str = "name";
+
 /// Who asked for something.
 pub(super) struct Caller {
     app: App,
@@ -49,10 +52,8 @@ pub(super) async fn record_refusal(ctx: &Ctx, declared: &Declared, error: &Error
 /// `token` and its id, of an output that is found at `/tokens/{token.id}`; `secret` and its name, of one of `/secrets`.
 pub(super) fn made<O: Serialize>(rest: &Rest, output: &O) -> Option<Thing> {
     let location = rest.location.unwrap_or(rest.path);
-    let member = kit::parameters(location).next().unwrap_or("name");
-    let output = serde_json::to_value(output).ok()?;
-    let id = member.split('.').try_fold(&output, |value, name| value.get(name))?.as_str()?;
-    Some((noun_of(location)?, id.to_owned()))
+    let member = kit::parameters(location).next().unwrap_or(NAME);
+    thing(location, member, &serde_json::to_value(output).ok()?)
 }
 
 fn noun_of(path: &'static str) -> Option<&'static str> {
@@ -73,7 +74,19 @@ pub(super) fn deed_of(path: &'static str, error: &Error) -> Deed {
 
 /// `run` and its id, of an input for `/runs/{runId}/cancel`.
 pub(super) fn target_of(path: &'static str, input: &Value) -> Option<Thing> {
-    let parameter = kit::parameters(path).next()?;
-    let id = input.get(parameter)?.as_str()?;
-    Some((noun_of(path)?, id.to_owned()))
+    thing(path, kit::parameters(path).next()?, input)
+}
+
+/// `secret` and its name, of an input for `/secrets` that is right: a wrong one may have anything in its name's place.
+pub(super) fn named(rest: &Rest, input: &Value) -> Option<Thing> {
+    let has_place = rest.location.is_some() || kit::parameters(rest.path).next().is_some();
+    if has_place { None } else { thing(rest.path, NAME, input) }
+}
+
+/// What `member` says which one it is. A name says so together with its pipeline, where it is of one: `build/TOKEN`.
+fn thing(path: &'static str, member: &str, value: &Value) -> Option<Thing> {
+    let id = member.split('.').try_fold(value, |value, name| value.get(name))?.as_str()?;
+    let pipeline = value.get("pipelineId").and_then(Value::as_str).filter(|_| member == NAME);
+    let id = pipeline.map_or_else(|| id.to_owned(), |pipeline| format!("{pipeline}/{id}"));
+    Some((noun_of(path)?, id))
 }

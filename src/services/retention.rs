@@ -1,7 +1,12 @@
 //! The rules by which runs and logs go: of the installation, and of single pipelines before them.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use specta::Type;
+
 use crate::app::App;
 use crate::domain::audit::Deed;
+use crate::domain::duration;
 use crate::domain::ids::PipelineId;
 use crate::domain::retention::Rules;
 use crate::domain::time::{Timestamp, now};
@@ -21,6 +26,31 @@ const SLICE: u64 = 100;
 /// What one pass removes, in slices: the next goes on. Of one pipeline not all of it, so that the others have their turns.
 const PASS_SLICES: u32 = 50;
 const PIPELINE_SLICES: u32 = 10;
+
+/// The rules that the settings have. Those of a pipeline go before them, one by one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RetentionDefaults {
+    /// Runs that ended so long ago are deleted with their logs, such as `90d`; null: runs are kept, however old.
+    pub runs: Option<String>,
+    /// Logs of runs that ended so long ago are purged, such as `30d`; null: they are kept as long as their runs.
+    pub logs: Option<String>,
+    /// Of the runs that have ended, so many of the newest stay; null: however many.
+    pub keep_runs: Option<u32>,
+    /// The last so many runs of each pipeline are kept with their logs, however old they are.
+    pub runs_min: u32,
+}
+
+pub fn defaults(app: &App) -> RetentionDefaults {
+    let retention = &app.config.retention;
+    let Rules { runs, logs, keep_runs } = retention.rules;
+    RetentionDefaults {
+        runs: runs.map(duration::display),
+        logs: logs.map(duration::display),
+        keep_runs,
+        runs_min: retention.runs_min,
+    }
+}
 
 /// Removes what has had its time, of the pipelines after `place` on; gives where the next pass goes on. Several servers may
 /// do it at once: each run is removed once.

@@ -21,10 +21,12 @@ use crate::store;
 use crate::store::people::PersonChange;
 use crate::store::tokens::Browser;
 
-pub use crate::oidc::{Begun, CALLBACK, Kept};
+pub use crate::oidc::{Begun, CALLBACK, Kept, SIGNED_OUT};
 
 /// Where a sign-in begins.
 pub const START: &str = "/auth/oidc/start";
+/// Where a browser goes once its session has ended, to be signed out at the provider too.
+pub const LEAVE: &str = "/auth/oidc/sign-out";
 /// Names that others have too.
 const LOGINS_TAKEN: &[&str] = &["admin", "browser"];
 /// Without a name that can be used.
@@ -93,6 +95,19 @@ pub async fn finish(app: &App, answer: Answer, kept: Option<Kept>, browser: Brow
             let deed = Deed::refused(SIGN_IN, format!("by single sign-on: {why}"));
             audit::record_stranger(app, None, ip, deed).await;
             Ok(SignOn::Not(problem))
+        }
+    }
+}
+
+/// Where a browser that came in by the provider goes to leave it too; none: nowhere, or not now. Its session here is over
+/// in any case.
+pub async fn leave(app: &App) -> Option<String> {
+    app.config.oidc.as_ref().filter(|config| config.sign_out)?;
+    match app.oidc.as_ref()?.end().await {
+        Ok(place) => place,
+        Err(failure) => {
+            tracing::warn!(reason = %failure, "Somebody could not be signed out at the provider");
+            None
         }
     }
 }

@@ -26,7 +26,8 @@ test('a link to a search of a log is the whole of it', () => {
 
 test('a sign-in goes on only within this server, and names what kept someone out', () => {
   expect(signInSearch({ next: '/runs', problem: 'denied' })).toEqual({ next: '/runs', problem: 'denied' });
-  expect(signInSearch({ next: '//evil.example', problem: '' })).toEqual({});
+  expect(signInSearch({ next: '//evil.example', problem: '', signedOut: 'x' })).toEqual({});
+  expect(signInSearch({ signedOut: true })).toEqual({ signedOut: true });
 });
 
 test('an audit filter keeps what the server takes, and times as moments', () => {

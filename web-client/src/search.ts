@@ -116,6 +116,10 @@ export function ownPath(value: unknown): string | null {
 }
 
 /** Where to go afterwards, and what has kept someone out: the server names it. */
-export function signInSearch(given: Given): { next?: string; problem?: string } {
-  return told({ next: ownPath(given['next']) ?? undefined, problem: text(given['problem']) });
+export function signInSearch(given: Given): { next?: string; problem?: string; signedOut?: boolean } {
+  return told({
+    next: ownPath(given['next']) ?? undefined,
+    problem: text(given['problem']),
+    signedOut: given['signedOut'] === true || undefined,
+  });
 }

@@ -7,6 +7,7 @@ use crate::domain::person::{Identity, Person};
 use crate::domain::retention::{KEEP_RUNS_MAX, Retention};
 use crate::domain::token::{Session, Token, TokenKind};
 use crate::services::bulk::{BulkPreview, LeftOutCount};
+use crate::services::retention::RetentionDefaults;
 use crate::services::search::LogSearch;
 
 pub(super) fn audit_entry() -> impl Strategy<Value = AuditEntry> {
@@ -143,6 +144,11 @@ pub(super) fn retention() -> impl Strategy<Value = Retention> {
         logs,
         keep_runs,
     })
+}
+
+pub(super) fn retention_defaults() -> impl Strategy<Value = RetentionDefaults> {
+    (of(any_text()), of(any_text()), of(any::<u32>()), any::<u32>())
+        .prop_map(|(runs, logs, keep_runs, runs_min)| RetentionDefaults { runs, logs, keep_runs, runs_min })
 }
 
 fn sample<T: Copy + Debug + 'static>(all: &'static [T]) -> impl Strategy<Value = T> {

@@ -173,6 +173,66 @@ async fn a_pipeline_is_made_from_a_definition_on_stdin() {
     assert!(told.stderr.contains("larger than 256 KiB"));
 }
 
+/// The API takes the rules whole, so that those which are not named are sent again.
+#[tokio::test]
+async fn a_pipeline_is_given_rules_of_retention_one_by_one() {
+    let server = Server::start().await;
+    let keeps = |rules: serde_json::Value| {
+        let mut pipeline = pipeline();
+        pipeline["retention"] = rules;
+        pipeline
+    };
+    let ruled = || keeps(json!({ "runs": "90d", "logs": "forever", "keepRuns": 500 }));
+    server
+        .on("pipelines.create", [Reply::Data(ruled())])
+        .on("pipelines.get", [Reply::Data(ruled())])
+        .on("pipelines.update", [Reply::Data(ruled())])
+        .on("pipelines.list", [Reply::Data(json!({ "items": [ruled()], "nextCursor": null }))]);
+    let create = [
+        ["pipeline", "create", "nightly", "--keep-runs-for", "90d"].as_slice(),
+        &["--keep-logs-for", "forever", "--keep-runs", "500", "--url", &server.url],
+    ];
+    let told = slipway(&create.concat()).told().await;
+    assert_eq!(told.code, 0, "{}", told.stderr);
+    let input =
+        json!({ "name": "nightly", "retention": { "runs": "90d", "logs": "forever", "keepRuns": 500 } });
+    assert_eq!(server.calls("pipelines.create")[0].input, input);
+
+    let update = async |flags: &[&str]| {
+        let told =
+            slipway(&[&["pipeline", "update", "nightly", "--url", &server.url], flags].concat()).told().await;
+        assert_eq!(told.code, 0, "{}", told.stderr);
+        server.calls("pipelines.update").pop().unwrap().input
+    };
+    let one = update(&["--keep-logs-for", "30d"]).await;
+    assert_eq!(one["retention"], json!({ "runs": "90d", "logs": "30d", "keepRuns": 500 }));
+    let none =
+        update(&["--keep-runs-for", "default", "--keep-logs-for", "default", "--keep-runs", "default"]).await;
+    assert_eq!(none, json!({ "pipelineId": "nightly", "retention": null }));
+    assert_eq!(update(&["--description", "d"]).await, json!({ "pipelineId": "nightly", "description": "d" }));
+
+    let said = "runs 90d, logs forever, the newest 500 runs";
+    let told = slipway(&["pipeline", "get", "nightly", "--url", &server.url]).told().await;
+    assert!(told.lines().contains(&format!("keeps: {said}").as_str()), "{}", told.stdout);
+    let told = slipway(&["pipeline", "list", "--url", &server.url]).told().await;
+    assert!(told.lines()[0].ends_with("KEEPS") && told.lines()[1].ends_with(said), "{}", told.stdout);
+
+    let wrong = [
+        ("--keep-runs-for", "soon"),
+        ("--keep-logs-for", "0d"),
+        ("--keep-runs", "0"),
+        ("--keep-runs", "many"),
+    ];
+    for (flag, value) in wrong {
+        let told =
+            slipway(&["pipeline", "create", "nightly", flag, value, "--url", &server.url]).told().await;
+        assert_eq!(told.code, 2);
+        let said = format!("slipway: {flag}: expected ");
+        assert!(told.stderr.starts_with(&said) && told.stderr.contains("or default"), "{}", told.stderr);
+    }
+    assert_eq!(server.calls("pipelines.create").len(), 1);
+}
+
 #[tokio::test]
 async fn the_value_of_a_new_token_is_all_that_stdout_gets() {
     let server = Server::start().await;

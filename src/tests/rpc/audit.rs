@@ -57,6 +57,27 @@ async fn an_entry_says_who_did_what_to_which_thing() {
     server.mutate("secrets.set", &json!({ "name": "KEY", "value": "of nobody" })).await.unwrap();
     let secret = &entries(&server, &json!({ "action": "secrets.set" })).await[0];
     assert_eq!((&secret["targetKind"], &secret["targetId"]), (&json!("secret"), &json!("KEY")));
+    // Its name says which one together with its pipeline.
+    let secret = json!({ "name": "KEY", "pipelineId": "build" });
+    let set = json!({ "name": "KEY", "pipelineId": "build", "value": "of the pipeline" });
+    server.mutate("secrets.set", &set).await.unwrap();
+    let id = pipeline["id"].as_str().unwrap();
+    let of_pipeline = &entries(&server, &json!({ "target": format!("{id}/KEY") })).await[0];
+    assert_eq!(
+        (&of_pipeline["action"], &of_pipeline["targetKind"]),
+        (&json!("secrets.set"), &json!("secret"))
+    );
+    server.mutate("secrets.delete", &secret).await.unwrap();
+    server.mutate("secrets.delete", &secret).await.unwrap_err();
+    let deleted = entries(&server, &json!({ "action": "secrets.delete", "target": "build/KEY" })).await;
+    let outcomes: Vec<&Value> = deleted.iter().map(|entry| &entry["outcome"]).collect();
+    assert_eq!(outcomes, [&json!("refused"), &json!("done")]);
+    // Of a pipeline that there is not, and of none at all.
+    let nowhere = json!({ "name": "KEY", "pipelineId": "none", "value": "of nobody" });
+    server.mutate("secrets.set", &nowhere).await.unwrap_err();
+    assert_eq!(entries(&server, &json!({ "target": "none/KEY" })).await[0]["outcome"], "refused");
+    server.mutate("secrets.delete", &json!({ "name": "KEY" })).await.unwrap();
+    assert_eq!(entries(&server, &json!({ "target": "KEY" })).await[0]["action"], "secrets.delete");
     server.mutate("people.create", &json!({ "login": "ann" })).await.unwrap();
     let person = &entries(&server, &json!({ "action": "people.create" })).await[0];
     assert_eq!(person["targetKind"], "person");

@@ -7,6 +7,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import { definition } from '../../e2e/src/harness/definition.js';
 import { Installation } from '../../e2e/src/harness/installation.js';
+import { CLIENT_ID, CLIENT_SECRET, SignOnProvider } from '../../e2e/src/harness/oidc.js';
+import { freePort } from '../../e2e/src/harness/ports.js';
 import { faults } from './axe.js';
 import { launch, Person } from './browser.js';
 import { untilShown } from './log-page.js';
@@ -19,9 +21,23 @@ const FIREFOX = 'Mozilla/5.0 (Windows NT 10.0; rv:150.0) Gecko/20100101 Firefox/
 let slipway: Installation;
 let browser: Browser;
 let boss: Person;
+let provider: SignOnProvider;
 
 beforeAll(async () => {
-  [slipway, browser] = await Promise.all([Installation.start(), launch()]);
+  const [port, providerPort] = [await freePort(), await freePort()];
+  const url = `http://127.0.0.1:${port}`;
+  provider = new SignOnProvider(providerPort, [url]);
+  const env = {
+    SLIPWAY_RETENTION_RUNS: '60d',
+    SLIPWAY_RETENTION_RUNS_MIN: '3',
+    SLIPWAY_PUBLIC_URL: url,
+    SLIPWAY_OIDC_ISSUER: provider.issuer,
+    SLIPWAY_OIDC_CLIENT_ID: CLIENT_ID,
+    SLIPWAY_OIDC_CLIENT_SECRET: CLIENT_SECRET,
+    SLIPWAY_OIDC_CREATE_PEOPLE: 'true',
+    SLIPWAY_OIDC_DEFAULT_ROLE: 'viewer',
+  };
+  [slipway, browser] = await Promise.all([Installation.start({ port, env }), launch(), provider.start()]);
   await slipway.client.people.create.mutate({ login: 'boss', password: PASSWORD, role: 'admin' });
   const steps = [{ name: 'use', run: 'echo "sum $(printf %s "$KEY" | sha256sum | cut -c1-64)"; echo "value $KEY"', secrets: ['KEY'] }];
   await slipway.client.pipelines.create.mutate({ name: 'shop', definition: definition(steps) });
@@ -33,6 +49,7 @@ afterAll(async () => {
   await boss?.leave();
   await browser?.close();
   await slipway?.stop();
+  await provider?.stop();
 });
 
 async function signIn(context: BrowserContext, name: string, agent?: string): Promise<void> {
@@ -176,6 +193,25 @@ test('browsers are signed out, one and all others', async () => {
   await eve.leave();
 });
 
+test('who came in by single sign-on signs out there too, and lands on the sign-in page', async () => {
+  provider.who = '7';
+  provider.accounts.set('7', { preferred_username: 'ida' });
+  const ida = await Person.of(browser, slipway.url);
+  // The provider has no icon.
+  ida.expectComplaint(/40[14]|request to another host: http:\/\/127\.0\.0\.1/);
+  const page = await ida.open('/sign-in');
+  await page.getByRole('link', { name: 'Sign in with Single sign-on' }).click();
+  await page.goto('/settings/account');
+  await page.getByRole('button', { name: 'Sign out', exact: true }).click();
+  await page.waitForURL((url) => url.origin === provider.issuer);
+  expect(await isIn(ida.context)).toBe(false);
+  await page.getByRole('button', { name: 'Leave' }).click();
+  await page.getByRole('status').getByText('You are signed out').waitFor();
+  expect(new URL(page.url()).origin).toBe(slipway.url);
+  expect(await faults(page)).toEqual([]);
+  await ida.leave();
+});
+
 test('a secret is set for a pipeline, and shown to nobody but its step', async () => {
   const lines = ['-----BEGIN KEY-----', 'first secret line', 'second secret line'];
   const page = await boss.open('/pipelines/shop/settings');
@@ -211,6 +247,52 @@ test('a secret is set for a pipeline, and shown to nobody but its step', async (
   await page.close();
 });
 
+test('a pipeline keeps what has ended by rules of its own, or as the server has it', async () => {
+  const page = await boss.open('/pipelines/other/settings');
+  boss.expectComplaint(/400/);
+  const [runs, logs, count] = ['Runs and their logs', 'Logs alone', 'Number of runs that have ended'].map((label) => page.getByLabel(label, { exact: true })) as [Locator, Locator, Locator];
+  const stored = async () => (await slipway.client.pipelines.get.query({ pipelineId: 'other' })).retention;
+  const chosen = (select: Locator) => select.locator('option:checked').innerText();
+  const save = () => page.getByRole('button', { name: 'Save' }).click();
+  // What applies, and that it is the server's.
+  await runs.getByText("Server's default: 60 days").waitFor({ state: 'attached' });
+  expect(await Promise.all([runs, logs, count].map(chosen))).toEqual([
+    "Server's default: 60 days",
+    "Server's default: as long as their runs",
+    "Server's default: any number",
+  ]);
+  await page.getByText('The last 3 runs are kept').waitFor();
+
+  await runs.selectOption('For ever');
+  await logs.selectOption('A time of its own');
+  const age = page.getByRole('spinbutton', { name: 'A time of its own' });
+  // What the page would not let through, the server refuses, and it is said at its field.
+  await age.evaluate((input) => input.removeAttribute('max'));
+  await age.fill('10000');
+  await save();
+  await expect.poll(() => age.getAttribute('aria-invalid'), SOON).toBe('true');
+  await isFocused(age);
+  expect(await faults(page)).toEqual([]);
+  expect(await stored()).toBe(null);
+  await age.fill('36');
+  await page.getByLabel('Unit').selectOption('hours');
+  await count.selectOption('A number of its own');
+  await page.getByRole('spinbutton', { name: 'A number of its own' }).fill('500');
+  await page.keyboard.press('Enter');
+  await page.getByRole('status').getByText('Saved').waitFor();
+  expect(await stored()).toEqual({ runs: 'forever', logs: '36h', keepRuns: 500 });
+
+  await page.reload();
+  await expect.poll(() => age.inputValue(), SOON).toBe('36');
+  expect(await page.getByLabel('Unit').inputValue()).toBe('h');
+  expect(await chosen(runs)).toBe('For ever');
+  for (const select of [runs, logs, count]) await select.selectOption({ index: 0 });
+  await save();
+  await page.getByRole('status').getByText('Saved').waitFor();
+  expect(await stored()).toBe(null);
+  await page.close();
+});
+
 test('the audit trail shows who did what, by filters that the address keeps', async () => {
   await slipway.client.secrets.set.mutate({ name: 'AUDITED', value: 'of nobody' });
   const zoe = await newcomer('zoe', 'viewer');
@@ -220,6 +302,7 @@ test('the audit trail shows who did what, by filters that the address keeps', as
   const page = await boss.open('/settings/audit?outcome=nonsense&x=1');
   const rows = page.getByRole('table', { name: 'Audit trail' }).getByRole('row');
   await rows.filter({ hasText: 'secrets.set' }).filter({ hasText: 'AUDITED' }).waitFor();
+  await rows.filter({ hasText: 'secret shop/KEY' }).getByRole('link', { name: 'shop' }).first().waitFor();
   await rows.filter({ hasText: 'people.create' }).getByRole('link', { name: 'zoe' }).waitFor();
   await page.getByRole('link', { name: 'zoe' }).and(page.getByTitle('Only what zoe did')).first().click();
   await expect.poll(() => rows.count(), SOON).toBe(3);

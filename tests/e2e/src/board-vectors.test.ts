@@ -36,6 +36,11 @@ const OTHERWISE: Record<string, { status: number; answer: unknown }> = {
     status: 400,
     answer: { error: { key: 'ERRORS.INTERNAL_SERVER_ERROR' }, message: new AnyText() },
   },
+  // Its framework has a page for what is not there. A history is of weeks there, and Slipway keeps a day: the page is not offered.
+  'history.absent': {
+    status: 404,
+    answer: { error: { key: 'ERRORS.INTERNAL_SERVER_ERROR' }, message: 'there is no such route' },
+  },
   'update-data': { status: 400, answer: { error: { key: 'ERRORS.JOB_EDIT_NOT_SUPPORTED' } } },
 };
 

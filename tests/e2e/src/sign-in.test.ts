@@ -22,7 +22,7 @@ let closed: Installation;
 beforeAll(async () => {
   const [port, openPort, closedPort] = [await freePort(), await freePort(), await freePort()];
   const urls = [openPort, closedPort].map((one) => `http://127.0.0.1:${one}`);
-  provider = new SignOnProvider(port, urls.map((url) => `${url}${CALLBACK}`));
+  provider = new SignOnProvider(port, urls);
   const env = {
     SLIPWAY_OIDC_ISSUER: provider.issuer,
     SLIPWAY_OIDC_CLIENT_ID: CLIENT_ID,
@@ -42,7 +42,7 @@ beforeAll(async () => {
     Installation.start({ port: openPort, env: { ...env, ...roles, SLIPWAY_PUBLIC_URL: urls[0] ?? '' } }),
     Installation.start({
       port: closedPort,
-      env: { ...env, SLIPWAY_OIDC_EMAIL_DOMAINS: 'example.com', SLIPWAY_PUBLIC_URL: urls[1] ?? '' },
+      env: { ...env, SLIPWAY_OIDC_EMAIL_DOMAINS: 'example.com', SLIPWAY_OIDC_SIGN_OUT: 'false', SLIPWAY_PUBLIC_URL: urls[1] ?? '' },
       withoutWorkers: true,
     }),
   ]);
@@ -54,6 +54,7 @@ afterAll(async () => {
 beforeEach(() => {
   provider.spoiling = undefined;
   provider.impostor = undefined;
+  provider.describing = undefined;
 });
 
 /** Goes to the provider and back: the address that it sends the browser to. */
@@ -79,6 +80,14 @@ async function me(slipway: Installation, browser: Browser): Promise<{ name: stri
   return body.result?.data;
 }
 
+/** Where a browser is led whose session has ended here. */
+async function leave(slipway: Installation, browser: Browser): Promise<string | null> {
+  const answer = await browser.send(`${slipway.url}/auth/oidc/sign-out`);
+  expect(answer.status).toBe(303);
+  expect(browser.jar(slipway.url).has('slipway_signed_on')).toBe(false);
+  return answer.headers.get('location');
+}
+
 /** What somebody reads who was not signed in. */
 async function refusal(answer: Response): Promise<string> {
   expect(answer.headers.get('content-type')).toBe('text/html; charset=utf-8');
@@ -99,6 +108,9 @@ describe('single sign-on', () => {
     const page = await answer.text();
     expect(page).toContain('Try again in some minutes');
     expect(page).toContain('/sign-in?problem=away');
+    const marked = new Browser();
+    marked.jar(open.url).set('slipway_signed_on', '1');
+    expect(await leave(open, marked)).toBe('/auth/oidc/signed-out');
     expect((await open.doctor('s')).checks).toContainEqual(
       expect.objectContaining({ name: 'single sign-on', verdict: 'fail' }),
     );
@@ -110,7 +122,9 @@ describe('single sign-on', () => {
 
   test('the ways to sign in are told to everybody', async () => {
     const ways = await connect(open.url, '').auth.ways.query();
-    expect(ways).toEqual({ password: true, oidc: { name: 'Company account', link: '/auth/oidc/start' } });
+    const [link, signOutLink] = ['/auth/oidc/start', '/auth/oidc/sign-out'];
+    expect(ways).toEqual({ password: true, oidc: { name: 'Company account', link, signOutLink } });
+    expect((await connect(closed.url, '').auth.ways.query()).oidc).toEqual({ name: 'Company account', link, signOutLink: null });
   });
 
   test('somebody is given an account, and at each sign-in the role that the provider says', async () => {
@@ -139,6 +153,49 @@ describe('single sign-on', () => {
     });
     const made = await open.client.audit.list.query({ action: 'people.create', limit: 1 });
     expect(made.items).toMatchObject([{ actor: 'ann', detail: 'by single sign-on', ip: first.browser.address }]);
+  });
+
+  test('who came in by the provider and signs out leaves it too, and comes back', async () => {
+    const { browser } = await signOn(open, '7');
+    const before = provider.signIns;
+    await browser.send(await goThere(open, browser, '7'));
+    // The provider knows them still.
+    expect(provider.signIns).toBe(before);
+    const headers = { accept: 'application/json', origin: open.url };
+    const signedOut = await browser.send(`${open.url}/api/v1/auth/sign-out`, { method: 'POST', headers });
+    expect(signedOut.status).toBe(200);
+    expect(await me(open, browser)).toBeUndefined();
+
+    const there = new URL((await leave(open, browser)) ?? '');
+    expect(`${there.origin}${there.pathname}`).toBe(`${provider.issuer}/session/end`);
+    expect(Object.fromEntries(there.searchParams)).toEqual({
+      client_id: CLIENT_ID,
+      post_logout_redirect_uri: `${open.url}/auth/oidc/signed-out`,
+    });
+    const asked = await (await browser.send(there.href)).text();
+    const [, action = ''] = /action="([^"]+)"/.exec(asked) ?? [];
+    const [, xsrf = ''] = /name="xsrf" value="([^"]+)"/.exec(asked) ?? [];
+    const body = new URLSearchParams({ xsrf, logout: 'yes' });
+    const back = (await browser.send(action, { method: 'POST', body })).headers.get('location') ?? '';
+    expect(back).toBe(`${open.url}/auth/oidc/signed-out`);
+    expect((await browser.send(back)).headers.get('location')).toBe('/sign-in?signedOut=true');
+    await goThere(open, browser, '7');
+    expect(provider.signIns).toBe(before + 1);
+  });
+
+  test('whoever has not come in by the provider, or is not to leave it, stays here', async () => {
+    const [here, off] = ['/auth/oidc/signed-out', new Browser()];
+    expect(await leave(open, new Browser())).toBe(here);
+    off.jar(closed.url).set('slipway_signed_on', '1');
+    expect(await leave(closed, off)).toBe(here);
+    // Their last sign-in was another.
+    await open.client.people.create.mutate({ login: 'lea', password: PASSWORD });
+    const { browser } = await signOn(open, '7');
+    expect(browser.jar(open.url).has('slipway_signed_on')).toBe(true);
+    const form = new URLSearchParams({ name: 'lea', password: PASSWORD });
+    await browser.send(`${open.url}/sign-in`, { method: 'POST', body: form, headers: { origin: open.url } });
+    expect(await me(open, browser)).toMatchObject({ name: 'lea' });
+    expect(await leave(open, browser)).toBe(here);
   });
 
   test('who is called as somebody here is somebody else, whatever their address', async () => {
@@ -262,6 +319,17 @@ describe('single sign-on', () => {
     await provider.changeKey();
     const { browser } = await signOn(open, '7');
     expect(await me(open, browser)).toMatchObject({ name: 'ann' });
+  });
+
+  test('nobody is led to where a provider cannot sign them out, or not safely', async () => {
+    for (const place of [undefined, 'http://login.example/end']) {
+      provider.describing = (all) => ({ ...all, end_session_endpoint: place });
+      // With a new key, the provider is asked anew what it is.
+      await provider.changeKey();
+      const { browser } = await signOn(open, '7');
+      expect(await leave(open, browser)).toBe('/auth/oidc/signed-out');
+    }
+    expect(open.output).toContain('it would have people sign out without TLS, at login.example');
   });
 
   test('where nobody is given an account, those are known whom an administrator has named', async () => {

@@ -4,9 +4,13 @@ import { session } from './session';
 export async function signOut(): Promise<void> {
   try {
     await client.auth.signOut.mutate();
-    queryClient.clear();
-    session.ended();
   } catch (error) {
     heard(error);
+    return;
   }
+  queryClient.clear();
+  const { oidc } = await client.auth.ways.query().catch(() => ({ oidc: null }));
+  // The provider's own session may be to end too: the server knows whether this browser came in by it.
+  if (oidc?.signOutLink != null) location.assign(oidc.signOutLink);
+  else session.ended();
 }

@@ -14,15 +14,20 @@ export function useFormProblems(error: unknown, fields: readonly string[]) {
   useEffect(() => {
     if (error !== null && !focusFirstWrong(form.current)) form.current?.querySelector('[role=alert]')?.scrollIntoView({ block: 'nearest' });
   }, [error]);
-  const found = new Map<string, string>();
+  const found: { field: string; words: string }[] = [];
   if (isClientError(error)) {
-    // `branches[2]` is said at `branches`.
-    for (const { field, message } of error.data?.problems ?? []) found.set(field.replace(/\W.*$/, ''), message);
+    for (const { field, message } of error.data?.problems ?? []) found.push({ field, words: message });
     const { field, words } = explain(error, text);
-    if (field !== null && found.size === 0) found.set(field.replace(/\W.*$/, ''), words);
+    if (field !== null && found.length === 0) found.push({ field, words });
   }
-  const isOther = error !== null && ![...found.keys()].some((field) => fields.includes(field));
-  return { form, of: (field: string) => found.get(field) ?? null, other: isOther ? error : null };
+  const of = (field: string) => found.findLast((problem) => isWithin(problem.field, field))?.words ?? null;
+  const isOther = error !== null && fields.every((field) => of(field) === null);
+  return { form, of, other: isOther ? error : null };
+}
+
+/** `branches[2]` is said at `branches`. */
+function isWithin(path: string, field: string): boolean {
+  return path === field || (path.startsWith(field) && /^\W/.test(path.slice(field.length)));
 }
 
 /** Once what is wrong is marked; whether anything is. */

@@ -27,6 +27,10 @@ export class SignOnProvider {
   who = '';
   /** What is done to the next tokens. */
   spoiling: Spoiling | undefined;
+  /** Changes what the provider says of itself. */
+  describing: ((description: Record<string, unknown>) => Record<string, unknown>) | undefined;
+  /** How often somebody had to sign in there. */
+  signIns = 0;
   /** Answers in the provider's place when it is asked for tokens. */
   impostor: RequestListener | undefined;
   private key = keyPair('one');
@@ -35,7 +39,8 @@ export class SignOnProvider {
 
   constructor(
     readonly port: number,
-    private readonly redirectUris: string[],
+    /** Of servers: public addresses. */
+    private readonly urls: string[],
   ) {}
 
   get issuer(): string {
@@ -44,13 +49,28 @@ export class SignOnProvider {
 
   async start(): Promise<void> {
     const provider: Provider = new Provider(this.issuer, {
-      clients: [{ client_id: CLIENT_ID, client_secret: CLIENT_SECRET, redirect_uris: this.redirectUris }],
+      clients: [
+        {
+          client_id: CLIENT_ID,
+          client_secret: CLIENT_SECRET,
+          redirect_uris: this.urls.map((url) => `${url}/auth/oidc/callback`),
+          post_logout_redirect_uris: this.urls.map((url) => `${url}/auth/oidc/signed-out`),
+        },
+      ],
       jwks: { keys: [this.key.jwk] },
       cookies: { keys: ['of the tests'] },
       claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name', 'preferred_username', 'groups'] },
       conformIdTokenClaims: false,
       pkce: { required: () => true },
-      features: { devInteractions: { enabled: false } },
+      features: {
+        devInteractions: { enabled: false },
+        // Its own page has fonts from elsewhere.
+        rpInitiatedLogout: {
+          logoutSource: (ctx, form) => {
+            ctx.body = `<!doctype html><title>Leave</title>${form}<button form="op.logoutForm" name="logout" value="yes">Leave</button>`;
+          },
+        },
+      },
       interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
       findAccount: (_, sub) => ({ accountId: sub, claims: () => ({ ...this.accounts.get(sub), sub }) }),
       loadExistingGrant: async (ctx) => {
@@ -63,11 +83,14 @@ export class SignOnProvider {
     });
     provider.use(async (ctx, next) => {
       if (ctx.path.startsWith('/interaction/')) {
+        this.signIns += 1;
         await provider.interactionFinished(ctx.req, ctx.res, { login: { accountId: this.who } });
         ctx.respond = false;
         return;
       }
       await next();
+      if (ctx.path === '/.well-known/openid-configuration' && this.describing !== undefined)
+        ctx.body = this.describing(ctx.body as Record<string, unknown>);
       const body = ctx.body as { id_token?: string } | undefined;
       if (ctx.path === '/token' && this.spoiling !== undefined && body?.id_token !== undefined) {
         ctx.body = { ...body, id_token: this.spoil(body.id_token, this.spoiling) };
@@ -91,7 +114,7 @@ export class SignOnProvider {
   /** Comes back with a key of another name, and no longer knows the one before. */
   async changeKey(): Promise<void> {
     await this.stop();
-    this.key = keyPair('two');
+    this.key = keyPair(`key ${(keys += 1)}`);
     await this.start();
   }
 
@@ -105,7 +128,7 @@ export class SignOnProvider {
   }
 }
 
-let addresses = 0;
+let [addresses, keys] = [0, 0];
 
 /** Keeps cookies by host and port, follows nothing by itself, and says to come from an address of its own. */
 export class Browser {

@@ -4,7 +4,6 @@ import { useNavigate, useParams } from '@tanstack/react-router';
 import { useState, type FormEvent } from 'react';
 
 import { queryClient, trpc } from '../../api/client';
-import { explain } from '../../api/errors';
 import { may, useMe } from '../../api/me';
 import { AdminsOnly } from '../../components/AdminsOnly';
 import { Page } from '../../components/Page';
@@ -16,7 +15,11 @@ import { Button } from '../../ui/Button';
 import { Skeleton } from '../../ui/Empty';
 import { Field } from '../../ui/Field';
 import { SaveFoot } from '../../ui/FormFoot';
+import { useFormProblems } from '../../ui/form';
 import { Problem } from '../../ui/Problem';
+import { RetentionFields, retentionFields, retentionOf } from './RetentionFields';
+
+const fields = ['name', 'description', 'repository', 'defaultBranch', ...retentionFields];
 
 export function PipelineSettingsPage() {
   const text = useText();
@@ -31,7 +34,7 @@ export function PipelineSettingsPage() {
       {isRefused && <AdminsOnly role={me.role} isPipeline />}
       {pipeline.data !== undefined && me !== undefined && !isRefused && (
         <div className="flex flex-col gap-10">
-          <Settings key={pipeline.data.updatedAt} pipeline={pipeline.data} />
+          <Settings key={pipeline.data.id} pipeline={pipeline.data} />
           <PipelineSecrets pipeline={pipeline.data} />
           <Delete pipeline={pipeline.data} />
         </div>
@@ -41,7 +44,6 @@ export function PipelineSettingsPage() {
 }
 
 function Settings({ pipeline }: { pipeline: Pipeline }) {
-  const text = useText();
   const { form: words } = usePipelineText();
   const navigate = useNavigate();
   const update = useMutation(
@@ -54,8 +56,7 @@ function Settings({ pipeline }: { pipeline: Pipeline }) {
       },
     }),
   );
-  const failure = update.error === null ? null : explain(update.error, text);
-  const of = (field: string) => (failure?.field === field ? failure.words : null);
+  const problems = useFormProblems(update.error, fields);
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     const form = new FormData(event.currentTarget);
@@ -66,26 +67,27 @@ function Settings({ pipeline }: { pipeline: Pipeline }) {
       description: value('description'),
       repository: value('repository'),
       defaultBranch: value('defaultBranch'),
+      retention: retentionOf(form),
     });
   };
-  const isOther = failure !== null && !['name', 'description', 'repository', 'defaultBranch'].includes(failure.field ?? '');
   return (
-    <form onSubmit={submit} className="flex max-w-2xl flex-col gap-4">
-      <Field label={words.name} hint={words.nameHint} error={of('name')}>
+    <form ref={problems.form} onSubmit={submit} className="flex max-w-2xl flex-col gap-4">
+      <Field label={words.name} hint={words.nameHint} error={problems.of('name')}>
         {(field) => <input {...field} name="name" required maxLength={100} defaultValue={pipeline.name} className="field" />}
       </Field>
-      <Field label={words.description} error={of('description')}>
+      <Field label={words.description} error={problems.of('description')}>
         {(field) => (
           <textarea {...field} name="description" rows={3} defaultValue={pipeline.description ?? ''} className="field" />
         )}
       </Field>
-      <Field label={words.repository} hint={words.repositoryHint} error={of('repository')}>
+      <Field label={words.repository} hint={words.repositoryHint} error={problems.of('repository')}>
         {(field) => <input {...field} name="repository" defaultValue={pipeline.repository ?? ''} className="field" />}
       </Field>
-      <Field label={words.branch} error={of('defaultBranch')}>
+      <Field label={words.branch} error={problems.of('defaultBranch')}>
         {(field) => <input {...field} name="defaultBranch" defaultValue={pipeline.defaultBranch ?? ''} className="field" />}
       </Field>
-      {isOther && <Problem error={update.error} />}
+      <RetentionFields retention={pipeline.retention} problemOf={problems.of} />
+      <Problem error={problems.other} />
       <SaveFoot isBusy={update.isPending} isSaved={update.isSuccess} />
     </form>
   );

@@ -38,9 +38,22 @@ function linked(kind: string, id: string): ReactNode {
           {shortId(id)}
         </Link>
       );
+    case 'secret':
+      return <SecretName id={id} />;
     default:
       return id;
   }
+}
+
+/** `TOKEN`, or `<pipeline>/TOKEN`; names of pipelines may have slashes too. */
+function SecretName({ id }: { id: string }) {
+  const at = id.lastIndexOf('/');
+  if (at === -1) return id;
+  return (
+    <>
+      <PipelineLink id={id.slice(0, at)} />/{id.slice(at + 1)}
+    </>
+  );
 }
 
 function PipelineLink({ id }: { id: string }) {

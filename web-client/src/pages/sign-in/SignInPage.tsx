@@ -17,7 +17,7 @@ import { Problem } from '../../ui/Problem';
 export function SignInPage() {
   const { errors } = useText();
   const signIn = useSignInText();
-  const { next, problem } = useSearch({ from: '/sign-in' });
+  const { next, problem, signedOut } = useSearch({ from: '/sign-in' });
   const navigate = useNavigate();
   const known = useQuery(trpc.auth.me.queryOptions(undefined, { gcTime: 0, staleTime: 0 }));
   const ways = useQuery(trpc.auth.ways.queryOptions());
@@ -48,6 +48,11 @@ export function SignInPage() {
         {next !== undefined && problem === undefined && (
           <p role="alert" className="text-text-2">
             {errors.signedOut} {signIn.ended}
+          </p>
+        )}
+        {signedOut && problem === undefined && (
+          <p role="status" className="text-text-2">
+            {signIn.signedOut}
           </p>
         )}
         {ways.data?.oidc && <SingleSignOn way={ways.data.oidc} next={next} />}

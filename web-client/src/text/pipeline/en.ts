@@ -23,6 +23,24 @@ export const en = {
     deleteText: 'Its past runs stay. A pipeline with live runs is not deleted.',
     deleteAsk: (name: string) => `Type ${name} to delete it`,
   },
+  retention: {
+    title: 'What is kept',
+    text: (runsMin: number) =>
+      'What has had its time is removed for good, once it has ended.' +
+      (runsMin === 0 ? '' : ` ${runsMin === 1 ? 'The last run is' : `The last ${runsMin} runs are`} kept with their logs, however old.`),
+    runs: 'Runs and their logs',
+    logs: 'Logs alone',
+    keepRuns: 'Number of runs that have ended',
+    byDefault: (general?: string) => `Server's default${general === undefined ? '' : `: ${general.toLowerCase()}`}`,
+    forever: 'For ever',
+    withRuns: 'As long as their runs',
+    anyNumber: 'Any number',
+    newest: (count: number) => `The newest ${count}`,
+    ownAge: 'A time of its own',
+    ownNumber: 'A number of its own',
+    unit: 'Unit',
+    units: { d: 'days', h: 'hours', m: 'minutes', s: 'seconds' },
+  },
 };
 
 export type PipelineCatalogue = typeof en;

@@ -25,6 +25,7 @@ export const en = {
     email: 'Only people with a verified address of certain domains may sign in. Ask an administrator which.',
   },
   linkTitle: 'With a one-time link',
+  signedOut: 'You are signed out.',
   ended: 'Your session has ended, or this browser has none.',
 };
 

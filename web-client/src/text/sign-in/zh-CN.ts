@@ -26,5 +26,6 @@ export const zhCN: SignInCatalogue = {
     email: '只有特定域名下已验证邮箱的用户才能登录，请向管理员询问。',
   },
   linkTitle: '使用一次性链接',
+  signedOut: '您已退出登录。',
   ended: '您的会话已结束，或此浏览器没有会话。',
 };
