@@ -55,14 +55,22 @@ pub enum Insertion {
     NoPipeline,
 }
 
-/// Bulk works keep theirs, as JSON.
+/// Bulk works keep theirs, as JSON. A server that does not know all of it must not carry it out: it would do more than was
+/// asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RunFilter {
     /// Only of these; none: of any. At most `GRANTS_MAX`.
     pub pipelines: Option<Vec<PipelineId>>,
     pub pipeline_id: Option<PipelineId>,
     pub status: Option<RunStatus>,
     pub branch: Option<String>,
+    /// Only those that were triggered by somebody of this name.
+    pub by: Option<String>,
+    /// Made from then on.
+    pub since: Option<Timestamp>,
+    /// Made before then.
+    pub until: Option<Timestamp>,
 }
 
 /// Makes a run and its steps, with the pipeline's next number, in one transaction.
@@ -165,24 +173,36 @@ pub async fn list(store: &Store, filter: &RunFilter, page: PageRequest) -> Resul
 }
 
 pub(super) fn list_query(filter: &RunFilter, before: Option<&RunId>, rows: u64) -> Select<run::Entity> {
-    let Some(some) = &filter.pipelines else { return narrowed(light(), filter, before, rows) };
-    let is_candidate = is_newest_of_each(some, filter, before, rows);
-    light().filter(is_candidate).order_by_desc(run::Column::Id).limit(rows)
+    narrowed(light(), filter, before, rows)
 }
 
 /// Whether a run is one of the newest of one of these pipelines: of each, so many.
-pub(super) fn is_newest_of_each(
-    some: &[PipelineId],
-    filter: &RunFilter,
-    before: Option<&RunId>,
-    rows: u64,
-) -> Expr {
-    // Of each pipeline so many as a page has, found by index and in order: the newest of all are among them. A condition
-    // on all pipelines at once would make the engines sort every run that they have.
-    let of_each = some.iter().map(|id| {
-        let filter = RunFilter { pipeline_id: Some(id.clone()), ..filter.clone() };
+pub(super) fn is_newest_of_each(pipelines: &[PipelineId], rows: u64) -> Expr {
+    let each = pipelines.iter().map(|id| RunFilter { pipeline_id: Some(id.clone()), ..RunFilter::default() });
+    is_newest_of(each.collect(), None, rows)
+}
+
+/// The filters that together match the same, each of which has an index that gives its runs in order; none: this one has.
+fn parts(filter: &RunFilter) -> Option<Vec<RunFilter>> {
+    if let Some(some) = &filter.pipelines {
+        let of =
+            |id: &PipelineId| RunFilter { pipeline_id: Some(id.clone()), pipelines: None, ..filter.clone() };
+        return Some(some.iter().map(of).collect());
+    }
+    if filter.by.is_some() && filter.status.is_none() {
+        let that_are = |status| RunFilter { status: Some(status), ..filter.clone() };
+        return Some(RunStatus::ALL.map(that_are).to_vec());
+    }
+    None
+}
+
+/// Whether a run is one of the newest of one of these parts.
+fn is_newest_of(parts: Vec<RunFilter>, before: Option<&RunId>, rows: u64) -> Expr {
+    // Of each part so many as a page has, found by index and in order: the newest of all are among them. A condition
+    // on all parts at once would make the engines sort every run that they have.
+    let of_each = parts.iter().map(|part| {
         let ids = run::Entity::find().select_only().column(run::Column::Id);
-        let newest = narrowed(ids, &filter, before, rows).into_query();
+        let newest = narrowed(ids, part, before, rows).into_query();
         Query::select().column(run::Column::Id).from_subquery(newest, "newest").take()
     });
     let candidates = of_each.reduce(|mut all, one| all.union(UnionType::All, one).take());
@@ -268,6 +288,7 @@ pub(super) fn count_elsewhere_query(
         .take()
 }
 
+/// The newest that match.
 fn narrowed(
     query: Select<run::Entity>,
     filter: &RunFilter,
@@ -275,19 +296,30 @@ fn narrowed(
     rows: u64,
 ) -> Select<run::Entity> {
     let mut query = query.order_by_desc(run::Column::Id).limit(rows);
-    if let Some(id) = &filter.pipeline_id {
-        query = query.filter(run::Column::PipelineId.eq(id.as_str()));
+    if let Some(parts) = parts(filter) {
+        return query.filter(is_newest_of(parts, before, rows));
     }
-    if let Some(status) = filter.status {
-        query = query.filter(run::Column::Status.eq(status.as_str()));
+    let equal = [
+        (run::Column::PipelineId, filter.pipeline_id.as_ref().map(PipelineId::as_str)),
+        (run::Column::Status, filter.status.map(RunStatus::as_str)),
+        (run::Column::Branch, filter.branch.as_deref()),
+        (run::Column::TriggerBy, filter.by.as_deref()),
+    ];
+    for (column, value) in equal {
+        if let Some(value) = value {
+            query = query.filter(column.eq(value));
+        }
     }
-    if let Some(branch) = &filter.branch {
-        query = query.filter(run::Column::Branch.eq(branch.as_str()));
+    if let Some(since) = filter.since {
+        query = query.filter(run::Column::Id.gte(RunId::first_at(since).as_str()));
     }
-    if let Some(id) = before {
-        query = query.filter(run::Column::Id.lt(id.as_str()));
+    if let Some(until) = filter.until {
+        query = query.filter(run::Column::Id.lt(RunId::first_at(until).as_str()));
     }
-    query
+    match before {
+        Some(id) => query.filter(run::Column::Id.lt(id.as_str())),
+        None => query,
+    }
 }
 
 /// Runs without their definitions, which may be long and which lists do not show.
