@@ -4,7 +4,8 @@ import { useSubscription } from '@trpc/tanstack-react-query';
 import { useState, type FormEvent } from 'react';
 
 import { heard, trpc } from '../api/client';
-import { may, useMe } from '../api/me';
+import { useMe } from '../api/me';
+import { may } from '../roles';
 import { useLanguage, useText } from '../text';
 import { useBulkText } from '../text/bulk';
 import { absolute } from '../text/format';

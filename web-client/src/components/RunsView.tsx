@@ -2,7 +2,8 @@ import { keepPreviousData, useInfiniteQuery } from '@tanstack/react-query';
 import { lazy, Suspense, useState, type ReactNode } from 'react';
 
 import { trpc } from '../api/client';
-import { may, useMe } from '../api/me';
+import { useMe } from '../api/me';
+import { may } from '../roles';
 import type { RunsSearch } from '../search';
 import { useText } from '../text';
 import { useRunsText } from '../text/runs';

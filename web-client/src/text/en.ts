@@ -117,6 +117,7 @@ export const en = {
     retry: 'Retry',
     retryFailed: 'From what failed',
     retryAll: 'From the start',
+    noLog: 'Its log was purged: trigger a new run.',
     runAgain: 'Run again',
     copyLink: 'Copy link',
     more: 'More',

@@ -118,6 +118,7 @@ export const zhCN: Catalogue = {
     retry: '重试',
     retryFailed: '从失败处开始',
     retryAll: '从头开始',
+    noLog: '其日志已清除：请触发新的运行。',
     runAgain: '再次运行',
     copyLink: '复制链接',
     more: '更多',
