@@ -168,10 +168,16 @@ pub async fn find_run(store: &Store, id: &RunId) -> Result<Option<Run>> {
 /// Newest first.
 pub async fn list(store: &Store, filter: &RunFilter, page: PageRequest) -> Result<Page<Run>> {
     let query = list_query(filter, page.after_id()?.as_ref(), page.rows());
-    let runs = read_all(store, query, "listing runs").await?;
+    let mut runs = read_all(store, query, "listing runs").await?;
+    if let Some(since) = filter.since {
+        let first = RunId::first_at(since);
+        runs.retain(|run| first <= run.id);
+    }
     Ok(page.page_of_ids(runs, |run| run.id.as_str()))
 }
 
+/// The newest that match, but for `since`: what is older comes last, and is left out of what was found. Given both ends, SQLite
+/// takes an index of fewer columns and looks at runs that others made.
 pub(super) fn list_query(filter: &RunFilter, before: Option<&RunId>, rows: u64) -> Select<run::Entity> {
     narrowed(light(), filter, before, rows)
 }
@@ -255,6 +261,7 @@ pub(super) fn standings_query(filter: &RunFilter, before: &RunId, limit: u32) ->
         .expr_as(Expr::cust("COUNT(*)"), "count")
         .expr_as(Expr::cust("MIN(id)"), "oldest")
         .from_subquery(matching, "matching")
+        .and_where_option(is_since(filter))
         .group_by_col(run::Column::Status)
         .add_group_by([has_log()])
         .take()
@@ -284,11 +291,16 @@ pub(super) fn count_elsewhere_query(
     Query::select()
         .expr_as(Expr::cust("COUNT(*)"), "count")
         .from_subquery(matching, "matching")
+        .and_where_option(is_since(filter))
         .and_where(Expr::col(run::Column::PipelineId).is_not_in(pipelines.iter().map(PipelineId::as_str)))
         .take()
 }
 
-/// The newest that match.
+/// Of those that [`list_query`] finds.
+fn is_since(filter: &RunFilter) -> Option<Expr> {
+    filter.since.map(|at| Expr::col(run::Column::Id).gte(RunId::first_at(at).as_str()))
+}
+
 fn narrowed(
     query: Select<run::Entity>,
     filter: &RunFilter,
@@ -310,14 +322,9 @@ fn narrowed(
             query = query.filter(column.eq(value));
         }
     }
-    if let Some(since) = filter.since {
-        query = query.filter(run::Column::Id.gte(RunId::first_at(since).as_str()));
-    }
-    if let Some(until) = filter.until {
-        query = query.filter(run::Column::Id.lt(RunId::first_at(until).as_str()));
-    }
-    match before {
-        Some(id) => query.filter(run::Column::Id.lt(id.as_str())),
+    // As one bound: of two, an engine may begin at the later one.
+    match before.cloned().into_iter().chain(filter.until.map(RunId::first_at)).min() {
+        Some(end) => query.filter(run::Column::Id.lt(end.as_str())),
         None => query,
     }
 }

@@ -29,16 +29,17 @@ export function RunFilters({ search, onSearch, hasPipeline, children }: Props) {
       placeholder={placeholder}
       value={search[key] ?? ''}
       isFirst={isFirst}
+      className="w-full! sm:w-44!"
       onChange={(value) => choose({ [key]: value === '' ? undefined : value })}
     />
   );
   const count = countOf(search);
   const isMine = me !== undefined && search.by === me.name;
   return (
-    <div role="search" className="flex flex-wrap items-center gap-2 pb-3">
+    <div role="search" className="grid grid-cols-2 items-center gap-2 pb-3 sm:flex sm:flex-wrap">
       <select
         aria-label={runs.status}
-        className="field w-auto!"
+        className="field sm:w-auto!"
         value={search.status ?? ''}
         onChange={({ target }) => choose({ status: statuses.find((each) => each === target.value) })}
       >
@@ -51,17 +52,19 @@ export function RunFilters({ search, onSearch, hasPipeline, children }: Props) {
       </select>
       {words('branch', runs.branch, runs.anyBranch, true)}
       {hasPipeline && words('pipeline', runs.pipeline, runs.anyPipeline)}
-      {words('by', runs.by, runs.anybody)}
-      {me !== undefined && (
-        <Button
-          kind="quiet"
-          aria-pressed={isMine}
-          className={isMine ? 'bg-muted text-text!' : ''}
-          onClick={() => choose({ by: isMine ? undefined : me.name })}
-        >
-          {runs.mine}
-        </Button>
-      )}
+      <div className="flex items-center gap-1">
+        {words('by', runs.by, runs.anybody)}
+        {me !== undefined && (
+          <Button
+            kind="quiet"
+            aria-pressed={isMine}
+            className={isMine ? 'bg-muted text-text!' : ''}
+            onClick={() => choose({ by: isMine ? undefined : me.name })}
+          >
+            {runs.mine}
+          </Button>
+        )}
+      </div>
       <When search={search} isSpan={isSpan} onSpan={setSpan} onChoose={choose} />
       {count > 0 && (
         <p className="text-text-2">
@@ -99,7 +102,7 @@ function When({ search: { period, since, until }, isSpan, onSpan, onChoose }: Wh
     <>
       <select
         aria-label={runs.time}
-        className="field w-auto!"
+        className="field sm:w-auto!"
         value={period ?? (isSpan ? 'span' : '')}
         onChange={({ target }) => {
           onSpan(target.value === 'span');
@@ -115,7 +118,7 @@ function When({ search: { period, since, until }, isSpan, onSpan, onChoose }: Wh
         <option value="span">{runs.span}</option>
       </select>
       {isSpan && period === undefined && (
-        <div className="flex flex-wrap gap-2">
+        <div className="col-span-2 flex flex-wrap gap-2">
           <TimeFilter label={runs.since} value={since} onChange={(at) => onChoose({ period, since: at, until })} />
           <TimeFilter label={runs.until} value={until} onChange={(at) => onChoose({ period, since, until: at })} />
         </div>

@@ -47,7 +47,7 @@ export function RunsView({ search, onSearch, pipeline, empty }: Props) {
     <>
       <RunFilters search={search} onSearch={onSearch} hasPipeline={pipeline === undefined}>
         {items.length > 0 && may(me, 'operator') && (
-          <Button kind="quiet" className="ml-auto" onClick={() => setBulk(true)}>
+          <Button kind="quiet" className="col-start-2 ml-auto" onClick={() => setBulk(true)}>
             {text.bulk.open}
           </Button>
         )}

@@ -5,18 +5,20 @@ interface TextProps {
   placeholder: string;
   value: string;
   isFirst?: boolean;
+  /** How wide it is. */
+  className?: string;
   onChange: (value: string) => void;
 }
 
 /** What a list is narrowed by as one types. */
-export function FilterText({ label, placeholder, value, isFirst = false, onChange }: TextProps) {
+export function FilterText({ label, placeholder, value, isFirst = false, className = 'w-44!', onChange }: TextProps) {
   const [shown, setShown] = useDebounced(value, onChange);
   return (
     <input
       type="search"
       aria-label={label}
       placeholder={placeholder}
-      className="field w-44!"
+      className={`field ${className}`}
       value={shown}
       maxLength={200}
       {...(isFirst ? { 'data-filter': true } : {})}
@@ -34,11 +36,11 @@ interface TimeProps {
 /** A moment that bounds a list, to the minute. */
 export function TimeFilter({ label, value, onChange }: TimeProps) {
   return (
-    <label className="flex items-center gap-2 text-text-2">
-      {label}
+    <label className="flex items-center gap-2 text-text-2 max-sm:w-full">
+      <span className="max-sm:w-12">{label}</span>
       <input
         type="datetime-local"
-        className="field w-auto!"
+        className="field w-auto! max-sm:flex-1"
         value={value === undefined ? '' : localOf(value)}
         onChange={({ target }) => onChange(target.value === '' ? undefined : new Date(target.value).toISOString())}
       />

@@ -8,7 +8,7 @@ export const en = {
   pipeline: 'Pipeline',
   anyPipeline: 'Any pipeline',
   by: 'Triggered by',
-  anybody: 'By anybody',
+  anybody: 'Anybody',
   mine: 'Mine',
   time: 'Triggered',
   anyTime: 'Any time',

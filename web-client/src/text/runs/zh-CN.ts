@@ -9,7 +9,7 @@ export const zhCN: RunsCatalogue = {
   pipeline: '流水线',
   anyPipeline: '所有流水线',
   by: '触发者',
-  anybody: '所有触发者',
+  anybody: '任何人',
   mine: '我触发的',
   time: '触发时间',
   anyTime: '所有时间',
