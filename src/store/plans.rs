@@ -9,8 +9,8 @@ use sea_orm::sqlx::{self, Row as _};
 use sea_orm::{ConnectionTrait as _, DbBackend, EntityTrait, Select, Statement};
 
 use super::{
-    Store, audit, bulk, people, pipelines, removals, retention, run_stats, runs, secrets, steps, tokens,
-    workers,
+    Store, audit, bulk, people, pipelines, removals, retention, run_filter, run_stats, runs, secrets, steps,
+    tokens, workers,
 };
 use crate::config::DatabaseConfig;
 use crate::domain::ids::{AuditId, PersonId, PipelineId, RunId, TokenId};
@@ -135,17 +135,25 @@ fn cases() -> Vec<Case> {
         case("held runs", "runs_held", runs::held_query(None, 100)),
         case("held runs after one", "runs_held", runs::held_query(Some(&run_id), 100)),
         case("which runs there are", "runs_pkey", runs::known_query(&[run_id.clone(), RunId::generate()])),
-        case("live runs of a pipeline", "runs_pipeline_status_branch", pipelines::live_runs(&pipeline_id)),
-        case("runs of some pipelines", "runs_pipeline", runs::list_query(&of_some, Some(&run_id), 21)),
+        case("live runs of a pipeline", "runs_pipeline_status_branch_by", pipelines::live_runs(&pipeline_id)),
+        case("runs of some pipelines", "runs_pipeline", run_filter::list_query(&of_some, Some(&run_id), 21)),
         case(
             "runs of some pipelines and one status",
             "runs_pipeline_status",
-            runs::list_query(&RunFilter { status: Some(RunStatus::TimedOut), ..of_some.clone() }, None, 21),
+            run_filter::list_query(
+                &RunFilter { status: Some(RunStatus::TimedOut), ..of_some.clone() },
+                None,
+                21,
+            ),
         ),
         case(
             "runs of some pipelines by somebody",
             "runs_pipeline_status_by",
-            runs::list_query(&RunFilter { by: Some("ci".to_owned()), ..of_some.clone() }, Some(&run_id), 21),
+            run_filter::list_query(
+                &RunFilter { by: Some("ci".to_owned()), ..of_some.clone() },
+                Some(&run_id),
+                21,
+            ),
         ),
         case("some pipelines", "pipelines_pkey", pipelines::list_query(Some(&some), None, None, 21)),
         case("the steps of runs", "steps_pkey", steps::of_runs_query(&[run_id.as_str(), "x"])),
@@ -221,7 +229,7 @@ fn run_lists(pipeline_id: &PipelineId, run_id: &RunId) -> Vec<Case> {
     for filter in filters {
         for before in [None, Some(run_id)] {
             let what = format!("runs, {filter:?}, before {before:?}");
-            let one = case(what, index_of(&filter), runs::list_query(&filter, before, 21));
+            let one = case(what, index_of(&filter), run_filter::list_query(&filter, before, 21));
             // Of each status a page, and the newest of these.
             cases.push(Case { may_sort: filter.by.is_some() && filter.status.is_none(), ..one });
         }

@@ -13,7 +13,7 @@ use crate::store::Store;
 use crate::store::column::Reader;
 use crate::store::entities::run;
 use crate::store::error::DbResult as _;
-use crate::store::runs::is_newest_of_each;
+use crate::store::run_filter::is_newest_of_each;
 
 /// More ends of a minute than these are not looked at one by one.
 const ENDS_MAX: u64 = 20_000;

@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use sea_orm::sea_query::{Expr, ExprTrait as _, Query, SelectStatement, UnionType};
+use sea_orm::sea_query::{Expr, ExprTrait as _, Query, SelectStatement};
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait, EntityTrait as _, FromQueryResult, Iterable as _, JoinType,
     QueryFilter as _, QueryOrder as _, QuerySelect as _, QueryTrait as _, Select,
 };
-use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::{HostId, PipelineId, RunId, WorkerId};
 use crate::domain::run::{Run, RunRecord, RunStatus, RunTrigger, StepRecord};
@@ -17,9 +16,11 @@ use crate::store::column::Reader;
 use crate::store::entities::{pipeline, run, worker};
 use crate::store::error::DbResult as _;
 use crate::store::page::{Page, PageRequest};
+use crate::store::run_filter::{is_since, list_query};
 use crate::store::{SLICE_ROWS_MAX, Store, pipelines, run_rows, steps};
 
 pub use crate::store::run_change::{RunChange, change};
+pub use crate::store::run_filter::RunFilter;
 
 /// The predicates of the partial indexes, word for word: SQLite knows an index by its predicate's text, and neither
 /// engine can tell that a bound parameter satisfies one. `IS TRUE` keeps SQLite from taking the statuses one by one out of
@@ -53,24 +54,6 @@ pub enum Insertion {
     Existing(Run),
     /// The pipeline is gone.
     NoPipeline,
-}
-
-/// Bulk works keep theirs, as JSON. A server that does not know all of it must not carry it out: it would do more than was
-/// asked for.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RunFilter {
-    /// Only of these; none: of any. At most `GRANTS_MAX`.
-    pub pipelines: Option<Vec<PipelineId>>,
-    pub pipeline_id: Option<PipelineId>,
-    pub status: Option<RunStatus>,
-    pub branch: Option<String>,
-    /// Only those that were triggered by somebody of this name.
-    pub by: Option<String>,
-    /// Made from then on.
-    pub since: Option<Timestamp>,
-    /// Made before then.
-    pub until: Option<Timestamp>,
 }
 
 /// Makes a run and its steps, with the pipeline's next number, in one transaction.
@@ -176,48 +159,6 @@ pub async fn list(store: &Store, filter: &RunFilter, page: PageRequest) -> Resul
     Ok(page.page_of_ids(runs, |run| run.id.as_str()))
 }
 
-/// The newest that match, but for `since`: what is older comes last, and is left out of what was found. Given both ends, SQLite
-/// takes an index of fewer columns and looks at runs that others made.
-pub(super) fn list_query(filter: &RunFilter, before: Option<&RunId>, rows: u64) -> Select<run::Entity> {
-    narrowed(light(), filter, before, rows)
-}
-
-/// Whether a run is one of the newest of one of these pipelines: of each, so many.
-pub(super) fn is_newest_of_each(pipelines: &[PipelineId], rows: u64) -> Expr {
-    let each = pipelines.iter().map(|id| RunFilter { pipeline_id: Some(id.clone()), ..RunFilter::default() });
-    is_newest_of(each.collect(), None, rows)
-}
-
-/// The filters that together match the same, each of which has an index that gives its runs in order; none: this one has.
-fn parts(filter: &RunFilter) -> Option<Vec<RunFilter>> {
-    if let Some(some) = &filter.pipelines {
-        let of =
-            |id: &PipelineId| RunFilter { pipeline_id: Some(id.clone()), pipelines: None, ..filter.clone() };
-        return Some(some.iter().map(of).collect());
-    }
-    if filter.by.is_some() && filter.status.is_none() {
-        let that_are = |status| RunFilter { status: Some(status), ..filter.clone() };
-        return Some(RunStatus::ALL.map(that_are).to_vec());
-    }
-    None
-}
-
-/// Whether a run is one of the newest of one of these parts.
-fn is_newest_of(parts: Vec<RunFilter>, before: Option<&RunId>, rows: u64) -> Expr {
-    // Of each part so many as a page has, found by index and in order: the newest of all are among them. A condition
-    // on all parts at once would make the engines sort every run that they have.
-    let of_each = parts.iter().map(|part| {
-        let ids = run::Entity::find().select_only().column(run::Column::Id);
-        let newest = narrowed(ids, part, before, rows).into_query();
-        Query::select().column(run::Column::Id).from_subquery(newest, "newest").take()
-    });
-    let candidates = of_each.reduce(|mut all, one| all.union(UnionType::All, one).take());
-    match candidates {
-        Some(candidates) => run::Column::Id.in_subquery(candidates),
-        None => Expr::cust("FALSE"),
-    }
-}
-
 /// Runs that stand alike.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
@@ -296,41 +237,8 @@ pub(super) fn count_elsewhere_query(
         .take()
 }
 
-/// Of those that [`list_query`] finds.
-fn is_since(filter: &RunFilter) -> Option<Expr> {
-    filter.since.map(|at| Expr::col(run::Column::Id).gte(RunId::first_at(at).as_str()))
-}
-
-fn narrowed(
-    query: Select<run::Entity>,
-    filter: &RunFilter,
-    before: Option<&RunId>,
-    rows: u64,
-) -> Select<run::Entity> {
-    let mut query = query.order_by_desc(run::Column::Id).limit(rows);
-    if let Some(parts) = parts(filter) {
-        return query.filter(is_newest_of(parts, before, rows));
-    }
-    let equal = [
-        (run::Column::PipelineId, filter.pipeline_id.as_ref().map(PipelineId::as_str)),
-        (run::Column::Status, filter.status.map(RunStatus::as_str)),
-        (run::Column::Branch, filter.branch.as_deref()),
-        (run::Column::TriggerBy, filter.by.as_deref()),
-    ];
-    for (column, value) in equal {
-        if let Some(value) = value {
-            query = query.filter(column.eq(value));
-        }
-    }
-    // As one bound: of two, an engine may begin at the later one.
-    match before.cloned().into_iter().chain(filter.until.map(RunId::first_at)).min() {
-        Some(end) => query.filter(run::Column::Id.lt(end.as_str())),
-        None => query,
-    }
-}
-
 /// Runs without their definitions, which may be long and which lists do not show.
-fn light() -> Select<run::Entity> {
+pub(super) fn light() -> Select<run::Entity> {
     run::Entity::find()
         .select_only()
         .columns(run::Column::iter().filter(|column| !matches!(column, run::Column::Definition)))
