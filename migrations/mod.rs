@@ -16,6 +16,7 @@ mod m0013_run_ends;
 mod m0014_removals;
 mod m0015_retention;
 mod m0016_first_errors;
+mod m0017_runs_by;
 
 #[derive(Debug)]
 pub(super) struct Migrator;
@@ -36,6 +37,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0014_removals::STEP),
             Box::new(m0015_retention::STEP),
             Box::new(m0016_first_errors::STEP),
+            Box::new(m0017_runs_by::STEP),
         ]
     }
 }

@@ -633,6 +633,18 @@ status?: RunStatus | null;
  */
 branch?: string | null;
 /**
+ * Only those that were triggered by somebody of this name: a run's `trigger.by`.
+ */
+by?: string | null;
+/**
+ * Only those that were triggered from then on, such as `2026-11-25T12:00:00Z`.
+ */
+since?: Timestamp | null;
+/**
+ * Only those that were triggered before then.
+ */
+until?: Timestamp | null;
+/**
  * `nextCursor` of the page before.
  */
 cursor?: string | null;
@@ -990,7 +1002,19 @@ status?: RunStatus | null;
 /**
  * Only of this branch.
  */
-branch?: string | null }
+branch?: string | null;
+/**
+ * Only those that were triggered by somebody of this name: a run's `trigger.by`.
+ */
+by?: string | null;
+/**
+ * Only those that were triggered from then on, such as `2026-11-25T12:00:00Z`.
+ */
+since?: Timestamp | null;
+/**
+ * Only those that were triggered before then.
+ */
+until?: Timestamp | null }
 
 /**
  * What is wrong with a definition, and where.
@@ -1867,7 +1891,15 @@ status?: RunStatus | null;
  */
 branch?: string | null;
 /**
- * What the preview gave: runs that are newer are left alone.
+ * Only those that were triggered by somebody of this name: a run's `trigger.by`.
+ */
+by?: string | null;
+/**
+ * Only those that were triggered from then on, such as `2026-11-25T12:00:00Z`.
+ */
+since?: Timestamp | null;
+/**
+ * What the preview gave: runs that are newer are left alone, as are those that its own `until` left out.
  */
 until: RunId }
 

@@ -6,10 +6,11 @@ use specta::Type;
 
 use crate::domain::audit::{AuditEntry, Outcome};
 use crate::domain::time::Timestamp;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::rpc::Ctx;
 use crate::rpc::kit::{Api, procedures};
 use crate::rpc::schema::{FREE_TEXT, ID, TIME};
+use crate::rpc::times::time;
 use crate::services;
 use crate::services::audit::AuditFilter;
 use crate::store::page::{LIMIT_DEFAULT, Page, PageRequest};
@@ -66,13 +67,4 @@ async fn list(ctx: Ctx, input: ListAuditInput) -> Result<Page<AuditEntry>> {
     let filter = AuditFilter { actor, action, target, outcome, since, until };
     let page = PageRequest { limit: limit.unwrap_or(LIMIT_DEFAULT), cursor };
     services::audit::list(&ctx.app, &filter, page).await
-}
-
-fn time(field: &str, text: Option<String>) -> Result<Option<Timestamp>> {
-    let wrong = || Error::invalid(field, "expected a time such as 2026-11-25T12:00:00Z");
-    // The day after 28 February, in a year that has no 29th.
-    let parse = |text: &str| {
-        Timestamp::parse(text).or_else(|| Timestamp::parse(&text.replacen("-02-29T", "-03-01T", 1)))
-    };
-    text.map(|text| parse(&text).ok_or_else(wrong)).transpose()
 }

@@ -7,12 +7,15 @@ use specta::Type;
 use crate::domain::bulk::{BulkAction, BulkWork};
 use crate::domain::ids::{BulkWorkId, PipelineId, RunId};
 use crate::domain::run::RunStatus;
+use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
 use crate::rpc::Ctx;
 use crate::rpc::kit::{Api, Live, procedures};
-use crate::rpc::schema::{FREE_TEXT, ID};
+use crate::rpc::schema::{FREE_TEXT, ID, TIME};
+use crate::rpc::times::time;
 use crate::services;
-use crate::services::bulk::{BulkPreview, Wanted};
+use crate::services::bulk::BulkPreview;
+use crate::services::runs::RunFilter;
 
 pub(super) fn declare(api: &mut Api) {
     procedures! { api;
@@ -47,12 +50,27 @@ pub(super) struct PreviewBulkInput {
     #[serde(default)]
     #[schemars(length(min = 1, max = 255), regex(pattern = FREE_TEXT))]
     branch: Option<String>,
+    /// Only those that were triggered by somebody of this name: a run's `trigger.by`.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 200), regex(pattern = FREE_TEXT))]
+    by: Option<String>,
+    /// Only those that were triggered from then on, such as `2026-11-25T12:00:00Z`.
+    #[serde(default)]
+    #[specta(type = Option<Timestamp>)]
+    #[schemars(regex(pattern = TIME))]
+    since: Option<String>,
+    /// Only those that were triggered before then.
+    #[serde(default)]
+    #[specta(type = Option<Timestamp>)]
+    #[schemars(regex(pattern = TIME))]
+    until: Option<String>,
 }
 
 async fn preview(ctx: Ctx, input: PreviewBulkInput) -> Result<BulkPreview> {
-    let PreviewBulkInput { action, pipeline_id, status, branch } = input;
-    let wanted = Wanted { pipeline: pipeline_id, status, branch };
-    services::bulk::preview(&ctx.app, ctx.actor()?, action, wanted).await
+    let PreviewBulkInput { action, pipeline_id, status, branch, by, since, until } = input;
+    let (since, until) = (time("since", since)?, time("until", until)?);
+    let filter = RunFilter { status, branch, by, since, until, ..RunFilter::default() };
+    services::bulk::preview(&ctx.app, ctx.actor()?, action, pipeline_id.as_deref(), filter).await
 }
 
 /// What is done, to which runs.
@@ -73,18 +91,28 @@ pub(super) struct StartBulkInput {
     #[serde(default)]
     #[schemars(length(min = 1, max = 255), regex(pattern = FREE_TEXT))]
     branch: Option<String>,
-    /// What the preview gave: runs that are newer are left alone.
+    /// Only those that were triggered by somebody of this name: a run's `trigger.by`.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 200), regex(pattern = FREE_TEXT))]
+    by: Option<String>,
+    /// Only those that were triggered from then on, such as `2026-11-25T12:00:00Z`.
+    #[serde(default)]
+    #[specta(type = Option<Timestamp>)]
+    #[schemars(regex(pattern = TIME))]
+    since: Option<String>,
+    /// What the preview gave: runs that are newer are left alone, as are those that its own `until` left out.
     #[specta(type = RunId)]
     #[schemars(regex(pattern = ID))]
     until: String,
 }
 
 async fn start(ctx: Ctx, input: StartBulkInput) -> Result<BulkWork> {
-    let StartBulkInput { action, pipeline_id, status, branch, until } = input;
+    let StartBulkInput { action, pipeline_id, status, branch, by, since, until } = input;
     let until: RunId =
         until.parse().map_err(|_| Error::invalid("until", "must be what runs.previewBulk gave"))?;
-    let wanted = Wanted { pipeline: pipeline_id, status, branch };
-    services::bulk::start(&ctx.app, ctx.actor()?, action, wanted, until).await
+    let since = time("since", since)?;
+    let filter = RunFilter { status, branch, by, since, ..RunFilter::default() };
+    services::bulk::start(&ctx.app, ctx.actor()?, action, pipeline_id.as_deref(), filter, until).await
 }
 
 /// Which bulk work.

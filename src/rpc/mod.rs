@@ -23,6 +23,7 @@ mod samples;
 pub mod schema;
 mod secrets;
 mod system;
+mod times;
 mod tokens;
 mod trail;
 pub mod wire;

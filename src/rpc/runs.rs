@@ -6,10 +6,12 @@ use specta::Type;
 
 use crate::domain::ids::{PipelineId, RunId};
 use crate::domain::run::{Run, RunDetails, RunStatus};
+use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
 use crate::rpc::Ctx;
 use crate::rpc::kit::{Api, Live, procedures};
-use crate::rpc::schema::{FREE_TEXT, ID};
+use crate::rpc::schema::{FREE_TEXT, ID, TIME};
+use crate::rpc::times::time;
 use crate::services;
 use crate::services::lists::ListChange;
 use crate::services::logs::{LogPage, PAGE_LINES_DEFAULT, ReadLog};
@@ -97,6 +99,20 @@ pub(super) struct ListRunsInput {
     #[serde(default)]
     #[schemars(length(min = 1, max = 255), regex(pattern = FREE_TEXT))]
     branch: Option<String>,
+    /// Only those that were triggered by somebody of this name: a run's `trigger.by`.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 200), regex(pattern = FREE_TEXT))]
+    by: Option<String>,
+    /// Only those that were triggered from then on, such as `2026-11-25T12:00:00Z`.
+    #[serde(default)]
+    #[specta(type = Option<Timestamp>)]
+    #[schemars(regex(pattern = TIME))]
+    since: Option<String>,
+    /// Only those that were triggered before then.
+    #[serde(default)]
+    #[specta(type = Option<Timestamp>)]
+    #[schemars(regex(pattern = TIME))]
+    until: Option<String>,
     /// `nextCursor` of the page before.
     #[serde(default)]
     #[schemars(regex(pattern = ID))]
@@ -108,8 +124,9 @@ pub(super) struct ListRunsInput {
 }
 
 async fn list(ctx: Ctx, input: ListRunsInput) -> Result<Page<Run>> {
-    let ListRunsInput { pipeline_id, status, branch, cursor, limit } = input;
-    let filter = RunFilter { status, branch, ..RunFilter::default() };
+    let ListRunsInput { pipeline_id, status, branch, by, since, until, cursor, limit } = input;
+    let (since, until) = (time("since", since)?, time("until", until)?);
+    let filter = RunFilter { status, branch, by, since, until, ..RunFilter::default() };
     let page = PageRequest { limit: limit.unwrap_or(LIMIT_DEFAULT), cursor };
     services::runs::list(&ctx.app, ctx.actor()?, pipeline_id.as_deref(), filter, page).await
 }

@@ -330,7 +330,7 @@ fn inputs(samples: &mut Samples) {
     samples.input::<pipelines::PipelineInput>("PipelineInput", pipeline.clone());
 
     samples.input::<runs::ListRunsInput>("ListRunsInput", json!({}));
-    let all = json!({ "pipelineId": "build", "status": "timed_out", "branch": "main", "cursor": "01890000-0000-7000-8000-000000000000", "limit": 100 });
+    let all = json!({ "pipelineId": "build", "status": "timed_out", "branch": "main", "by": "ann", "since": AT, "until": AT, "cursor": "01890000-0000-7000-8000-000000000000", "limit": 100 });
     samples.input::<runs::ListRunsInput>("ListRunsInput", all);
     samples.input::<runs::ListRunsInput>("ListRunsInput", json!({ "status": null, "limit": null }));
 
@@ -345,8 +345,9 @@ fn inputs(samples: &mut Samples) {
     let all = json!({ "text": "^e", "regex": true, "matchCase": true, "step": "build", "after": 7 });
     samples.input::<runs::SearchLogsInput>("SearchLogsInput", with(run.clone(), all));
     samples.input::<runs::RunNumberInput>("RunNumberInput", with(pipeline.clone(), json!({ "number": 1 })));
-    let bulk = json!({ "action": "delete", "pipelineId": "build", "status": "failed", "branch": "main" });
-    samples.input::<bulk::PreviewBulkInput>("PreviewBulkInput", bulk.clone());
+    let bulk = json!({ "action": "delete", "pipelineId": "build", "status": "failed", "branch": "main", "by": "ann", "since": AT });
+    let preview = with(bulk.clone(), json!({ "until": AT }));
+    samples.input::<bulk::PreviewBulkInput>("PreviewBulkInput", preview);
     samples.input::<bulk::StartBulkInput>("StartBulkInput", with(bulk, json!({ "until": ID })));
     samples.input::<bulk::BulkInput>("BulkInput", json!({ "bulkId": ID }));
     samples.input::<runs::WatchListInput>("WatchListInput", json!({}));

@@ -14,8 +14,8 @@ use specta::Type;
 use crate::app::App;
 use crate::domain::audit::Deed;
 use crate::domain::bulk::{BulkAction, BulkState, BulkWork, LeftOut, RUNS_MAX, Starter, owner_of};
-use crate::domain::ids::{BulkWorkId, PipelineId, RunId};
-use crate::domain::run::{Run, RunStatus};
+use crate::domain::ids::{BulkWorkId, RunId};
+use crate::domain::run::Run;
 use crate::domain::time::{Timestamp, now};
 use crate::domain::token::{Actor, Role};
 use crate::error::{Error, Result};
@@ -41,15 +41,6 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 const KEEP: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Works that a pass removes.
 const TRIM_ROWS: u64 = 1_000;
-
-/// Which runs, as who asks names them.
-#[derive(Debug, Clone, Default)]
-pub struct Wanted {
-    /// Id or name.
-    pub pipeline: Option<String>,
-    pub status: Option<RunStatus>,
-    pub branch: Option<String>,
-}
 
 /// What a bulk work would do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type, JsonSchema)]
@@ -83,11 +74,21 @@ pub struct LeftOutCount {
     pub count: u32,
 }
 
-/// Says what would be done, and does nothing.
-pub async fn preview(app: &App, actor: &Actor, action: BulkAction, wanted: Wanted) -> Result<BulkPreview> {
-    let filter = filter(app, actor, action, wanted).await?;
+/// Says what would be done, and does nothing. `pipeline` is an id or a name, and outweighs the filter's.
+pub async fn preview(
+    app: &App,
+    actor: &Actor,
+    action: BulkAction,
+    pipeline: Option<&str>,
+    filter: RunFilter,
+) -> Result<BulkPreview> {
+    let filter = allowed(app, actor, action, pipeline, filter).await?;
     // Later than every run that there is.
-    let until = RunId::generate();
+    let newest = RunId::generate();
+    let until = match filter.until {
+        Some(at) => newest.min(RunId::first_at(at)),
+        None => newest,
+    };
     let standings = store::runs::standings(&app.store, &filter, &until, RUNS_MAX + 1).await?;
     let total: u32 = standings.iter().map(|standing| standing.count).sum();
     let mut reasons = BTreeMap::new();
@@ -117,7 +118,7 @@ pub async fn preview(app: &App, actor: &Actor, action: BulkAction, wanted: Wante
     })
 }
 
-/// Starts a bulk work; workers carry it out.
+/// Starts a bulk work; workers carry it out. `pipeline` is as of [`preview`].
 ///
 /// # Errors
 ///
@@ -128,12 +129,13 @@ pub async fn start(
     app: &App,
     actor: &Actor,
     action: BulkAction,
-    wanted: Wanted,
+    pipeline: Option<&str>,
+    filter: RunFilter,
     until: RunId,
 ) -> Result<BulkWork> {
     // Never what is triggered from here on.
     let until = until.min(RunId::generate());
-    let filter = filter(app, actor, action, wanted).await?;
+    let filter = allowed(app, actor, action, pipeline, filter).await?;
     let standings = store::runs::standings(&app.store, &filter, &until, RUNS_MAX).await?;
     let work = BulkWork {
         id: BulkWorkId::generate(),
@@ -221,19 +223,22 @@ fn version(work: &BulkWork) -> u64 {
     changes + 1 + u64::from(work.state == BulkState::Stopping) + 2 * u64::from(work.finished_at.is_some())
 }
 
-/// The runs that the actor may do it to.
-async fn filter(app: &App, actor: &Actor, action: BulkAction, wanted: Wanted) -> Result<RunFilter> {
-    let Wanted { pipeline, status, branch } = wanted;
+/// Those of these runs that the actor may do it to.
+async fn allowed(
+    app: &App,
+    actor: &Actor,
+    action: BulkAction,
+    pipeline: Option<&str>,
+    mut filter: RunFilter,
+) -> Result<RunFilter> {
     let needed = action.needs();
-    let pipeline_id: Option<PipelineId> = match pipeline {
-        Some(pipeline) => Some(access::pipeline_of_runs_for(app, actor, &pipeline, needed).await?),
-        None => None,
-    };
-    let pipelines = match &pipeline_id {
-        Some(_) => None,
-        None => actor.may_only_in(needed),
-    };
-    Ok(RunFilter { pipeline_id, pipelines, status, branch })
+    match pipeline {
+        Some(pipeline) => {
+            filter.pipeline_id = Some(access::pipeline_of_runs_for(app, actor, pipeline, needed).await?);
+        }
+        None => filter.pipelines = actor.may_only_in(needed),
+    }
+    Ok(filter)
 }
 
 /// Carries out what goes on and nobody is at.

@@ -85,8 +85,11 @@ async fn trigger_as(app: &App, actor: &Actor, kind: TriggerKind, request: Trigge
         repository::check(&app.config.worker.repository_hosts, repository).map_err(Error::Conflict)?;
     }
     let retry = definition.as_ref().map_or(Retry::DEFAULT, |definition| definition.retry);
+    let id = RunId::generate();
     let run = NewRun {
-        id: RunId::generate(),
+        // Its own time: lists are narrowed by it, so another clock's reading could leave a run out at its very instant.
+        now: id.made_at(),
+        id,
         pipeline_id: pipeline.id.clone(),
         branch: branch.or(pipeline.default_branch),
         inputs,
@@ -96,7 +99,6 @@ async fn trigger_as(app: &App, actor: &Actor, kind: TriggerKind, request: Trigge
         definition: pipeline.definition,
         idempotency_key,
         steps: definition.as_ref().map(first_steps).unwrap_or_default(),
-        now: now(),
     };
     let run = match store::runs::insert(&app.store, run).await? {
         Insertion::Inserted(run) | Insertion::Existing(run) => run,

@@ -39,6 +39,7 @@ mod plans;
 pub mod removals;
 pub mod retention;
 mod run_change;
+mod run_filter;
 mod run_rows;
 pub mod run_stats;
 pub mod runs;

@@ -2,14 +2,15 @@
 //! costs the same in a large table as in a small one.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use sea_orm::sea_query::SelectStatement;
 use sea_orm::sqlx::{self, Row as _};
 use sea_orm::{ConnectionTrait as _, DbBackend, EntityTrait, Select, Statement};
 
 use super::{
-    Store, audit, bulk, people, pipelines, removals, retention, run_stats, runs, secrets, steps, tokens,
-    workers,
+    Store, audit, bulk, people, pipelines, removals, retention, run_filter, run_stats, runs, secrets, steps,
+    tokens, workers,
 };
 use crate::config::DatabaseConfig;
 use crate::domain::ids::{AuditId, PersonId, PipelineId, RunId, TokenId};
@@ -28,7 +29,7 @@ mod postgres;
 /// bounded by something other than the table's size.
 struct Case {
     what: String,
-    index: &'static str,
+    index: String,
     may_sort: bool,
     query: Box<dyn Build>,
 }
@@ -49,8 +50,8 @@ impl Build for SelectStatement {
     }
 }
 
-fn case<E: EntityTrait>(what: impl Into<String>, index: &'static str, query: Select<E>) -> Case {
-    Case { what: what.into(), index, may_sort: false, query: Box::new(query) }
+fn case<E: EntityTrait>(what: impl Into<String>, index: impl Into<String>, query: Select<E>) -> Case {
+    Case { what: what.into(), index: index.into(), may_sort: false, query: Box::new(query) }
 }
 
 fn cases() -> Vec<Case> {
@@ -126,7 +127,7 @@ fn cases() -> Vec<Case> {
     let bounded = [
         // As many as one key has, and sorted a slice at a time.
         case("secrets under a key", "secrets_key", secrets::under_key_query("k1", 100)),
-        case("newest runs of some pipelines", "runs_pkey", run_stats::newest_query(&some, 50)),
+        case("newest runs of some pipelines", "runs_pipeline", run_stats::newest_query(&some, 50)),
         case("runs of a minute", "runs_pkey", run_stats::triggered_query(at(0), at(9))),
         case("ends of a minute", "runs_finished", run_stats::ended_query(at(3), at(9))),
         // So few go on that all of them are read.
@@ -134,12 +135,25 @@ fn cases() -> Vec<Case> {
         case("held runs", "runs_held", runs::held_query(None, 100)),
         case("held runs after one", "runs_held", runs::held_query(Some(&run_id), 100)),
         case("which runs there are", "runs_pkey", runs::known_query(&[run_id.clone(), RunId::generate()])),
-        case("live runs of a pipeline", "runs_pipeline_status_branch", pipelines::live_runs(&pipeline_id)),
-        case("runs of some pipelines", "runs_pkey", runs::list_query(&of_some, Some(&run_id), 21)),
+        case("live runs of a pipeline", "runs_pipeline_status_branch_by", pipelines::live_runs(&pipeline_id)),
+        case("runs of some pipelines", "runs_pipeline", run_filter::list_query(&of_some, Some(&run_id), 21)),
         case(
             "runs of some pipelines and one status",
-            "runs_pkey",
-            runs::list_query(&RunFilter { status: Some(RunStatus::TimedOut), ..of_some.clone() }, None, 21),
+            "runs_pipeline_status",
+            run_filter::list_query(
+                &RunFilter { status: Some(RunStatus::TimedOut), ..of_some.clone() },
+                None,
+                21,
+            ),
+        ),
+        case(
+            "runs of some pipelines by somebody",
+            "runs_pipeline_status_by",
+            run_filter::list_query(
+                &RunFilter { by: Some("ci".to_owned()), ..of_some.clone() },
+                Some(&run_id),
+                21,
+            ),
         ),
         case("some pipelines", "pipelines_pkey", pipelines::list_query(Some(&some), None, None, 21)),
         case("the steps of runs", "steps_pkey", steps::of_runs_query(&[run_id.as_str(), "x"])),
@@ -147,14 +161,14 @@ fn cases() -> Vec<Case> {
     let all = RunFilter { pipeline_id: Some(pipeline_id.clone()), ..RunFilter::default() };
     let counts = [
         ("how runs stand", "runs_pipeline", runs::standings_query(&all, &run_id, 400)),
-        ("how runs of some pipelines stand", "runs_pkey", runs::standings_query(&of_some, &run_id, 400)),
+        ("how runs of some pipelines stand", "runs_pipeline", runs::standings_query(&of_some, &run_id, 400)),
         ("runs elsewhere", "runs_pipeline", runs::count_elsewhere_query(&all, &some, &run_id, 400)),
     ];
     cases.extend(bounded.map(|case| Case { may_sort: true, ..case }));
     // Grouped, and no more rows than are counted.
     cases.extend(counts.map(|(what, index, query)| Case {
         what: what.to_owned(),
-        index,
+        index: index.to_owned(),
         may_sort: true,
         query: Box::new(query),
     }));
@@ -195,32 +209,45 @@ fn retained(pipeline_id: &PipelineId, run_id: &RunId) -> Vec<Case> {
     ]
 }
 
-/// Each combination of filters, from the beginning and after a run, of a status that is common and of one that is
-/// rare.
+/// Each combination of filters, from the beginning and after a run, of what is common and of what is rare.
 fn run_lists(pipeline_id: &PipelineId, run_id: &RunId) -> Vec<Case> {
-    let mut cases = Vec::new();
+    let mut filters = Vec::new();
     for status in [None, Some(RunStatus::Succeeded), Some(RunStatus::TimedOut), Some(RunStatus::Running)] {
         for pipeline_id in [None, Some(pipeline_id.clone())] {
             for branch in [None, Some("main".to_owned())] {
-                let index = match (&pipeline_id, status, &branch) {
-                    (None, None, None) => "runs_pkey",
-                    (None, None, Some(_)) => "runs_branch",
-                    (None, Some(_), None) => "runs_status",
-                    (None, Some(_), Some(_)) => "runs_status_branch",
-                    (Some(_), None, None) => "runs_pipeline",
-                    (Some(_), None, Some(_)) => "runs_pipeline_branch",
-                    (Some(_), Some(_), None) => "runs_pipeline_status",
-                    (Some(_), Some(_), Some(_)) => "runs_pipeline_status_branch",
-                };
-                let filter = RunFilter { pipeline_id: pipeline_id.clone(), status, branch, pipelines: None };
-                for before in [None, Some(run_id)] {
-                    let what = format!("runs, {filter:?}, before {before:?}");
-                    cases.push(case(what, index, runs::list_query(&filter, before, 21)));
+                for by in [None, Some("ci".to_owned()), Some("u7".to_owned())] {
+                    let (pipeline_id, branch) = (pipeline_id.clone(), branch.clone());
+                    let all = RunFilter { pipeline_id, status, branch, by, ..RunFilter::default() };
+                    let until = DAY.plus(Duration::from_hours(24));
+                    let of_a_day = RunFilter { since: Some(DAY), until: Some(until), ..all.clone() };
+                    filters.extend([all, of_a_day]);
                 }
             }
         }
     }
+    let mut cases = Vec::new();
+    for filter in filters {
+        for before in [None, Some(run_id)] {
+            let what = format!("runs, {filter:?}, before {before:?}");
+            let one = case(what, index_of(&filter), run_filter::list_query(&filter, before, 21));
+            // Of each status a page, and the newest of these.
+            cases.push(Case { may_sort: filter.by.is_some() && filter.status.is_none(), ..one });
+        }
+    }
     cases
+}
+
+/// It is named after the columns that it finds rows by.
+fn index_of(filter: &RunFilter) -> String {
+    let has_status = filter.status.is_some() || filter.by.is_some();
+    let columns = [
+        ("_pipeline", filter.pipeline_id.is_some()),
+        ("_status", has_status),
+        ("_branch", filter.branch.is_some()),
+        ("_by", filter.by.is_some()),
+    ];
+    let given: String = columns.iter().filter(|(_, is_given)| *is_given).map(|(column, _)| *column).collect();
+    if given.is_empty() { "runs_pkey".to_owned() } else { format!("runs{given}") }
 }
 
 async fn store(url: Option<String>, data_dir: &std::path::Path) -> Store {
@@ -241,14 +268,14 @@ async fn sqlite_answers_each_query_from_an_index() {
         statement.sql.insert_str(0, "EXPLAIN QUERY PLAN ");
         let rows = store.reader.query_all_raw(statement).await.unwrap();
         let plan: Vec<String> = rows.iter().map(|row| row.try_get("", "detail").unwrap()).collect();
-        let index = names.get(case.index).map_or(case.index, String::as_str);
-        // Where rows are counted, the engine first says that it finds them on their own.
-        let found = plan.iter().find(|line| !line.starts_with("CO-ROUTINE")).unwrap();
-        assert!(
-            found.ends_with(&format!("INDEX {index}")) || found.contains(&format!("INDEX {index} ")),
-            "{}: {plan:?}",
-            case.what
-        );
+        let index = names.get(&case.index).unwrap_or(&case.index);
+        let is_by_index = |line: &String| {
+            line.ends_with(&format!("INDEX {index}")) || line.contains(&format!("INDEX {index} "))
+        };
+        assert!(plan.iter().any(is_by_index), "{}: {plan:?}", case.what);
+        // Of a list that is put together of parts, neither a part nor the whole may read the table.
+        let is_whole = |line: &String| line.starts_with("SCAN runs") && !line.contains("INDEX");
+        assert!(!plan.iter().any(is_whole), "{}: {plan:?}", case.what);
         assert!(
             case.may_sort || !plan.iter().any(|line| line.contains("TEMP B-TREE")),
             "{}: {plan:?}",
@@ -288,7 +315,10 @@ async fn postgresql_answers_each_query_from_an_index() {
 /// How many rows a query may look at in vain, of the 10,000 that there are.
 const REMOVED_MAX: u64 = 500;
 
-/// Twenty pipelines, ten branches, 10,000 runs of which most have succeeded, in the order of their ids.
+/// When the runs of [`ROWS`] were made.
+const DAY: Timestamp = Timestamp::from_millis(1_688_096_058_518);
+
+/// Twenty pipelines, ten branches, ten names, 10,000 runs of which most have succeeded, in the order of their ids.
 const ROWS: &str = "
     INSERT INTO pipelines (id, name, name_folded, next_run_number, created_at, updated_at, retention)
     SELECT 'p' || n, 'name ' || n, 'name ' || n, 1, 0, 0, CASE WHEN n % 2 = 0 THEN '{}' END FROM generate_series(0, 2000) n;
@@ -298,7 +328,8 @@ const ROWS: &str = "
     SELECT '01890a5d-ac96-774b-bcce-' || lpad(n::text, 12, '0'), n, 'p' || n % 20, 'name',
         CASE WHEN n % 100 = 0 THEN 'running' WHEN n % 100 = 1 THEN 'timed_out' WHEN n % 100 = 2 THEN 'queued'
             ELSE 'succeeded' END,
-        0, 1, 1, CASE WHEN n % 10 < 5 THEN 'main' ELSE 'b' || n % 10 END, 'api', 'a', 1, 1, 0, 0,
+        0, 1, 1, CASE WHEN n % 10 < 5 THEN 'main' ELSE 'b' || n % 10 END, 'api',
+        CASE WHEN n % 7 < 5 THEN 'ci' ELSE 'u' || n % 70 END, 1, 1, 0, 0,
         CASE WHEN n % 100 IN (0, 2) THEN NULL ELSE n END, FALSE, 0, n % 200 <> 7, n % 200 <> 7, FALSE, 'k' || n, '{}'
     FROM generate_series(1, 10000) n;
     INSERT INTO steps (run_id, position, attempt, name, status, needs)

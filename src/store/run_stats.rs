@@ -13,7 +13,7 @@ use crate::store::Store;
 use crate::store::column::Reader;
 use crate::store::entities::run;
 use crate::store::error::DbResult as _;
-use crate::store::runs::{RunFilter, is_newest_of_each};
+use crate::store::run_filter::is_newest_of_each;
 
 /// More ends of a minute than these are not looked at one by one.
 const ENDS_MAX: u64 = 20_000;
@@ -77,7 +77,7 @@ pub async fn newest(store: &Store, pipelines: &[PipelineId], of_each: u32) -> Re
 pub(super) fn newest_query(pipelines: &[PipelineId], of_each: u32) -> Select<run::Entity> {
     use run::Column;
 
-    let is_newest = is_newest_of_each(pipelines, &RunFilter::default(), None, u64::from(of_each));
+    let is_newest = is_newest_of_each(pipelines, u64::from(of_each));
     run::Entity::find()
         .select_only()
         .columns([Column::Id, Column::PipelineId, Column::Number, Column::Status])

@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use sea_orm::sea_query::{Expr, ExprTrait as _, Query, SelectStatement, UnionType};
+use sea_orm::sea_query::{Expr, ExprTrait as _, Query, SelectStatement};
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait, EntityTrait as _, FromQueryResult, Iterable as _, JoinType,
     QueryFilter as _, QueryOrder as _, QuerySelect as _, QueryTrait as _, Select,
 };
-use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::{HostId, PipelineId, RunId, WorkerId};
 use crate::domain::run::{Run, RunRecord, RunStatus, RunTrigger, StepRecord};
@@ -17,9 +16,11 @@ use crate::store::column::Reader;
 use crate::store::entities::{pipeline, run, worker};
 use crate::store::error::DbResult as _;
 use crate::store::page::{Page, PageRequest};
+use crate::store::run_filter::{is_since, list_query};
 use crate::store::{SLICE_ROWS_MAX, Store, pipelines, run_rows, steps};
 
 pub use crate::store::run_change::{RunChange, change};
+pub use crate::store::run_filter::RunFilter;
 
 /// The predicates of the partial indexes, word for word: SQLite knows an index by its predicate's text, and neither
 /// engine can tell that a bound parameter satisfies one. `IS TRUE` keeps SQLite from taking the statuses one by one out of
@@ -53,16 +54,6 @@ pub enum Insertion {
     Existing(Run),
     /// The pipeline is gone.
     NoPipeline,
-}
-
-/// Bulk works keep theirs, as JSON.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RunFilter {
-    /// Only of these; none: of any. At most `GRANTS_MAX`.
-    pub pipelines: Option<Vec<PipelineId>>,
-    pub pipeline_id: Option<PipelineId>,
-    pub status: Option<RunStatus>,
-    pub branch: Option<String>,
 }
 
 /// Makes a run and its steps, with the pipeline's next number, in one transaction.
@@ -160,36 +151,12 @@ pub async fn find_run(store: &Store, id: &RunId) -> Result<Option<Run>> {
 /// Newest first.
 pub async fn list(store: &Store, filter: &RunFilter, page: PageRequest) -> Result<Page<Run>> {
     let query = list_query(filter, page.after_id()?.as_ref(), page.rows());
-    let runs = read_all(store, query, "listing runs").await?;
-    Ok(page.page_of_ids(runs, |run| run.id.as_str()))
-}
-
-pub(super) fn list_query(filter: &RunFilter, before: Option<&RunId>, rows: u64) -> Select<run::Entity> {
-    let Some(some) = &filter.pipelines else { return narrowed(light(), filter, before, rows) };
-    let is_candidate = is_newest_of_each(some, filter, before, rows);
-    light().filter(is_candidate).order_by_desc(run::Column::Id).limit(rows)
-}
-
-/// Whether a run is one of the newest of one of these pipelines: of each, so many.
-pub(super) fn is_newest_of_each(
-    some: &[PipelineId],
-    filter: &RunFilter,
-    before: Option<&RunId>,
-    rows: u64,
-) -> Expr {
-    // Of each pipeline so many as a page has, found by index and in order: the newest of all are among them. A condition
-    // on all pipelines at once would make the engines sort every run that they have.
-    let of_each = some.iter().map(|id| {
-        let filter = RunFilter { pipeline_id: Some(id.clone()), ..filter.clone() };
-        let ids = run::Entity::find().select_only().column(run::Column::Id);
-        let newest = narrowed(ids, &filter, before, rows).into_query();
-        Query::select().column(run::Column::Id).from_subquery(newest, "newest").take()
-    });
-    let candidates = of_each.reduce(|mut all, one| all.union(UnionType::All, one).take());
-    match candidates {
-        Some(candidates) => run::Column::Id.in_subquery(candidates),
-        None => Expr::cust("FALSE"),
+    let mut runs = read_all(store, query, "listing runs").await?;
+    if let Some(since) = filter.since {
+        let first = RunId::first_at(since);
+        runs.retain(|run| first <= run.id);
     }
+    Ok(page.page_of_ids(runs, |run| run.id.as_str()))
 }
 
 /// Runs that stand alike.
@@ -235,6 +202,7 @@ pub(super) fn standings_query(filter: &RunFilter, before: &RunId, limit: u32) ->
         .expr_as(Expr::cust("COUNT(*)"), "count")
         .expr_as(Expr::cust("MIN(id)"), "oldest")
         .from_subquery(matching, "matching")
+        .and_where_option(is_since(filter))
         .group_by_col(run::Column::Status)
         .add_group_by([has_log()])
         .take()
@@ -264,34 +232,13 @@ pub(super) fn count_elsewhere_query(
     Query::select()
         .expr_as(Expr::cust("COUNT(*)"), "count")
         .from_subquery(matching, "matching")
+        .and_where_option(is_since(filter))
         .and_where(Expr::col(run::Column::PipelineId).is_not_in(pipelines.iter().map(PipelineId::as_str)))
         .take()
 }
 
-fn narrowed(
-    query: Select<run::Entity>,
-    filter: &RunFilter,
-    before: Option<&RunId>,
-    rows: u64,
-) -> Select<run::Entity> {
-    let mut query = query.order_by_desc(run::Column::Id).limit(rows);
-    if let Some(id) = &filter.pipeline_id {
-        query = query.filter(run::Column::PipelineId.eq(id.as_str()));
-    }
-    if let Some(status) = filter.status {
-        query = query.filter(run::Column::Status.eq(status.as_str()));
-    }
-    if let Some(branch) = &filter.branch {
-        query = query.filter(run::Column::Branch.eq(branch.as_str()));
-    }
-    if let Some(id) = before {
-        query = query.filter(run::Column::Id.lt(id.as_str()));
-    }
-    query
-}
-
 /// Runs without their definitions, which may be long and which lists do not show.
-fn light() -> Select<run::Entity> {
+pub(super) fn light() -> Select<run::Entity> {
     run::Entity::find()
         .select_only()
         .columns(run::Column::iter().filter(|column| !matches!(column, run::Column::Definition)))

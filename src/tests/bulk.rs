@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use slipway::app::App;
 use slipway::domain::bulk::{BulkAction, BulkState, BulkWork, LeftOut};
 use slipway::domain::ids::{PipelineId, RunId};
-use slipway::domain::run::RunStatus;
+use slipway::domain::run::{RunStatus, RunTrigger, TriggerKind};
 use slipway::domain::time::{Timestamp, now};
 use slipway::domain::token::{Actor, Grant, Role};
 use slipway::error::Error;
-use slipway::services::bulk::{self, LeftOutCount, Wanted};
+use slipway::services::bulk::{self, LeftOutCount};
 use slipway::services::people::{self, CreatePerson};
+use slipway::services::runs::RunFilter;
 use slipway::services::tokens::{self, CreateToken};
 use slipway::services::{audit, removals};
 use slipway::store;
@@ -18,8 +19,9 @@ use slipway::store::audit::AuditFilter;
 use slipway::store::bulk::Note;
 use slipway::store::page::PageRequest;
 use slipway::store::people::PersonChange;
+use slipway::store::runs::NewRun;
 
-use crate::store::factory::{added_pipeline, added_run, ended, moved};
+use crate::store::factory::{added, added_pipeline, added_run, ended, moved, new_run};
 use crate::support::redis::Parts;
 
 fn admin() -> Actor {
@@ -34,8 +36,8 @@ async fn bearer(app: &App, name: &str, role: Option<Role>, grants: Vec<Grant>) -
 }
 
 async fn start(app: &App, actor: &Actor, action: BulkAction, pipeline: &PipelineId) -> BulkWork {
-    let wanted = Wanted { pipeline: Some(pipeline.to_string()), ..Wanted::default() };
-    bulk::start(app, actor, action, wanted, RunId::generate()).await.unwrap()
+    let all = RunFilter::default();
+    bulk::start(app, actor, action, Some(pipeline.as_str()), all, RunId::generate()).await.unwrap()
 }
 
 async fn carried_out(app: &App, work: &BulkWork) -> BulkWork {
@@ -104,6 +106,42 @@ async fn a_work_stops_when_who_started_it_may_no_longer_do_it() {
     assert_eq!((done.state, done.done, done.reason), (BulkState::Done, 1, None));
 }
 
+/// Of four runs, one is by somebody else, one too old and one too new: the fourth is previewed, and it alone is deleted.
+#[tokio::test]
+async fn a_work_takes_the_runs_of_whom_and_of_when_its_filter_says() {
+    let Parts { app, .. } = &Parts::start().await;
+    let pipeline = added_pipeline(&app.store, "build").await.id;
+    let made = async |millis: i64, by: &str| {
+        let trigger = RunTrigger { kind: TriggerKind::Api, by: by.to_owned(), untrusted: false };
+        let id = RunId::first_at(Timestamp::from_millis(millis));
+        let run = added(&app.store, NewRun { id, trigger, ..new_run(&pipeline) }).await;
+        moved(&app.store, &run.id, RunStatus::Failed).await;
+        run.id
+    };
+    let others = [made(1_000, "ann").await, made(2_000, "bob").await, made(3_000, "ann").await];
+    let meant = made(2_001, "ann").await;
+    let filter = RunFilter {
+        by: Some("ann".to_owned()),
+        since: Some(Timestamp::from_millis(2_000)),
+        until: Some(Timestamp::from_millis(3_000)),
+        ..RunFilter::default()
+    };
+    let preview = bulk::preview(app, &admin(), BulkAction::Delete, None, filter.clone()).await.unwrap();
+    assert_eq!((preview.total, preview.skipped), (1, 0));
+    assert_eq!(preview.sample.iter().map(|run| &run.id).collect::<Vec<_>>(), [&meant]);
+    assert_eq!(preview.until.made_at(), Timestamp::from_millis(3_000));
+
+    // What the preview gave says until when: those who start it need not say it again.
+    let filter = RunFilter { until: None, ..filter };
+    let work = bulk::start(app, &admin(), BulkAction::Delete, None, filter, preview.until).await.unwrap();
+    let done = carried_out(app, &work).await;
+    assert_eq!((done.state, done.total, done.done), (BulkState::Done, 1, 1));
+    assert!(store::runs::find_run(&app.store, &meant).await.unwrap().is_none());
+    for other in &others {
+        assert!(store::runs::find_run(&app.store, other).await.unwrap().is_some(), "{other}");
+    }
+}
+
 #[tokio::test]
 async fn a_work_is_whose_it_was_started_by_and_each_has_one_at_a_time() {
     let Parts { app, .. } = &Parts::start().await;
@@ -111,8 +149,8 @@ async fn a_work_is_whose_it_was_started_by_and_each_has_one_at_a_time() {
     let ci = bearer(app, "ci", Some(Role::Operator), Vec::new()).await;
     let other = bearer(app, "other", Some(Role::Operator), Vec::new()).await;
     let again = || {
-        let wanted = Wanted { pipeline: Some(pipeline.to_string()), ..Wanted::default() };
-        bulk::start(app, &ci, BulkAction::Cancel, wanted, RunId::generate())
+        let (pipeline, all) = (Some(pipeline.as_str()), RunFilter::default());
+        bulk::start(app, &ci, BulkAction::Cancel, pipeline, all, RunId::generate())
     };
     // Of several at the same time, the database takes one.
     let outcomes = futures::future::join_all((0..8).map(|_| again())).await;
@@ -153,7 +191,7 @@ async fn a_preview_says_why_runs_would_be_left_out() {
 
     let grants = vec![Grant { pipeline_id: pipeline.clone(), role: Role::Admin }];
     let ci = bearer(app, "ci", Some(Role::Viewer), grants).await;
-    let preview = async |action| bulk::preview(app, &ci, action, Wanted::default()).await.unwrap();
+    let preview = async |action| bulk::preview(app, &ci, action, None, RunFilter::default()).await.unwrap();
     for (action, expected) in [
         (BulkAction::Retry, &[(LeftOut::Live, 3), (LeftOut::Canceled, 1), (LeftOut::NoLog, 1)][..]),
         (BulkAction::Cancel, &[(LeftOut::Ended, 3), (LeftOut::Canceled, 1)]),
@@ -166,7 +204,7 @@ async fn a_preview_says_why_runs_would_be_left_out() {
         assert_eq!(preview.skipped, expected.iter().map(|left_out| left_out.count).sum::<u32>());
         assert_eq!((preview.total, preview.no_right), (6, 1), "{action:?}");
     }
-    let all = bulk::preview(app, &admin(), BulkAction::Delete, Wanted::default()).await.unwrap();
+    let all = bulk::preview(app, &admin(), BulkAction::Delete, None, RunFilter::default()).await.unwrap();
     assert_eq!((all.total, all.no_right), (7, 0));
 }
 

@@ -19,6 +19,13 @@ test('what is unknown or wrong is dropped', () => {
   expect(runSearch({ panel: 'graph', step: 42 })).toEqual({ panel: 'graph', step: '42' });
 });
 
+test('runs are of a period or of a span of time, never of both', () => {
+  const span = { since: '2026-11-25T12:00+02:00', until: '2026-11-26T12:00:00Z' };
+  expect(runsSearch({ by: 'ann', ...span })).toEqual({ by: 'ann', since: '2026-11-25T10:00:00.000Z', until: '2026-11-26T12:00:00.000Z' });
+  expect(runsSearch({ period: 'today', ...span })).toEqual({ period: 'today' });
+  expect(runsSearch({ period: 'ever', by: 'a'.repeat(201), since: 'then' })).toEqual({});
+});
+
 test('a link to a search of a log is the whole of it', () => {
   expect(runSearch({ q: 'a'.repeat(1_000), case: 1, regex: '1' })).toEqual({ q: 'a'.repeat(1_000), case: 1, regex: 1 });
   expect(runSearch({ q: 'a', case: 0, regex: 'yes' })).toEqual({ q: 'a' });

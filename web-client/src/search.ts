@@ -19,11 +19,18 @@ export type Sort = (typeof sorts)[number];
 export const panels = ['steps', 'timeline', 'graph', 'details'] as const;
 export type Panel = (typeof panels)[number];
 
+/** Since when runs were triggered, as people say it. */
+export const periods = ['today', '24h', '7d', '30d'] as const;
+export type Period = (typeof periods)[number];
+
 /** How far back. */
 export const ranges = ['15m', '1h', '6h', '24h'] as const;
 export type Range = (typeof ranges)[number];
 
 type Given = Record<string, unknown>;
+
+/** As long may be a name that runs are asked for by. */
+const BY_MAX = 200;
 
 /** As long may be what a log is searched for. */
 export const SOUGHT_MAX = 1_000;
@@ -52,10 +59,15 @@ export function pipelinesSearch(given: Given) {
 }
 
 export function runsSearch(given: Given) {
+  const period = oneOf(periods, given['period']);
   return told({
     status: oneOf(statuses, given['status']),
     branch: text(given['branch']),
     pipeline: text(given['pipeline']),
+    by: text(given['by'], BY_MAX),
+    period,
+    since: period === undefined ? time(given['since']) : undefined,
+    until: period === undefined ? time(given['until']) : undefined,
     trigger: flag(given['trigger']),
   });
 }

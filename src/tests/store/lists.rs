@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use slipway::domain::ids::{HostId, RunId, WorkerId};
-use slipway::domain::run::{RunStatus, StepStatus};
+use slipway::domain::run::{RunStatus, RunTrigger, StepStatus, TriggerKind};
 use slipway::error::Error;
 use slipway::store::page::PageRequest;
 use slipway::store::runs::{self, NewRun, RunChange, RunFilter, Towards};
@@ -14,6 +14,7 @@ use super::factory::{added, added_pipeline, added_run, at, moved, new_run, step}
 
 on_both_engines!(
     every_filter_gives_what_it_names_newest_first,
+    runs_of_a_time_are_those_that_were_made_in_it,
     pages_have_no_gap_and_no_repetition_while_runs_are_added,
     a_cursor_that_no_page_gave_is_refused,
     queued_runs_come_in_slices_from_either_end,
@@ -29,7 +30,9 @@ async fn every_filter_gives_what_it_names_newest_first(store: Store) {
         for status in RunStatus::ALL {
             for pipeline_id in [&first.id, &second.id] {
                 for branch in [None, Some("main".to_owned()), Some(format!("b{round}"))] {
-                    let run = added(&store, NewRun { branch, ..new_run(pipeline_id) }).await;
+                    let by = if all.len().is_multiple_of(2) { "ann" } else { "ci" }.to_owned();
+                    let trigger = RunTrigger { kind: TriggerKind::Api, by, untrusted: false };
+                    let run = added(&store, NewRun { branch, trigger, ..new_run(pipeline_id) }).await;
                     moved(&store, &run.id, status).await;
                     all.push(runs::find_run(&store, &run.id).await.unwrap().unwrap());
                 }
@@ -37,20 +40,59 @@ async fn every_filter_gives_what_it_names_newest_first(store: Store) {
         }
     }
     all.reverse();
+    let mut filters = Vec::new();
     for pipeline_id in [None, Some(first.id)] {
         for status in std::iter::once(None).chain(RunStatus::ALL.map(Some)) {
             for branch in [None, Some("main".to_owned()), Some("b1".to_owned())] {
-                let filter = RunFilter { pipelines: None, pipeline_id: pipeline_id.clone(), status, branch };
-                let matches = |run: &&slipway::domain::run::Run| {
-                    filter.pipeline_id.as_ref().is_none_or(|id| *id == run.pipeline_id)
-                        && filter.status.is_none_or(|status| status == run.status)
-                        && (filter.branch.is_none() || filter.branch == run.branch)
-                };
-                let expected: Vec<_> = all.iter().filter(matches).cloned().collect();
-                let page = list(&store, &filter, PageRequest { limit: 100, cursor: None }).await.unwrap();
-                assert_eq!(page.items, expected, "{filter:?}");
-                assert_eq!(page.next_cursor, None);
+                for by in [None, Some("ann".to_owned())] {
+                    let (pipeline_id, branch) = (pipeline_id.clone(), branch.clone());
+                    filters.push(RunFilter { pipeline_id, status, branch, by, ..RunFilter::default() });
+                }
             }
+        }
+    }
+    for filter in filters {
+        let matches = |run: &&slipway::domain::run::Run| {
+            filter.pipeline_id.as_ref().is_none_or(|id| *id == run.pipeline_id)
+                && filter.status.is_none_or(|status| status == run.status)
+                && (filter.branch.is_none() || filter.branch == run.branch)
+                && filter.by.as_ref().is_none_or(|by| *by == run.trigger.by)
+        };
+        let expected: Vec<_> = all.iter().filter(matches).cloned().collect();
+        let page = list(&store, &filter, PageRequest { limit: 100, cursor: None }).await.unwrap();
+        assert_eq!(page.items, expected, "{filter:?}");
+        assert_eq!(page.next_cursor, None);
+    }
+}
+
+/// From the first instant on, up to and without the last one; also of some pipelines, and page by page.
+async fn runs_of_a_time_are_those_that_were_made_in_it(store: Store) {
+    let build = added_pipeline(&store, "build").await;
+    for made in [1_000, 1_999, 2_000, 2_001, 2_999, 3_000] {
+        added(&store, NewRun { id: RunId::first_at(at(made)), ..new_run(&build.id) }).await;
+    }
+    for (since, until, expected) in [
+        (None, None, &[3_000, 2_999, 2_001, 2_000, 1_999, 1_000][..]),
+        (Some(2_000), None, &[3_000, 2_999, 2_001, 2_000]),
+        (None, Some(2_000), &[1_999, 1_000]),
+        (Some(2_000), Some(3_000), &[2_999, 2_001, 2_000]),
+        (Some(3_000), Some(2_000), &[]),
+        (Some(i64::MAX), None, &[]),
+        (None, Some(-1), &[]),
+    ] {
+        for pipelines in [None, Some(vec![build.id.clone()])] {
+            let (since, until) = (since.map(at), until.map(at));
+            let filter = RunFilter { since, until, pipelines, ..RunFilter::default() };
+            let (mut seen, mut cursor) = (Vec::new(), None);
+            loop {
+                let page = list(&store, &filter, PageRequest { limit: 2, cursor }).await.unwrap();
+                seen.extend(page.items.iter().map(|run| run.id.made_at().as_millis()));
+                cursor = page.next_cursor;
+                if cursor.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(seen, expected, "{filter:?}");
         }
     }
 }

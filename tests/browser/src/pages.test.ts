@@ -68,6 +68,7 @@ const pages: [string, string, (page: Page) => Promise<void>][] = [
   ['its definition', '/pipelines/team%2Fsite/definition', (page) => page.getByText('No problems').waitFor()],
   ['its settings', '/pipelines/team%2Fsite/settings', (page) => page.getByRole('cell', { name: 'DEPLOY_TOKEN', exact: true }).waitFor()],
   ['the runs', '/runs', (page) => page.getByRole('link', { name: /#1, failed/ }).waitFor()],
+  ['the runs of a time', '/runs?by=nobody&since=2026-11-25T12:00:00Z', (page) => page.getByText('No run fits').waitFor()],
   ['a run', run, (page) => untilShown(page, 'broken')],
   ['its lines', `${run}#L3-L5`, (page) => page.getByRole('button', { name: 'Copy 3 lines' }).waitFor()],
   ['its timeline', `${run}?panel=timeline`, (page) => page.getByRole('heading', { name: '#1' }).waitFor()],

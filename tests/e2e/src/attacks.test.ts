@@ -326,6 +326,8 @@ describe('texts', () => {
         query('pipelines.list', { cursor: text }),
         query('runs.list', { pipelineId: text }),
         query('runs.list', { branch: text }),
+        query('runs.list', { by: text }),
+        query('runs.list', { since: text }),
         query('runs.list', { status: text }),
         query('runs.list', { cursor: text }),
         query('tokens.list', { cursor: text }),

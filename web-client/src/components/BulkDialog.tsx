@@ -4,35 +4,38 @@ import { useSubscription } from '@trpc/tanstack-react-query';
 import { useState, type FormEvent } from 'react';
 
 import { heard, trpc } from '../api/client';
-import { may, useMe } from '../api/me';
-import type { RunsSearch } from '../search';
-import { useText } from '../text';
+import { useMe } from '../api/me';
+import { may } from '../roles';
+import { useLanguage, useText } from '../text';
 import { useBulkText } from '../text/bulk';
+import { absolute } from '../text/format';
+import { useRunsText } from '../text/runs';
 import { Button } from '../ui/Button';
 import { Dialog } from '../ui/Dialog';
 import { Skeleton } from '../ui/Empty';
 import { Problem } from '../ui/Problem';
 import { StatusIcon } from '../ui/StatusIcon';
 import { Time } from '../ui/Time';
+import type { RunFilter } from './run-filter';
 
 const actions: readonly BulkAction[] = ['cancel', 'retry', 'delete'];
 const SAMPLE_RUNS = 5;
 
 interface Props {
-  search: Pick<RunsSearch, 'status' | 'branch' | 'pipeline'>;
+  filter: RunFilter;
   onClose: () => void;
 }
 
 /** Does something to all runs that a list's filters leave: says to how many before, and how far it is afterwards. */
-export function BulkDialog({ search, onClose }: Props) {
+export function BulkDialog({ filter, onClose }: Props) {
   const bulk = useBulkText();
   const [started, setStarted] = useState<BulkWork | null>(null);
   return (
     <Dialog title={bulk.title} onClose={onClose}>
       <div className="flex flex-col gap-4 p-4">
-        <Filters search={search} />
+        <Filters filter={filter} />
         {started === null ? (
-          <Choice search={search} onStart={setStarted} onClose={onClose} />
+          <Choice filter={filter} onStart={setStarted} onClose={onClose} />
         ) : (
           <Progress started={started} onClose={onClose} />
         )}
@@ -41,14 +44,18 @@ export function BulkDialog({ search, onClose }: Props) {
   );
 }
 
-function Filters({ search: { status, branch, pipeline } }: Pick<Props, 'search'>) {
+function Filters({ filter: { pipelineId, status, branch, by, since, until } }: Pick<Props, 'filter'>) {
   const text = useText();
-  const { runs } = text;
+  const language = useLanguage();
+  const runs = useRunsText();
   const bulk = useBulkText();
   const given: [string, string][] = [];
-  if (pipeline !== undefined) given.push([runs.pipeline, pipeline]);
+  if (pipelineId !== undefined) given.push([runs.pipeline, pipelineId]);
   if (status !== undefined) given.push([runs.status, text.status[status]]);
   if (branch !== undefined) given.push([runs.branch, branch]);
+  if (by !== undefined) given.push([runs.by, by]);
+  if (since !== undefined) given.push([runs.since, absolute(Date.parse(since), language)]);
+  if (until !== undefined) given.push([runs.until, absolute(Date.parse(until), language)]);
   if (given.length === 0) return <p className="text-text-2">{bulk.all}</p>;
   return (
     <dl className="flex flex-wrap gap-x-6 gap-y-1">
@@ -66,24 +73,18 @@ interface ChoiceProps extends Props {
   onStart: (work: BulkWork) => void;
 }
 
-function Choice({ search: { status, branch, pipeline }, onStart, onClose }: ChoiceProps) {
+function Choice({ filter, onStart, onClose }: ChoiceProps) {
   const text = useText();
   const bulk = useBulkText();
   const me = useMe();
   const [action, setAction] = useState<BulkAction>('cancel');
   const [isSure, setSure] = useState(false);
-  const filter = {
-    action,
-    ...(pipeline === undefined ? {} : { pipelineId: pipeline }),
-    ...(status === undefined ? {} : { status }),
-    ...(branch === undefined ? {} : { branch }),
-  };
-  const preview = useQuery(trpc.runs.previewBulk.queryOptions(filter, { staleTime: 0, gcTime: 0 }));
+  const preview = useQuery(trpc.runs.previewBulk.queryOptions({ action, ...filter }, { staleTime: 0, gcTime: 0 }));
   const start = useMutation(trpc.runs.startBulk.mutationOptions({ onSuccess: onStart }));
   const concerned = preview.data === undefined ? 0 : preview.data.total - preview.data.skipped;
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    if (preview.data !== undefined) start.mutate({ ...filter, until: preview.data.until });
+    if (preview.data !== undefined) start.mutate({ action, ...filter, until: preview.data.until });
   };
   return (
     <form onSubmit={submit} className="flex flex-col gap-4">

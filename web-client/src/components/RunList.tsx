@@ -7,6 +7,7 @@ import { isLive } from '../run/status';
 import { useText } from '../text';
 import { StatusIcon } from '../ui/StatusIcon';
 import { Duration, Time } from '../ui/Time';
+import { Progress } from './Progress';
 
 interface Props {
   runs: readonly Run[];
@@ -66,24 +67,5 @@ function RunRow({ run: listed, hasPipeline }: { run: Run; hasPipeline: boolean }
         <Time at={run.createdAt} />
       </div>
     </li>
-  );
-}
-
-export function Progress({ run }: { run: Pick<Run, 'progress' | 'startedAt'> }) {
-  const text = useText();
-  return (
-    <span className="inline-flex items-center gap-2">
-      <Duration from={run.startedAt} to={null} />
-      <span
-        role="progressbar"
-        aria-label={text.runs.progress}
-        aria-valuenow={run.progress}
-        aria-valuemin={0}
-        aria-valuemax={100}
-        className="block h-1.5 w-10 overflow-hidden rounded-full bg-muted"
-      >
-        <span className="block h-full bg-running transition-[width] duration-180" style={{ width: `${run.progress}%` }} />
-      </span>
-    </span>
   );
 }

@@ -1,7 +1,8 @@
 import type { RunDetails } from '@slipway/client';
 import type { ReactNode } from 'react';
 
-import { may, useMe } from '../api/me';
+import { useMe } from '../api/me';
+import { may } from '../roles';
 import { useLanguage, useText } from '../text';
 import { absolute } from '../text/format';
 import { Duration } from '../ui/Time';

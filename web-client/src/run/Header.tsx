@@ -2,7 +2,7 @@ import type { RunDetails } from '@slipway/client';
 import { CircleX, GitBranch, GitCommitHorizontal, Link2, RotateCcw, TriangleAlert } from 'lucide-react';
 import { lazy, Suspense, useState } from 'react';
 
-import { Progress } from '../components/RunList';
+import { Progress } from '../components/Progress';
 import { useText } from '../text';
 import { Button } from '../ui/Button';
 import { copyText } from '../ui/copy';
@@ -10,6 +10,7 @@ import { Problem } from '../ui/Problem';
 import { StatusMark } from '../ui/StatusIcon';
 import { Duration, Time } from '../ui/Time';
 import type { RunActions } from './actions';
+import type { Refusal } from './refusal';
 import { isLive } from './status';
 
 const RetryMenu = lazy(() => import('./RetryMenu').then(({ RetryMenu }) => ({ default: RetryMenu })));
@@ -33,6 +34,7 @@ export function Header({ run, actions, onFailure }: Props) {
   const live = isLive(run.status);
   const hasFailed = run.status === 'failed' || run.status === 'timed_out';
   const why = run.error ?? run.reason;
+  const reasons: Record<Refusal, string | undefined> = { role: text.errors.forbidden, purged: text.run.noLog, status: undefined };
   return (
     <div className="relative shrink-0 border-b border-border px-3 py-2.5 pl-4 sm:px-5">
       <span aria-hidden className={`absolute inset-y-0 left-0 w-1 ${edges[run.status] ?? 'bg-canceled'}`} />
@@ -58,15 +60,21 @@ export function Header({ run, actions, onFailure }: Props) {
               kind="danger"
               icon={<CircleX size={14} />}
               isBusy={actions.isCanceling}
-              disabled={run.status === 'canceling'}
-              title="c"
+              disabled={actions.noCancel !== null}
+              title={actions.noCancel === null ? 'c' : reasons[actions.noCancel]}
               onClick={actions.cancel}
             >
               {run.status === 'canceling' ? text.run.canceling : text.run.cancel}
             </Button>
-          ) : run.status === 'succeeded' ? (
-            <Button icon={<RotateCcw size={14} />} isBusy={actions.isRetrying} title="R" onClick={() => actions.retry('start')}>
-              {text.run.runAgain}
+          ) : run.status === 'succeeded' || actions.noRetry !== null ? (
+            <Button
+              icon={<RotateCcw size={14} />}
+              isBusy={actions.isRetrying}
+              disabled={actions.noRetry !== null}
+              title={actions.noRetry === null ? 'R' : reasons[actions.noRetry]}
+              onClick={() => actions.retry('start')}
+            >
+              {run.status === 'succeeded' ? text.run.runAgain : text.run.retry}
             </Button>
           ) : (
             <Suspense fallback={<Button icon={<RotateCcw size={14} />}>{text.run.retry}</Button>}>

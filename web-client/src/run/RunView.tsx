@@ -10,7 +10,6 @@ import { copyText } from '../ui/copy';
 import { Header } from './Header';
 import { Steps } from './Steps';
 import { useRunActions } from './actions';
-import { isLive } from './status';
 
 const Details = lazy(() => import('./Details').then(({ Details }) => ({ default: Details })));
 const Graph = lazy(() => import('./Graph').then(({ Graph }) => ({ default: Graph })));
@@ -62,9 +61,9 @@ export function RunView({ run }: { run: RunDetails }) {
     '[': () => stepBy(-1),
     ']': () => stepBy(1),
     y: () => void copyText(window.location.href),
-    c: () => isLive(run.status) && actions.cancel(),
-    r: () => !isLive(run.status) && actions.retry('failed'),
-    R: () => !isLive(run.status) && actions.retry('start'),
+    c: actions.cancel,
+    r: () => actions.retry('failed'),
+    R: () => actions.retry('start'),
   });
 
   const current = at ?? search.step ?? null;

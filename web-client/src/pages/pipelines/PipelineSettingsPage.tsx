@@ -4,10 +4,11 @@ import { useNavigate, useParams } from '@tanstack/react-router';
 import { useState, type FormEvent } from 'react';
 
 import { queryClient, trpc } from '../../api/client';
-import { may, useMe } from '../../api/me';
+import { useMe } from '../../api/me';
 import { AdminsOnly } from '../../components/AdminsOnly';
 import { Page } from '../../components/Page';
 import { Secrets } from '../../components/Secrets';
+import { may } from '../../roles';
 import { useText } from '../../text';
 import { usePipelineText } from '../../text/pipeline';
 import { useSettingsText } from '../../text/settings';

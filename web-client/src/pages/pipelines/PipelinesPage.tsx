@@ -6,7 +6,7 @@ import { Plus } from 'lucide-react';
 import { trpc } from '../../api/client';
 import { judgedOf, STATS_RUNS, usePipelineStats } from '../../api/stats';
 import { Page } from '../../components/Page';
-import { FilterText } from '../../components/RunsView';
+import { FilterText } from '../../components/filters';
 import { Sparkline } from '../../components/Sparkline';
 import { Strip } from '../../components/Strip';
 import { sorts, type Sort } from '../../search';

@@ -4,7 +4,7 @@ import { Link, useNavigate, useSearch } from '@tanstack/react-router';
 import { Download } from 'lucide-react';
 
 import { trpc } from '../../api/client';
-import { FilterText } from '../../components/RunsView';
+import { FilterText, TimeFilter } from '../../components/filters';
 import { save } from '../../log/whole';
 import { auditSearch, outcomes, type AuditSearch } from '../../search';
 import { useText } from '../../text';
@@ -129,17 +129,7 @@ function Filters({ search, onSearch }: { search: AuditSearch; onSearch: (search:
     />
   );
   const time = (key: 'since' | 'until', label: string) => (
-    <label className="flex items-center gap-2 text-text-2">
-      {label}
-      <input
-        type="datetime-local"
-        className="field w-auto!"
-        value={search[key] === undefined ? '' : localOf(search[key])}
-        onChange={({ target }) =>
-          choose(key, target.value === '' ? undefined : new Date(target.value).toISOString())
-        }
-      />
-    </label>
+    <TimeFilter label={label} value={search[key]} onChange={(value) => choose(key, value)} />
   );
   return (
     <div role="search" className="flex flex-wrap items-center gap-2 pb-3">
@@ -170,10 +160,4 @@ function Filters({ search, onSearch }: { search: AuditSearch; onSearch: (search:
       )}
     </div>
   );
-}
-
-/** As such an input has it: to the minute, in the reader's zone. */
-function localOf(at: string): string {
-  const date = new Date(at);
-  return new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 }

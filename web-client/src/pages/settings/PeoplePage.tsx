@@ -6,7 +6,7 @@ import { lazy, Suspense } from 'react';
 
 import { trpc } from '../../api/client';
 import { useMe } from '../../api/me';
-import { FilterText } from '../../components/RunsView';
+import { FilterText } from '../../components/filters';
 import { useSettingsText } from '../../text/settings';
 import { Button } from '../../ui/Button';
 import { Empty, Skeleton } from '../../ui/Empty';

@@ -11,6 +11,7 @@ import { Page } from '../../components/Page';
 import { samples } from '../../components/samples';
 import { useText } from '../../text';
 import { usePipelineText } from '../../text/pipeline';
+import { useWelcomeText } from '../../text/welcome';
 import { Button } from '../../ui/Button';
 import { Field } from '../../ui/Field';
 import { Problem } from '../../ui/Problem';
@@ -24,7 +25,7 @@ const NAMES_MAX = 20;
 /** From nothing to a run: a pipeline that needs no repository and no network, and one button. */
 export function WelcomePage() {
   const text = useText();
-  const { welcome } = text;
+  const welcome = useWelcomeText();
   const { form } = usePipelineText();
   const navigate = useNavigate();
   const [sample, setSample] = useState<Sample>('hello');
@@ -61,7 +62,7 @@ export function WelcomePage() {
     if (!make.isPending) make.mutate();
   };
   return (
-    <Page title={welcome.title}>
+    <Page title={text.welcome.title}>
       <form onSubmit={submit} className="flex max-w-3xl flex-col gap-5">
         <p className="text-form text-text-2">{welcome.text}</p>
         <fieldset>
