@@ -13,27 +13,56 @@ failed=0
 started=$(date +%s)
 logs=$PWD/target/test-logs
 mkdir -p "$logs"
+rm -f "$logs"/*
+# What runs beside something else hears no interrupt of the terminal.
+trap 'trap - TERM; kill 0' INT
 if [ -t 1 ]; then export FORCE_COLOR=1 CARGO_TERM_COLOR=always; fi
 
-# part NAME COMMAND…: remembers how it ended and how long it took, and what it printed of failures.
-part() {
-  name=$1
-  shift
-  printf '\n=== %s\n' "$name"
+log_of() { printf '%s/%s.log' "$logs" "$(printf %s "$1" | tr -c 'a-z\n' -)"; }
+
+# carry_out NAME COMMAND…: leaves beside the log how it ended and how long it took.
+carry_out() {
+  result=$(log_of "$1").result
   since=$(date +%s)
-  log=$logs/$(printf %s "$name" | tr -c 'a-z\n' -).log
+  shift
+  if "$@" 2>&1; then ended=ok; else ended=FAILED; fi
+  echo "$ended $(($(date +%s) - since))" >"$result"
+}
+
+# part NAME COMMAND…: shows what it prints, and remembers how it ended.
+part() {
+  printf '\n=== %s\n' "$1"
   # The end of a pipe is not the end of what writes into it.
-  { if "$@" 2>&1; then echo ok >"$log.result"; else echo FAILED >"$log.result"; fi; } | tee "$log"
-  result=$(cat "$log.result")
-  if [ "$result" = FAILED ]; then
-    failed=1
-    failures="$failures$(printf '\n=== %s, in short (the whole: %s)\n' "$name" "${log#"$PWD"/}"; in_short "$log")
+  carry_out "$@" | tee "$(log_of "$1")"
+  remember "$1"
+}
+
+# Beside what follows, for `show` to show.
+aside() { carry_out "$@" >"$(log_of "$1")"; }
+
+# show LANE NAME…: the parts that a lane has carried out, once it is at its end.
+show() {
+  wait "$1" || true
+  shift
+  for name; do
+    printf '\n=== %s\n' "$name"
+    cat "$(log_of "$name")"
+    remember "$name" || true
+  done
+}
+
+# A part without a result did not come to its end.
+remember() {
+  log=$(log_of "$1")
+  ended=FAILED took=0
+  [ ! -e "$log.result" ] || read -r ended took <"$log.result"
+  summary="$summary$(printf '  %-7s %5ds  %s' "$ended" "$took" "$1")
 "
-  fi
-  took=$(($(date +%s) - since))
-  summary="$summary$(printf '  %-7s %5ds  %s' "$result" "$took" "$name")
+  [ "$ended" = FAILED ] || return 0
+  failed=1
+  failures="$failures$(printf '\n=== %s, in short (the whole: %s)\n' "$1" "${log#"$PWD"/}"; in_short "$log")
 "
-  [ "$result" = ok ]
+  return 1
 }
 
 # The lines of a log that name what failed. Whoever has only the end of all the output wants them there.
@@ -48,8 +77,9 @@ finish() {
   exit "$failed"
 }
 
+# What has not changed since the last time is not looked at again; what was wrong then is said again.
 typescript() {
-  npm run --silent --workspaces --if-present check
+  npm run --silent --workspaces --if-present check -- --incremental --tsBuildInfoFile node_modules/.cache/check.tsbuildinfo
 }
 
 # What the npm registry knows against our packages. It is said, and fails nothing: nearly all of them are tools of the
@@ -89,28 +119,8 @@ cargo_tests() {
   fi
 }
 
-# Browsers wait most of the time, and the torture does: side by side they take little more than one of them.
-begin_browser_tests() {
-  rm -f "$logs/browser.result"
-  {
-    npm run --silent --workspace tests/browser test && echo 0 >"$logs/browser.result" || echo 1 >"$logs/browser.result"
-  } >"$logs/browser.out" 2>&1 &
-  browser=$!
-}
-
-# Parts run in a subshell, which cannot wait for what its parent began.
-browser_tests() {
-  while kill -0 "$browser" 2>/dev/null; do sleep 1; done
-  cat "$logs/browser.out"
-  return "$(cat "$logs/browser.result")"
-}
-
 end_to_end() {
   node scripts/postgres.mjs exec -- npm run --silent --workspace tests/e2e test
-}
-
-torture() {
-  npm run --silent --workspace tests/torture test
 }
 
 # The document against linters, then a real server against the document. A fixed seed, so that a failure is one of
@@ -140,22 +150,38 @@ if [ "$scope" = api ]; then
   part 'api: tried out from its document' api || true
   finish
 fi
+# Compilers are often down to one process, and what drives real processes waits half of its time. So each of the two
+# has a lane of other parts beside it: on two cores, both take little longer than alone.
+beside_compilers() {
+  aside 'typescript: types' typescript
+  aside 'dependencies: licences, sources' dependencies
+  aside 'secrets: none in the files' scripts/secrets.py
+  aside 'api: lint' api_lint
+  [ "$scope" = all ] || return 0
+  aside "$typescript_tests" npm run --silent --workspace bindings --workspace web-client --workspace tests/hooks test
+}
+
+beside_end_to_end() {
+  aside 'browser' npm run --silent --workspace tests/browser test
+  aside 'torture: a short schedule' npm run --silent --workspace tests/torture test
+  aside 'api: tried out from its document' api
+}
+
+typescript_tests='bindings, web client, hooks, examples: tests'
+beside_compilers &
+lane=$!
 part 'rust: format' cargo fmt --check || true
 part 'rust: clippy' cargo clippy --locked --all-targets -- -D warnings || true
-part 'dependencies: licences, sources' dependencies || true
-part 'secrets: none in the files' scripts/secrets.py || true
-part 'typescript: types' typescript || true
-part 'rust: build' cargo build --locked || finish
+part 'rust: build' cargo build --locked && is_built=yes || is_built=
+show "$lane" 'typescript: types' 'dependencies: licences, sources' 'secrets: none in the files' 'api: lint'
+[ "$scope" != all ] || show "$lane" "$typescript_tests"
+[ -n "$is_built" ] || finish
 part 'bindings: up to date' "$SLIPWAY_TEST_BIN" bindings --check || true
-part 'api: lint' api_lint || true
 if [ "$scope" = all ]; then
   part 'rust: tests' cargo_tests || true
-  part 'bindings, web client, hooks, examples: tests' \
-    npm run --silent --workspace bindings --workspace web-client --workspace tests/hooks test || true
-  part 'api: tried out from its document' api || true
+  beside_end_to_end &
+  lane=$!
   part 'end to end' end_to_end || true
-  begin_browser_tests
-  part 'torture: a short schedule' torture || true
-  part 'browser, begun beside the torture' browser_tests || true
+  show "$lane" 'browser' 'torture: a short schedule' 'api: tried out from its document'
 fi
 finish

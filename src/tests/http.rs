@@ -17,6 +17,8 @@ use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, redirect};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::support;
+
 const ADMIN_TOKEN: &str = "admin-token-of-the-tests-0123456789abcdef";
 
 /// A server of its own, with a data directory of its own.
@@ -70,7 +72,7 @@ impl Server {
             }
         });
         let url = sign_in.split("/sign-in/").next().unwrap().to_owned();
-        let client = Client::builder().redirect(redirect::Policy::none()).no_proxy().build().unwrap();
+        let client = support::http::client().redirect(redirect::Policy::none()).build().unwrap();
         Self { process, url, sign_in, client, log, data_dir }
     }
 

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use http_body_util::BodyExt as _;
-use reqwest::{Client, Method, StatusCode};
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::connection::{Connection, request};
 use super::{ADMIN_TOKEN, Server, header};
+use crate::support;
 
 /// How long anything may take before a test counts as hanging.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -99,7 +100,7 @@ async fn one_client_has_so_many_connections_and_others_are_served() {
         let answer = rest(&mut refused).await;
         assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("\r\nretry-after: 1\r\n"), "{answer}");
     }
-    let other = Client::builder().no_proxy().local_address(Some("127.0.0.2".parse().unwrap())).build();
+    let other = support::http::client().local_address(Some("127.0.0.2".parse().unwrap())).build();
     let answer = other.unwrap().get(format!("{}/healthz", server.url)).send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::OK);
     assert!(server.log().contains("http.connections_per_client_max"), "{}", server.log());

@@ -11,6 +11,8 @@ use slipway::http::sign_in::SignIn;
 use tempfile::TempDir;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::support;
+
 const ADMIN_TOKEN: &str = "admin-token-of-the-tests-0123456789abcdef";
 
 pub(super) struct Server {
@@ -47,7 +49,7 @@ impl Server {
                 () = ended.cancelled() => {}
             }
         });
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let http = support::http::client().build().unwrap();
         Self { address, http, _shutdown: shutdown.drop_guard(), _data_dir: data_dir }
     }
 
