@@ -67,17 +67,20 @@ function subscribe(listener: () => void): () => void {
 }
 
 const systemTheme = matchMedia('(prefers-color-scheme: dark)');
+/** Chromium does not tell a change that somebody has read off `matches` before, as a page may that draws just then. */
+let isSystemDark = systemTheme.matches;
 
 /** What the style sheets ask for. */
 export function applyLook(): void {
   const chosen = setting('theme');
-  const isDark = chosen === 'dark' || (chosen === 'system' && systemTheme.matches);
+  const isDark = chosen === 'dark' || (chosen === 'system' && isSystemDark);
   document.documentElement.dataset['theme'] = isDark ? 'dark' : 'light';
   document.documentElement.dataset['density'] = setting('density');
   document.querySelector('meta[name=theme-color]')?.setAttribute('content', isDark ? '#0d0f14' : '#ffffff');
 }
 
-systemTheme.addEventListener('change', () => {
+systemTheme.addEventListener('change', ({ matches }) => {
+  isSystemDark = matches;
   applyLook();
   for (const listener of listeners) listener();
 });
@@ -90,6 +93,6 @@ addEventListener('storage', ({ key }) => {
 
 export function useTheme(): 'light' | 'dark' {
   const [chosen] = useSetting('theme');
-  const isSystemDark = useSyncExternalStore(subscribe, () => systemTheme.matches);
-  return chosen === 'dark' || (chosen === 'system' && isSystemDark) ? 'dark' : 'light';
+  const isDark = useSyncExternalStore(subscribe, () => isSystemDark);
+  return chosen === 'dark' || (chosen === 'system' && isDark) ? 'dark' : 'light';
 }
