@@ -24,18 +24,27 @@ interface Subject {
   changing?: (page: Page) => Locator;
 }
 
+/** The marks beside the log come once it is known where its errors are. */
+const atError = async (page: Page) => {
+  await logOf(page).getByText('error', { exact: true }).first().waitFor();
+  await page.getByRole('button', { name: /^Error in integration/ }).first().waitFor();
+};
+
 const SUBJECTS: Subject[] = [
   { name: 'pipelines', path: '/pipelines', isThere: (page) => page.getByRole('img', { name: /12 runs/ }).first().waitFor() },
   { name: 'pipeline', path: '/pipelines/web-api', isThere: (page) => page.getByRole('link', { name: /#12/ }).waitFor() },
   {
     name: 'run',
     path: '/pipelines/web-api/runs/12',
-    isThere: (page) => logOf(page).getByText('error', { exact: true }).first().waitFor(),
+    isThere: atError,
   },
   {
     name: 'graph',
     path: '/pipelines/web-api/runs/12?panel=graph',
-    isThere: (page) => page.getByRole('button', { name: /integration/ }).first().waitFor(),
+    isThere: async (page) => {
+      await page.getByRole('group').getByRole('button', { name: /integration/ }).first().waitFor();
+      if (await logOf(page).isVisible()) await atError(page);
+    },
   },
   { name: 'definition', path: '/pipelines/web-api/definition', isThere: (page) => page.getByText('No problems').waitFor() },
   { name: 'trigger', path: '/pipelines/web-api?trigger=1', isThere: (page) => page.getByRole('dialog').waitFor() },
@@ -63,6 +72,17 @@ const SUBJECTS: Subject[] = [
 
 const SIGN_IN: Subject = { name: 'sign-in', path: '/sign-in', isThere: (page) => page.getByLabel('Password').waitFor() };
 
+/** Once two in a row are the same: what was loaded last has its place then. */
+async function still(page: Page): Promise<Buffer> {
+  let before: Buffer | undefined;
+  for (let turn = 0; turn < 50; turn += 1) {
+    const taken = await page.screenshot({ caret: 'hide', animations: 'disabled' });
+    if (before?.equals(taken) === true) return taken;
+    before = taken;
+  }
+  throw new Error(`${page.url()} does not come to rest`);
+}
+
 /** Light and dark, wide and narrow. Gives what is not as on record. */
 async function take(person: Person, { name, path, isThere, changing }: Subject): Promise<string[]> {
   const differences: string[] = [];
@@ -79,7 +99,7 @@ async function take(person: Person, { name, path, isThere, changing }: Subject):
       await isThere(page);
       await page.evaluate(() => document.fonts.ready.then(() => undefined));
       const picture = `${name}-${size}-${colorScheme}`;
-      const taken = await page.screenshot({ caret: 'hide', animations: 'disabled' });
+      const taken = await still(page);
       if (IS_RECORDED) {
         writeFileSync(join(RECORD, `${picture}.png`), taken);
         continue;
