@@ -154,6 +154,10 @@ test('who may not do it is not offered it, nor is what would be refused', async 
   await refused(page, live.id, 'Cancel run', 'Your role does not allow this.');
   await page.keyboard.press('c');
   await refused(page, ended.id, 'Run again', 'Your role does not allow this.');
+  await page.goto('/pipelines/many?trigger=1');
+  await page.getByRole('button', { name: 'Trigger', disabled: true }).waitFor();
+  await rows(page).first().waitFor();
+  expect(await page.getByRole('dialog').count()).toBe(0);
   await viewer.leave();
   expect((await client.runs.get.query({ runId: live.id })).status).not.toMatch(/cancel/);
 

@@ -5,11 +5,13 @@ import { lazy, Suspense } from 'react';
 
 import { trpc } from '../../api/client';
 import { isNotFound } from '../../api/errors';
+import { useMe } from '../../api/me';
 import { judgedOf, STATS_RUNS, usePipelineStats } from '../../api/stats';
 import { Page } from '../../components/Page';
 import { RunsView } from '../../components/RunsView';
 import { Strip } from '../../components/Strip';
 import { useShortcuts } from '../../keys';
+import { may } from '../../roles';
 import { useText } from '../../text';
 import { duration } from '../../text/format';
 import { Button, buttonLook } from '../../ui/Button';
@@ -26,10 +28,13 @@ export function PipelinePage() {
   const pipeline = useQuery(trpc.pipelines.get.queryOptions({ pipelineId: slug }));
   const id = pipeline.data?.id;
   const stats = usePipelineStats(id === undefined ? [] : [id]).get(id ?? '');
+  const me = useMe();
+  // Until it is known who asks, nobody is refused.
+  const isRefused = me !== undefined && id !== undefined && !may(me, 'operator', id);
   const { trigger, ...filters } = search;
   const ask = (isOpen: boolean) =>
     void navigate({ search: isOpen ? { ...filters, trigger: 1 } : filters, replace: !isOpen });
-  useShortcuts({ t: () => ask(true) });
+  useShortcuts(isRefused ? {} : { t: () => ask(true) });
   if (isNotFound(pipeline.error)) return <Empty>{text.pipeline.gone}</Empty>;
   return (
     <Page
@@ -44,7 +49,13 @@ export function PipelinePage() {
             <Settings size={15} aria-hidden />
             {text.pipeline.settings}
           </Link>
-          <Button kind="primary" icon={<Play size={14} aria-hidden />} onClick={() => ask(true)}>
+          <Button
+            kind="primary"
+            icon={<Play size={14} aria-hidden />}
+            disabled={isRefused}
+            title={isRefused ? text.errors.forbidden : 't'}
+            onClick={() => ask(true)}
+          >
             {text.pipeline.trigger}
           </Button>
         </>
@@ -71,13 +82,15 @@ export function PipelinePage() {
         search={filters}
         onSearch={(next) => void navigate({ search: next, replace: true })}
         empty={
-          <Button kind="primary" onClick={() => ask(true)}>
-            {text.pipeline.trigger}
-          </Button>
+          !isRefused && (
+            <Button kind="primary" onClick={() => ask(true)}>
+              {text.pipeline.trigger}
+            </Button>
+          )
         }
       />
       <Suspense fallback={null}>
-        {trigger === 1 && pipeline.data !== undefined && (
+        {trigger === 1 && pipeline.data !== undefined && !isRefused && (
           <TriggerDialog pipeline={pipeline.data} onClose={() => ask(false)} />
         )}
       </Suspense>

@@ -4,6 +4,7 @@ import { Link, useNavigate, useSearch } from '@tanstack/react-router';
 import { Plus } from 'lucide-react';
 
 import { trpc } from '../../api/client';
+import { useMe } from '../../api/me';
 import { judgedOf, STATS_RUNS, usePipelineStats } from '../../api/stats';
 import { Page } from '../../components/Page';
 import { FilterText } from '../../components/filters';
@@ -31,6 +32,9 @@ export function PipelinesPage() {
       { placeholderData: keepPreviousData },
     ),
   );
+  const me = useMe();
+  // Until it is known who asks, nobody is refused.
+  const mayCreate = me === undefined || me.role === 'admin';
   const pipelines = list.data?.items ?? [];
   const stats = usePipelineStats(pipelines.map(({ id }) => id));
   const rows = pipelines.map((pipeline) => ({ pipeline, stats: stats.get(pipeline.id) }));
@@ -62,10 +66,12 @@ export function PipelinesPage() {
               </option>
             ))}
           </select>
-          <Link to="/welcome" className={buttonLook('primary')}>
-            <Plus size={15} aria-hidden />
-            {text.pipelines.create}
-          </Link>
+          {mayCreate && (
+            <Link to="/welcome" className={buttonLook('primary')}>
+              <Plus size={15} aria-hidden />
+              {text.pipelines.create}
+            </Link>
+          )}
         </>
       }
     >
@@ -81,7 +87,7 @@ export function PipelinesPage() {
         ) : (
           <Empty
             action={
-              q === undefined ? (
+              q === undefined && mayCreate ? (
                 <Link to="/welcome" className={buttonLook('primary')}>
                   {text.pipelines.emptyAction}
                 </Link>
