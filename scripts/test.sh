@@ -158,23 +158,23 @@ beside_compilers() {
   aside 'secrets: none in the files' scripts/secrets.py
   aside 'api: lint' api_lint
   [ "$scope" = all ] || return 0
-  aside "$typescript_tests" npm run --silent --workspace bindings --workspace web-client --workspace tests/hooks test
+  aside 'bindings, web client: tests' npm run --silent --workspace bindings --workspace web-client test
 }
 
 beside_end_to_end() {
   aside 'browser' npm run --silent --workspace tests/browser test
   aside 'torture: a short schedule' npm run --silent --workspace tests/torture test
+  aside 'hooks, examples: tests' npm run --silent --workspace tests/hooks test
   aside 'api: tried out from its document' api
 }
 
-typescript_tests='bindings, web client, hooks, examples: tests'
 beside_compilers &
 lane=$!
 part 'rust: format' cargo fmt --check || true
 part 'rust: clippy' cargo clippy --locked --all-targets -- -D warnings || true
 part 'rust: build' cargo build --locked && is_built=yes || is_built=
 show "$lane" 'typescript: types' 'dependencies: licences, sources' 'secrets: none in the files' 'api: lint'
-[ "$scope" != all ] || show "$lane" "$typescript_tests"
+[ "$scope" != all ] || show "$lane" 'bindings, web client: tests'
 [ -n "$is_built" ] || finish
 part 'bindings: up to date' "$SLIPWAY_TEST_BIN" bindings --check || true
 if [ "$scope" = all ]; then
@@ -182,6 +182,6 @@ if [ "$scope" = all ]; then
   beside_end_to_end &
   lane=$!
   part 'end to end' end_to_end || true
-  show "$lane" 'browser' 'torture: a short schedule' 'api: tried out from its document'
+  show "$lane" 'browser' 'torture: a short schedule' 'hooks, examples: tests' 'api: tried out from its document'
 fi
 finish
