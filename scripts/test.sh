@@ -150,8 +150,8 @@ if [ "$scope" = api ]; then
   part 'api: tried out from its document' api || true
   finish
 fi
-# Compilers are often down to one process, and what drives real processes waits half of its time. So each of the two
-# has a lane of other parts beside it: on two cores, both take little longer than alone.
+# Compilers are often down to one process, and browsers wait half of their time. So each of the two has a lane of other
+# parts beside it: on two cores, both take little longer than alone. End to end has three workers of its own.
 beside_compilers() {
   aside 'typescript: types' typescript
   aside 'dependencies: licences, sources' dependencies
@@ -161,8 +161,7 @@ beside_compilers() {
   aside 'bindings, web client: tests' npm run --silent --workspace bindings --workspace web-client test
 }
 
-beside_end_to_end() {
-  aside 'browser' npm run --silent --workspace tests/browser test
+beside_browsers() {
   aside 'torture: a short schedule' npm run --silent --workspace tests/torture test
   aside 'hooks, examples: tests' npm run --silent --workspace tests/hooks test
   aside 'api: tried out from its document' api
@@ -179,9 +178,10 @@ show "$lane" 'typescript: types' 'dependencies: licences, sources' 'secrets: non
 part 'bindings: up to date' "$SLIPWAY_TEST_BIN" bindings --check || true
 if [ "$scope" = all ]; then
   part 'rust: tests' cargo_tests || true
-  beside_end_to_end &
-  lane=$!
   part 'end to end' end_to_end || true
-  show "$lane" 'browser' 'torture: a short schedule' 'hooks, examples: tests' 'api: tried out from its document'
+  beside_browsers &
+  lane=$!
+  part 'browser' npm run --silent --workspace tests/browser test || true
+  show "$lane" 'torture: a short schedule' 'hooks, examples: tests' 'api: tried out from its document'
 fi
 finish
