@@ -214,6 +214,8 @@ test('what is done to a whole queue is done to its runs', async () => {
   await submit(page, 'Save', { max: '1000', duration: '60000' });
   await until('the limit is set', async () => (await metaOf('pipelines', 'max', 'duration')).join() === '1000,60000');
   await choose(page, 'Set rate limit');
+  // The form asks the server for what is set, and puts it over what was typed by then.
+  await expect.poll(() => page.getByRole('dialog').locator('input[name="duration"]').inputValue()).toBe('60000');
   await submit(page, 'Save', { max: '', duration: '' });
   await until('there is no limit', async () => (await metaOf('pipelines', 'max', 'duration')).join() === '$-1,$-1');
 
