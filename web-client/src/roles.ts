@@ -13,3 +13,8 @@ export function may(me: Me | undefined, needed: Role, pipelineId?: string): bool
   const granted = me.grants.filter((grant) => pipelineId === undefined || grant.pipelineId === pipelineId).map(({ role }) => role);
   return [me.role, ...granted].some((role) => role !== null && roles.indexOf(needed) <= roles.indexOf(role));
 }
+
+/** Whether somebody may not. Until it is known who asks, nobody is refused. */
+export function isRefused(me: Me | undefined, needed: Role, pipelineId?: string): boolean {
+  return me !== undefined && !may(me, needed, pipelineId);
+}

@@ -11,7 +11,7 @@ import { Page } from '../../components/Page';
 import { RunsView } from '../../components/RunsView';
 import { Strip } from '../../components/Strip';
 import { useShortcuts } from '../../keys';
-import { may } from '../../roles';
+import { isRefused } from '../../roles';
 import { useText } from '../../text';
 import { duration } from '../../text/format';
 import { Button, buttonLook } from '../../ui/Button';
@@ -29,12 +29,11 @@ export function PipelinePage() {
   const id = pipeline.data?.id;
   const stats = usePipelineStats(id === undefined ? [] : [id]).get(id ?? '');
   const me = useMe();
-  // Until it is known who asks, nobody is refused.
-  const isRefused = me !== undefined && id !== undefined && !may(me, 'operator', id);
+  const mayTrigger = id === undefined || !isRefused(me, 'operator', id);
   const { trigger, ...filters } = search;
   const ask = (isOpen: boolean) =>
     void navigate({ search: isOpen ? { ...filters, trigger: 1 } : filters, replace: !isOpen });
-  useShortcuts(isRefused ? {} : { t: () => ask(true) });
+  useShortcuts(mayTrigger ? { t: () => ask(true) } : {});
   if (isNotFound(pipeline.error)) return <Empty>{text.pipeline.gone}</Empty>;
   return (
     <Page
@@ -52,8 +51,8 @@ export function PipelinePage() {
           <Button
             kind="primary"
             icon={<Play size={14} aria-hidden />}
-            disabled={isRefused}
-            title={isRefused ? text.errors.forbidden : 't'}
+            disabled={!mayTrigger}
+            title={mayTrigger ? 't' : text.errors.forbidden}
             onClick={() => ask(true)}
           >
             {text.pipeline.trigger}
@@ -82,7 +81,7 @@ export function PipelinePage() {
         search={filters}
         onSearch={(next) => void navigate({ search: next, replace: true })}
         empty={
-          !isRefused && (
+          mayTrigger && (
             <Button kind="primary" onClick={() => ask(true)}>
               {text.pipeline.trigger}
             </Button>
@@ -90,7 +89,7 @@ export function PipelinePage() {
         }
       />
       <Suspense fallback={null}>
-        {trigger === 1 && pipeline.data !== undefined && !isRefused && (
+        {trigger === 1 && pipeline.data !== undefined && mayTrigger && (
           <TriggerDialog pipeline={pipeline.data} onClose={() => ask(false)} />
         )}
       </Suspense>
