@@ -55,11 +55,9 @@ pub(super) fn list_query(filter: &AuditFilter, before: Option<&AuditId>, rows: u
     if let Some(since) = since {
         query = query.filter(Column::Id.gte(AuditId::first_at(*since).as_str()));
     }
-    if let Some(until) = until {
-        query = query.filter(Column::Id.lt(AuditId::first_at(*until).as_str()));
-    }
-    match before {
-        Some(id) => query.filter(Column::Id.lt(id.as_str())),
+    // As one bound: of two, an engine may begin at the later one.
+    match before.cloned().into_iter().chain(until.map(AuditId::first_at)).min() {
+        Some(end) => query.filter(Column::Id.lt(end.as_str())),
         None => query,
     }
 }
