@@ -1,5 +1,5 @@
 import type { RunDetails } from '@slipway/client';
-import { CircleX, GitBranch, GitCommitHorizontal, Link2, RotateCcw, TriangleAlert } from 'lucide-react';
+import { ChevronDown, CircleX, GitBranch, GitCommitHorizontal, Link2, RotateCcw, TriangleAlert } from 'lucide-react';
 import { lazy, Suspense, useState } from 'react';
 
 import { Progress } from '../components/Progress';
@@ -77,7 +77,7 @@ export function Header({ run, actions, onFailure }: Props) {
               {run.status === 'succeeded' ? text.run.runAgain : text.run.retry}
             </Button>
           ) : (
-            <Suspense fallback={<Button icon={<RotateCcw size={14} />}>{text.run.retry}</Button>}>
+            <Suspense fallback={<RetrySoon />}>
               <RetryMenu actions={actions} />
             </Suspense>
           )}
@@ -112,6 +112,17 @@ export function Header({ run, actions, onFailure }: Props) {
         </div>
       )}
     </div>
+  );
+}
+
+/** As wide as the menu's button that comes in its place. */
+function RetrySoon() {
+  const text = useText();
+  return (
+    <Button icon={<RotateCcw size={14} />} aria-disabled>
+      {text.run.retry}
+      <ChevronDown size={14} aria-hidden />
+    </Button>
   );
 }
 
