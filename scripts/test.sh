@@ -65,10 +65,12 @@ remember() {
   return 1
 }
 
-# The lines of a log that name what failed. Whoever has only the end of all the output wants them there.
+# The lines of a log that name what failed, and how. Whoever has only the end of all the output wants them there.
 in_short() {
-  found=$(grep -E '(^|[^a-z])(FAIL|FAILED|panicked|not ok|✗|×)([^a-z]|$)|[a-zA-Z]*Error:|^error' "$1" | head -n 30)
-  printf '%s\n' "${found:-$(tail -n 30 "$1")}"
+  plain=$(sed 's/\x1b\[[0-9;]*m//g' "$1")
+  told='(^|[^a-z])(FAIL|FAILED|panicked|not ok|✗|×)([^a-z]|$)|[a-zA-Z]*Error:|^error|^[-+] |^ +(left|right): | ❯ src/'
+  found=$(printf '%s\n' "$plain" | grep -E "$told" | cut -c 1-400 | head -n 40)
+  printf '%s\n' "${found:-$(printf '%s\n' "$plain" | tail -n 30)}"
 }
 
 finish() {
