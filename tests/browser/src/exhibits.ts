@@ -8,6 +8,7 @@ export const NOW = Date.UTC(2026, 2, 2, 9, 30);
 
 const MINUTE = 60_000;
 
+// The two outputs of a step are read beside each other, so what an error follows is a second older.
 const WEB = `steps:
   - name: build
     run: |
@@ -25,6 +26,7 @@ const WEB = `steps:
     run: |
       for n in $(seq 1 20); do printf '\\033[90m[%02d]\\033[0m GET /api/%s \\033[36m200\\033[0m 12 ms\\n' $n $n; done
       if [ "\${SLIPWAY_INPUT_FAIL:-}" = yes ]; then
+        sleep 1
         printf '\\033[1;31merror\\033[0m: expected 200, got 502, at src/http.rs:118\\n' >&2
         exit 1
       fi

@@ -20,19 +20,24 @@ export interface Box {
   height: number;
 }
 
+export interface Difference {
+  what: string;
+  marked?: Buffer;
+}
+
 /** What is wrong with a picture; none: it is as on record, but for what lies in the boxes. */
-export function difference(name: string, taken: Buffer, ignored: Box[]): string | null {
+export function difference(name: string, taken: Buffer, ignored: Box[]): Difference | null {
   const file = join(RECORD, `${name}.png`);
-  if (!existsSync(file)) return `${name}: there is none on record`;
+  if (!existsSync(file)) return { what: 'there is none on record' };
   const [is, was] = [PNG.sync.read(taken), PNG.sync.read(readFileSync(file))];
   const { width, height } = is;
   if (was.width !== width || was.height !== height)
-    return keep(name, taken, `${width} × ${height}, and ${was.width} × ${was.height} on record`);
+    return { what: `${width} × ${height}, and ${was.width} × ${was.height} on record` };
   const marked = new PNG({ width, height });
   const ignoreMask = maskOf(width, height, ignored);
   const count = pixelmatch(was.data, is.data, marked.data, width, height, { windowSize: SQUARE, ignoreMask });
   if (count <= DIFFERENT_MAX) return null;
-  return keep(name, taken, `${count} pixels of a square differ from what is on record`, PNG.sync.write(marked));
+  return { what: `${count} pixels of a square differ from what is on record`, marked: PNG.sync.write(marked) };
 }
 
 function maskOf(width: number, height: number, boxes: Box[]): Uint8Array {
@@ -45,7 +50,8 @@ function maskOf(width: number, height: number, boxes: Box[]): Uint8Array {
   return mask;
 }
 
-function keep(name: string, taken: Buffer, what: string, marked?: Buffer): string {
+/** Leaves a picture for people to look at, and says where. */
+export function keep(name: string, taken: Buffer, { what, marked }: Difference): string {
   mkdirSync(EVIDENCE, { recursive: true });
   writeFileSync(join(EVIDENCE, `${name}.png`), taken);
   if (marked !== undefined) writeFileSync(join(EVIDENCE, `${name}-marked.png`), marked);
