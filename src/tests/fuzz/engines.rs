@@ -37,7 +37,7 @@ const TEXTS: [&str; 8] = [
     "ymFzZTY0",
 ];
 /// What is different on each installation.
-const OWN: [&str; 10] = [
+const OWN: [&str; 11] = [
     "id",
     "pipelineId",
     "createdAt",
@@ -48,6 +48,8 @@ const OWN: [&str; 10] = [
     "number",
     "stack",
     "runId",
+    // For how long a run has waited.
+    "reason",
 ];
 
 fn request(path: &str, field: &str, text: &str, number: u32) -> Sent {
