@@ -115,6 +115,9 @@ dependencies() {
 
 cargo_tests() {
   if cargo nextest --version >/dev/null 2>&1; then
+    # Most of them wait, for each other's processes.
+    NEXTEST_TEST_THREADS=${NEXTEST_TEST_THREADS:-$(($(getconf _NPROCESSORS_ONLN) * 2))}
+    export NEXTEST_TEST_THREADS
     node scripts/postgres.mjs exec -- cargo nextest run --locked --no-fail-fast
   else
     node scripts/postgres.mjs exec -- cargo test --locked --no-fail-fast
@@ -173,7 +176,8 @@ beside_compilers &
 lane=$!
 part 'rust: format' cargo fmt --check || true
 part 'rust: clippy' cargo clippy --locked --all-targets -- -D warnings || true
-part 'rust: build' cargo build --locked && is_built=yes || is_built=
+# The tests too, which compile beside the rest: a compiler by itself leaves processors idle.
+part 'rust: build' cargo build --locked --bins --tests --examples && is_built=yes || is_built=
 show "$lane" 'typescript: types' 'dependencies: licences, sources' 'secrets: none in the files' 'api: lint'
 [ "$scope" != all ] || show "$lane" 'bindings, web client: tests'
 [ -n "$is_built" ] || finish
