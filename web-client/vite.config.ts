@@ -16,6 +16,18 @@ export default defineConfig({
     emptyOutDir: true,
     // What `bundle.mjs` counts by.
     manifest: 'assets/manifest.json',
+    rolldownOptions: {
+      output: {
+        codeSplitting: {
+          groups: [
+            // What every page needs is smaller in one piece, and nothing of it waits for another.
+            { name: 'start', tags: ['$initial'], priority: 1 },
+            // So are the small parts that most pages share.
+            { name: 'common', test: /src.(time|roles|api.me|ui.(copy|Empty|StatusIcon|Time)|components.Progress)\b|useMutation/, minShareCount: 2 },
+          ],
+        },
+      },
+    },
   },
   server: {
     host: '127.0.0.1',

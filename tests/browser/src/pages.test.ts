@@ -102,6 +102,28 @@ describe('for everyone: axe finds nothing, and nothing is cut off', () => {
   });
 });
 
+/** Code, looks and fonts, compressed as they are sent. */
+const FIRST_LOAD_BYTES_MAX = 200_000;
+
+test.each<[string, (page: Page) => Promise<void>]>([
+  ['/pipelines', (page) => page.getByRole('link', { name: 'team/site' }).waitFor()],
+  ['/runs', (page) => page.getByRole('link', { name: /#1, failed/ }).waitFor()],
+  ['/pipelines/waits/runs/1', (page) => untilShown(page, 'begun')],
+  ['/queues', (page) => page.getByText('workers', { exact: true }).waitFor()],
+])('a first visit of %s loads no more than it may', async (path, isThere) => {
+  const page = await person.open(path);
+  await isThere(page);
+  const loaded = await page.evaluate(() =>
+    performance.getEntriesByType('resource').flatMap((entry) => {
+      const isCode = entry instanceof PerformanceResourceTiming && /\.(js|css|woff2)$/.test(entry.name);
+      return isCode ? [{ name: entry.name, bytes: entry.encodedBodySize }] : [];
+    }),
+  );
+  expect(loaded.length).toBeGreaterThan(3);
+  const bytes = loaded.reduce((sum, { bytes }) => sum + bytes, 0);
+  expect(bytes, JSON.stringify(loaded)).toBeLessThan(FIRST_LOAD_BYTES_MAX);
+});
+
 describe('a run', () => {
   test('that failed is opened where it failed, and has each line as it was printed', async () => {
     const page = await person.open(`/r/${failed.id}`);
