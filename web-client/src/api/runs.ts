@@ -4,6 +4,7 @@ import { useSubscription } from '@trpc/tanstack-react-query';
 
 import { client, following, heard, queryClient, trpc } from './client';
 import { isNotFound } from './errors';
+import { readAhead } from './lines';
 import { isLive } from '../run/status';
 
 /** An answer that was under way while a newer state came must not undo it: nothing newer would follow. */
@@ -100,6 +101,7 @@ export function runIdOptions(pipeline: string, number: number) {
       try {
         const run = await client.runs.getByNumber.query({ pipelineId: pipeline, number });
         queryClient.setQueryData(trpc.runs.get.queryKey({ runId: run.id }), run);
+        readAhead(run);
         return run.id;
       } catch (error) {
         if (isNotFound(error)) return null;

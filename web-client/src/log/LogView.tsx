@@ -24,6 +24,7 @@ import { useLanguage, useText } from '../text';
 import { bytes, exactTimeOfDay, relative, sinceStart } from '../text/format';
 import { useNow } from '../time';
 import { explain } from '../api/errors';
+import { reader } from '../api/lines';
 import { Button } from '../ui/Button';
 import { failureOf, faultsOf, isAlone, segmentsOf, type Fault, type StepSegment } from './segments';
 import { LogModel } from './model';
@@ -77,10 +78,7 @@ export function LogView({ run, hash, onHash, sought, onSought, onStep, ref }: Pr
   const [isSearching, setSearching] = useState(sought.q !== undefined);
   const runId = run.id;
 
-  const model = useMemo(() => {
-    const made = new LogModel((from, limit, signal) => client.runs.logs.query({ runId, from, limit }, { signal }));
-    return made;
-  }, [runId]);
+  const model = useMemo(() => new LogModel(reader(runId)), [runId]);
   const isRunLive = isLive(run.status);
   const total = useStream(model, run);
   const segments = useMemo(
@@ -408,21 +406,34 @@ function useStream(model: LogModel, run: RunDetails): number {
       model.close();
     };
   }, [model]);
-  useEffect(() => model.know(lines), [model, lines]);
+  // While the stream tells of the lines, whatever is said of them elsewhere runs ahead of it and would leave empty rows.
+  const isTold = useRef(false);
+  useEffect(() => {
+    if (!isTold.current) model.know(lines);
+  }, [model, lines]);
   const stream = useRef<{ unsubscribe: () => void } | null>(null);
   useEffect(() => {
     if (!isRunLive || stream.current !== null) return;
+    const untold = () => {
+      isTold.current = false;
+      model.know(known());
+    };
     stream.current = client.pipelines.streamLogs.subscribe(
       { runId, after: model.streamed },
       {
         onData: (line) => model.push(line),
-        ...following,
         onConnectionStateChange: (change) => {
           following.onConnectionStateChange(change);
-          if (change.state === 'pending') model.wake();
+          isTold.current = change.state === 'pending';
+          if (isTold.current) model.wake();
+        },
+        onError: (error) => {
+          following.onError(error);
+          untold();
         },
         onComplete: () => {
           stream.current = null;
+          untold();
         },
       },
     );
@@ -432,6 +443,7 @@ function useStream(model: LogModel, run: RunDetails): number {
     () => () => {
       stream.current?.unsubscribe();
       stream.current = null;
+      isTold.current = false;
     },
     [model],
   );

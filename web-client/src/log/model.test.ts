@@ -2,7 +2,8 @@ import type { LogLine } from '@slipway/client';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
-import { LogModel, PAGE_LINES, type Read } from './model';
+import { LogModel } from './model';
+import { PAGE_LINES, type Read } from './read';
 
 function line(n: number, more: Partial<LogLine> = {}): LogLine {
   const at = new Date(n * 1000).toISOString();

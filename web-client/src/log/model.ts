@@ -1,7 +1,7 @@
 import type { LogLine, LogStream } from '@slipway/client';
 
-/** Lines that are asked for, kept and dropped together. */
-export const PAGE_LINES = 500;
+import { PAGE_LINES, type Read } from './read';
+
 /** Bounds of what is kept, whichever is reached first. */
 const PAGES_MAX = 120;
 const CHARACTERS_MAX = 16 * 1024 * 1024;
@@ -28,13 +28,6 @@ export interface Span {
   first: number;
   last: number;
 }
-
-/** Where lines come from that are not streamed. */
-export type Read = (
-  from: number,
-  limit: number,
-  signal: AbortSignal,
-) => Promise<{ items: LogLine[]; total: number }>;
 
 interface Page {
   readonly lines: (Line | undefined)[];
