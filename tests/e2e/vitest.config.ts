@@ -21,7 +21,7 @@ const combinations = [
 export default defineConfig({
   test: {
     // Every installation is several processes, and the machine may have two cores; but most of the time they wait.
-    maxWorkers: 3,
+    maxWorkers: 4,
     projects: combinations.map(({ name, database, redis, include }) => ({
       test: {
         name,
