@@ -1164,7 +1164,11 @@ oldestWaitingAt: Timestamp | null;
 /**
  * No job is taken until an operator resumes the queue.
  */
-isPaused: boolean }
+isPaused: boolean;
+/**
+ * When the last minute that `system.queueHistory` tells of was over; null where it tells of none.
+ */
+historyUntil: Timestamp | null }
 
 /**
  * Rules of one pipeline. Those that are null are as the settings of the installation have them.

@@ -292,7 +292,7 @@ fn outputs(samples: &mut Samples) {
         samples.parsed::<QueueHistory>("QueueHistory", json!({ "points": [point] }));
         let at = known.is_null().then_some(AT);
         let queue = json!({ "waiting": 1, "active": 1, "delayed": 1, "completed": 1, "failed": 1, "workers": 1,
-            "oldestWaitingAt": at, "isPaused": false });
+            "oldestWaitingAt": at, "isPaused": false, "historyUntil": at });
         samples.parsed::<QueueState>("QueueState", queue);
     }
     let defaults = json!({ "runs": "90d", "logs": null, "keepRuns": null, "runsMin": 10 });

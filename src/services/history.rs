@@ -77,6 +77,15 @@ pub async fn read(app: &App, minutes: u32) -> Result<QueueHistory> {
     Ok(QueueHistory { points: stored.iter().filter_map(|text| serde_json::from_slice(text).ok()).collect() })
 }
 
+/// When the last of these minutes was over.
+pub async fn until(app: &App) -> Result<Option<Timestamp>> {
+    let mut newest = redis::cmd("ZRANGE");
+    newest.arg(app.redis.key(KEY)).arg(-1).arg(-1);
+    let stored: Vec<Vec<u8>> = app.redis.command(&newest).await?;
+    let point = stored.first().and_then(|text| serde_json::from_slice::<QueuePoint>(text).ok());
+    Ok(point.map(|point| point.at.plus(MINUTE)))
+}
+
 /// Notes the minute that is over at an instant, unless somebody has. `noted` is the one that this process has seen to.
 pub async fn note(app: &App, at: Timestamp, noted: &mut u64) -> Result<()> {
     let minute = minute_of(at).saturating_sub(1);

@@ -54,6 +54,7 @@ async fn each_minute_is_noted_once_whoever_is_first_and_kept_for_a_day() {
     }
     let noted = points(app).await;
     assert_eq!(noted.len(), 2, "{noted:?}");
+    assert_eq!(history::until(app).await.unwrap(), noted.last().map(|point| point.at.plus(MINUTE)));
     let sum = |of: fn(&QueuePoint) -> u64| noted.iter().map(of).sum::<u64>();
     let all = [sum(|at| at.added), sum(|at| at.completed), sum(|at| at.failed), sum(|at| at.canceled)];
     assert_eq!(all, [7, 3, 2, 1], "{noted:?}");

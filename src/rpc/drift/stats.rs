@@ -58,16 +58,25 @@ pub(super) fn history() -> impl Strategy<Value = QueueHistory> {
 }
 
 pub(super) fn queue() -> impl Strategy<Value = QueueState> {
-    (count(), count(), count(), count(), count(), count(), of(at()), any::<bool>()).prop_map(
-        |(waiting, active, delayed, completed, failed, workers, oldest_waiting_at, is_paused)| QueueState {
-            waiting,
-            active,
-            delayed,
-            completed,
-            failed,
-            workers,
+    let counts = (count(), count(), count(), count(), count(), count());
+    (counts, of(at()), any::<bool>(), of(at())).prop_map(
+        |(
+            (waiting, active, delayed, completed, failed, workers),
             oldest_waiting_at,
             is_paused,
+            history_until,
+        )| {
+            QueueState {
+                waiting,
+                active,
+                delayed,
+                completed,
+                failed,
+                workers,
+                oldest_waiting_at,
+                is_paused,
+                history_until,
+            }
         },
     )
 }

@@ -17,7 +17,7 @@ use crate::app::App;
 use crate::domain::time::{Timestamp, now};
 use crate::error::Result;
 use crate::logs::lines::event;
-use crate::services::system;
+use crate::services::{history, system};
 
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -47,6 +47,8 @@ pub struct QueueState {
     pub oldest_waiting_at: Option<Timestamp>,
     /// No job is taken until an operator resumes the queue.
     pub is_paused: bool,
+    /// When the last minute that `system.queueHistory` tells of was over; null where it tells of none.
+    pub history_until: Option<Timestamp>,
 }
 
 /// Who looks for all that watch in this process. Cheap to clone.
@@ -122,8 +124,12 @@ fn show(watched: &Watched, state: QueueState) {
 }
 
 async fn look(app: &App) -> Result<QueueState> {
-    let (overviews, next, workers) =
-        tokio::try_join!(app.queues.overviews(), app.jobs.next_added_at_ms(), system::workers(app),)?;
+    let (overviews, next, workers, history_until) = tokio::try_join!(
+        app.queues.overviews(),
+        app.jobs.next_added_at_ms(),
+        system::workers(app),
+        history::until(app),
+    )?;
     let runs = overviews.iter().find(|overview| overview.name == QueueName::Pipelines);
     let count =
         |status: JobStatus| runs.and_then(|runs| runs.counts.get(status.as_str())).copied().unwrap_or(0);
@@ -136,5 +142,6 @@ async fn look(app: &App) -> Result<QueueState> {
         workers,
         oldest_waiting_at: next.and_then(|ms| i64::try_from(ms).ok()).map(Timestamp::from_millis),
         is_paused: runs.is_some_and(|runs| runs.is_paused),
+        history_until,
     })
 }

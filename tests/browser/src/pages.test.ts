@@ -229,6 +229,12 @@ test('the queues are shown as they are and as they were, as far back as the addr
   await page.getByRole('img', { name: 'Durations: at most median 2h 00m, 95 of 100 4h 05m' }).waitFor();
   await page.getByText('As a table').click();
   await page.getByRole('row').filter({ hasText: /70\s*3\s*80\s*9\s*0\s*2h 00m\s*4h 05m/ }).waitFor();
+  // Minutes that are told of later come by themselves.
+  for (const [minute, waiting] of [[at + 3, 71], [at + 30, 0]] as const) {
+    const next = { ...point, at: new Date(minute * 60_000).toISOString(), waiting };
+    await slipway.askRedis(`ZADD {slipway}:history ${minute} '${JSON.stringify(next)}'`);
+  }
+  await page.getByRole('img', { name: 'Jobs in the queue: at most waiting 71, active 3' }).waitFor();
   expect(await faults(page)).toEqual([]);
   await page.getByRole('button', { name: '6 h' }).click();
   // Five minutes as one: the rate is their mean.

@@ -2,7 +2,7 @@ import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { useSubscription } from '@trpc/tanstack-react-query';
 import { ExternalLink, Pause } from 'lucide-react';
-import type { ReactNode } from 'react';
+import { useEffect, type ReactNode } from 'react';
 
 import { heard, trpc } from '../../api/client';
 import { Page } from '../../components/Page';
@@ -14,11 +14,8 @@ import { useNow } from '../../time';
 import { buttonLook } from '../../ui/Button';
 import { Skeleton } from '../../ui/Empty';
 import { Problem } from '../../ui/Problem';
-import { bucketsOf, minutesOf, type Bucket } from './buckets';
+import { bucketsOf, minutesOf, untilOf, type Bucket } from './buckets';
 import { Chart } from './Chart';
-
-/** A minute is told once it is over, and never changes. */
-const HISTORY_EVERY_MS = 60_000;
 
 /** The queue of runs: as it is at this moment, and as it was. */
 export function QueuesPage() {
@@ -29,9 +26,16 @@ export function QueuesPage() {
   const history = useQuery(
     trpc.system.queueHistory.queryOptions(
       { minutes: minutesOf(range) },
-      { refetchInterval: HISTORY_EVERY_MS, placeholderData: keepPreviousData },
+      // A minute is told once it is over, and never changes.
+      { staleTime: Infinity, placeholderData: keepPreviousData },
     ),
   );
+  const { data: known, refetch } = history;
+  const until = live.data?.historyUntil ?? null;
+  const isBehind = known !== undefined && until !== null && untilOf(known.points) < Date.parse(until);
+  useEffect(() => {
+    if (isBehind) void refetch();
+  }, [isBehind, until, refetch]);
   const now = useNow('minute');
   const state = live.data;
   const buckets = bucketsOf(history.data?.points ?? [], range, now);

@@ -1,7 +1,7 @@
 import type { QueuePoint } from '@slipway/client';
 import { expect, test } from 'vitest';
 
-import { bucketsOf, roundUp } from './buckets';
+import { bucketsOf, roundUp, untilOf } from './buckets';
 
 const at = (minute: number) => Date.UTC(2026, 0, 1, 12, minute);
 
@@ -16,6 +16,11 @@ test('the last minutes, a bucket each, and the one that is not over is unknown',
   expect(buckets.at(-2)).toMatchObject({ waiting: 3, succeeded: 2, failed: 0, p50: null, p95: 70 });
   expect(buckets.at(-1)).toMatchObject({ waiting: null, succeeded: null });
   expect(buckets[0]).toMatchObject({ waiting: null });
+});
+
+test('what is known reaches to the end of its last minute', () => {
+  expect(untilOf([point(12), point(13)])).toBe(at(14));
+  expect(untilOf([])).toBe(0);
 });
 
 test('several minutes as one have the highest depth and the mean rate', () => {

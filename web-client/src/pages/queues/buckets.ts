@@ -14,6 +14,12 @@ const spans: Record<Range, { minutes: number; each: number }> = {
 
 export const minutesOf = (range: Range): number => spans[range].minutes;
 
+/** When the last of some minutes was over. */
+export function untilOf(points: readonly QueuePoint[]): number {
+  const last = points.at(-1);
+  return last === undefined ? 0 : Date.parse(last.at) + MINUTE_MS;
+}
+
 /** Some minutes as one; null where nothing is known of them. */
 export interface Bucket {
   at: number;
