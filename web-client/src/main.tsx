@@ -25,15 +25,19 @@ session.onEnd = () => {
   if (pathname !== '/sign-in') void router.navigate({ to: '/sign-in', search: { next: href }, replace: true });
 };
 
-createRoot(root).render(
-  <StrictMode>
-    {/* The page's policy refuses style elements; the two rules that are lost stand in our style sheet. */}
-    <CSPProvider disableStyleElements>
-      <QueryClientProvider client={queryClient}>
-        <TextProvider>
-          <RouterProvider router={router} />
-        </TextProvider>
-      </QueryClientProvider>
-    </CSPProvider>
-  </StrictMode>,
-);
+// What the page is made of is asked for before its frame is drawn, which takes as long.
+void router.load();
+setTimeout(() => {
+  createRoot(root).render(
+    <StrictMode>
+      {/* The page's policy refuses style elements; the two rules that are lost stand in our style sheet. */}
+      <CSPProvider disableStyleElements>
+        <QueryClientProvider client={queryClient}>
+          <TextProvider>
+            <RouterProvider router={router} />
+          </TextProvider>
+        </QueryClientProvider>
+      </CSPProvider>
+    </StrictMode>,
+  );
+});

@@ -23,6 +23,8 @@ export function Shell() {
   const [layer, setLayer] = useState<Layer>(null);
   const [isMenuOpen, setMenuOpen] = useState(false);
   const path = useRouterState({ select: ({ location }) => location.pathname });
+  // Until the first page is there, nothing waits in its place: React puts off by 0.3 s what takes the place of a fallback.
+  const isOpen = useRouterState({ select: ({ resolvedLocation }) => resolvedLocation !== undefined });
   useGlobalKeys();
   useLiveLists(path !== '/sign-in');
   useShortcuts({ '?': () => setLayer('keys') });
@@ -92,9 +94,7 @@ export function Shell() {
             <Places hasLabels />
           </nav>
         )}
-        <Suspense fallback={null}>
-          <Outlet />
-        </Suspense>
+        <Suspense fallback={null}>{isOpen && <Outlet />}</Suspense>
       </main>
       <NewVersion />
       <Suspense fallback={null}>
