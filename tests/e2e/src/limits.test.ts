@@ -14,6 +14,7 @@ beforeAll(async () => {
     SLIPWAY_LIMIT_MUTATIONS: '1/1h dry_run',
     SLIPWAY_LIMIT_STREAMS: '2/1h',
     SLIPWAY_LIMIT_DOWNLOADS: '1/1h',
+    SLIPWAY_LIMIT_SIGN_IN: '3/1h',
   };
   slipway = await Installation.start({ env });
 });
@@ -106,6 +107,18 @@ test('downloads count for themselves', async () => {
   expect(await (await download()).text()).toContain('hello');
   expect((await download()).status).toBe(429);
   expect((await get('/trpc/runs.list', value)).status).toBe(200);
+});
+
+test("each step to a provider's sign-in, and to its sign-out, counts as an attempt to sign in", async () => {
+  const go = async (step: string) => await fetch(`${slipway.url}/auth/oidc/${step}`, { redirect: 'manual' });
+  const steps = ['start', 'callback', 'sign-out'];
+  for (const step of steps) expect((await go(step)).status, step).not.toBe(429);
+  for (const step of steps) {
+    const { status, headers } = await go(step);
+    expect(status, step).toBe(429);
+    expect(headers.get('ratelimit-policy')).toBe('"sign_in";q=3;w=3600');
+    expect(Number(headers.get('retry-after'))).toBeGreaterThan(0);
+  }
 });
 
 test('a dry run refuses nobody, and is logged', async () => {
