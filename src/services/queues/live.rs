@@ -110,7 +110,7 @@ async fn keep_looking(app: App, watched: Weak<Watched>) {
             () = app.shutdown.cancelled() => return,
             () = tokio::time::sleep(LOOK_INTERVAL) => {}
         }
-        let seen = look(&app).await;
+        let seen = Box::pin(look(&app)).await;
         let Some(watched) = watched.upgrade() else { return };
         match seen {
             Ok(state) => show(&watched, state),
