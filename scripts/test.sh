@@ -115,9 +115,10 @@ dependencies() {
 
 cargo_tests() {
   if cargo nextest --version >/dev/null 2>&1; then
-    # Most of them wait, for each other's processes.
-    NEXTEST_TEST_THREADS=${NEXTEST_TEST_THREADS:-$(($(getconf _NPROCESSORS_ONLN) * 2))}
-    export NEXTEST_TEST_THREADS
+    # Most of the time they wait for processes. Each may have 8 connections to the one PostgreSQL, which has 300.
+    at_a_time=$(($(getconf _NPROCESSORS_ONLN) * 2))
+    [ "$at_a_time" -le 24 ] || at_a_time=24
+    export NEXTEST_TEST_THREADS="${NEXTEST_TEST_THREADS:-$at_a_time}"
     node scripts/postgres.mjs exec -- cargo nextest run --locked --no-fail-fast
   else
     node scripts/postgres.mjs exec -- cargo test --locked --no-fail-fast
