@@ -140,9 +140,9 @@ export abstract class Setup {
   /** The processes of this installation that are neither servers nor what servers consist of. */
   leftovers(): Found[] {
     const known = new Set(this.servers.map((server) => server.pid));
-    return processesWith(this.dir).filter(
-      ({ pid }) => !known.has(pid) && !['postgres', 'valkey-server'].includes(programOf(pid)),
-    );
+    // One that has ended since it was found runs nothing.
+    const stores = ['postgres', 'valkey-server', ''];
+    return processesWith(this.dir).filter(({ pid }) => !known.has(pid) && !stores.includes(programOf(pid)));
   }
 
   /** Asks everything to end. Gives the names of those that did not do so with exit code 0. */
