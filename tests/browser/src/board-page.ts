@@ -13,6 +13,8 @@ const BUTTONS = {
 
 type Status = keyof typeof BUTTONS;
 
+const FORM_CLEARED_MS = 300;
+
 export async function show(page: Page, status: Status | 'active', queue = 'pipelines'): Promise<void> {
   await page.goto(`/admin/queues/queue/${queue}?status=${status}`, { waitUntil: 'load' });
 }
@@ -48,6 +50,8 @@ export async function submit(page: Page, button: string, fields: Record<string, 
   for (const [name, text] of Object.entries(fields)) await dialog.locator(`input[name="${name}"]`).fill(text);
   await dialog.getByRole('button', { name: button, exact: true }).click();
   await dialog.waitFor({ state: 'detached' });
+  // The board clears a form so long after it was closed, and whatever was opened in its place: its timer is the older.
+  await page.evaluate((ms) => new Promise((done) => setTimeout(done, ms)), FORM_CLEARED_MS);
 }
 
 /** Replaces what stands in the first editor of the form that is open. */

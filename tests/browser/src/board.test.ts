@@ -184,9 +184,7 @@ test('what is done to a whole queue is done to its runs', async () => {
     return Number(at) === new Date(`${day}T12:00`).getTime();
   });
 
-  // A duplicate of its job is another run of the same pipeline. The board clears a form that was sent away some time
-  // later, and whatever has been opened in its place.
-  await show(page, 'delayed');
+  // A duplicate of its job is another run of the same pipeline.
   await press(page, first, 'delayed', 'duplicate');
   await submit(page, 'Duplicate', {});
   const runsOf = async () => (await client.runs.list.query({ pipelineId: first.pipelineId })).items;
