@@ -1,8 +1,9 @@
 import type { RunDetails, RunId } from '@slipway/client';
 
 import { parseRange } from '../log/range';
-import { PAGE_LINES, type Read } from '../log/read';
-import { isLive, wentWrong } from '../run/status';
+import { linesOf, pageOf, type Read } from '../log/read';
+import { failureOf, faultsOf, segmentsOf } from '../log/segments';
+import { isLive } from '../run/status';
 import { client, queryClient, trpc } from './client';
 
 /** By then the code of the log is there, or somebody went elsewhere. */
@@ -15,9 +16,10 @@ const ahead = (runId: RunId, from: number, limit: number) =>
 export function readAhead(run: RunDetails): void {
   // What goes on opens at its end, which the stream tells.
   if (isLive(run.status) || run.lines === 0 || run.logPurgedAt !== null) return;
-  const n = Math.min(parseRange(window.location.hash)?.from ?? failedAt(run), run.lines);
-  const from = n - ((n - 1) % PAGE_LINES);
-  void queryClient.prefetchQuery(ahead(run.id, from, Math.min(PAGE_LINES, run.lines - from + 1)));
+  const failure = failureOf(faultsOf(segmentsOf(run, run.lines, () => undefined)));
+  const n = Math.min(parseRange(window.location.hash)?.from ?? failure?.n ?? 1, run.lines);
+  const [first, last] = linesOf(pageOf(n), run.lines);
+  void queryClient.prefetchQuery(ahead(run.id, first, last - first + 1));
 }
 
 /** Reads the lines of a run, those that were asked for ahead among them. */
@@ -31,9 +33,4 @@ export function reader(runId: RunId): Read {
     queryClient.removeQueries({ queryKey: asked.queryKey, exact: true });
     return lines;
   };
-}
-
-function failedAt({ steps }: RunDetails): number {
-  const failed = steps.filter(({ status }) => wentWrong(status)).flatMap((step) => step.firstErrorLine ?? step.lastLine ?? []);
-  return failed.length === 0 ? 1 : Math.min(...failed);
 }

@@ -1,6 +1,6 @@
 import type { LogLine, LogStream } from '@slipway/client';
 
-import { PAGE_LINES, type Read } from './read';
+import { linesOf, PAGE_LINES, pageOf, type Read } from './read';
 
 /** Bounds of what is kept, whichever is reached first. */
 const PAGES_MAX = 120;
@@ -168,8 +168,7 @@ export class LogModel {
   private askFor(page: number): void {
     const there = this.pages.get(page);
     if (there !== undefined) there.usedAt = this.clock += 1;
-    const first = page * PAGE_LINES + 1;
-    const last = Math.min(first + PAGE_LINES - 1, this.total);
+    const [first, last] = linesOf(page, this.total);
     let from = first;
     while (from <= last && there?.lines[indexOf(from)] !== undefined) from += 1;
     let to = last;
@@ -266,10 +265,6 @@ export class LogModel {
     this.toldTotal = this.total;
     this.onTotal();
   }
-}
-
-function pageOf(n: number): number {
-  return Math.floor((n - 1) / PAGE_LINES);
 }
 
 function indexOf(n: number): number {
