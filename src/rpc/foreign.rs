@@ -1,6 +1,7 @@
 //! What other programs put into the queue, read as `pipelines.trigger` reads what it is sent: by the same schema, with the
 //! same words for what is wrong.
 
+use schemars::Schema;
 use serde_json::Value;
 
 use crate::error::Error;
@@ -21,9 +22,9 @@ impl Default for JobData {
 }
 
 impl JobData {
-    /// What the data of a job has to be, for whoever makes it in an editor.
-    pub fn schema() -> Value {
-        schema::of_inputs().into_root_schema_for::<TriggerInput>().to_value()
+    /// What the data of a job has to be.
+    pub fn schema() -> Schema {
+        schema::of_inputs().into_root_schema_for::<TriggerInput>()
     }
 
     /// # Errors

@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::domain::token::Actor;
 use crate::error::Error;
 use crate::http::board::request::{JobRead, Page, QueueRead, Read, Status, Wrong, options_of};
-use crate::rpc::foreign::JobData;
+use crate::http::board::trigger;
 use crate::services::queues::{
     self, Change, Changed, JobChange, JobStatus, Overview, Part, QueueName, Refusal, StoredJob,
 };
@@ -107,7 +107,7 @@ async fn of_queue(app: &App, name: &str, read: QueueRead) -> Result<Value, Refus
             json!({ "supported": true, "rateLimit": queues::rate_limit(app, queue).await? })
         }
         QueueRead::DataSchema => match queue {
-            QueueName::Pipelines => JobData::schema(),
+            QueueName::Pipelines => trigger::schema(),
             QueueName::Deployments => json!({}),
         },
     })

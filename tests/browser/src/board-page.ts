@@ -1,5 +1,6 @@
 // Bull Board's pages: how a test finds on them what people press.
 import type { Locator, Page } from 'playwright-core';
+import { expect } from 'vitest';
 
 /** The buttons of a job, in the order in which the board shows them. */
 const BUTTONS = {
@@ -44,6 +45,20 @@ export async function choose(page: Page, item: string): Promise<void> {
   await page.getByRole('menuitem', { name: item }).click();
 }
 
+/**
+ * Opens the form of a job by `open`, the first one of this page, and waits until it can be filled in: the board makes an
+ * editor anew, and drops what was typed, once it has learnt what the queue takes.
+ */
+export async function openJobForm(page: Page, open: () => Promise<void>): Promise<void> {
+  let release = () => {};
+  const released = new Promise<void>((done) => (release = done));
+  await page.route(/\/job-data-schema$/, async (route) => await released.then(() => route.continue()), { times: 1 });
+  await open();
+  await page.getByRole('dialog').locator('.cm-content').first().evaluate((editor) => editor.classList.add('before'));
+  release();
+  await page.locator('.before').waitFor({ state: 'detached' });
+}
+
 /** Fills in the fields of the form that is open, by their names, and sends it; the form closes. */
 export async function submit(page: Page, button: string, fields: Record<string, string>): Promise<void> {
   const dialog = page.getByRole('dialog');
@@ -54,9 +69,13 @@ export async function submit(page: Page, button: string, fields: Record<string, 
   await page.evaluate((ms) => new Promise((done) => setTimeout(done, ms)), FORM_CLEARED_MS);
 }
 
-/** Replaces what stands in the first editor of the form that is open. */
+/** Replaces what stands in the first editor of the form that is open, in which the board must find no mistake. */
 export async function edit(page: Page, text: string): Promise<void> {
   await page.getByRole('dialog').locator('.cm-content').first().click();
   await page.keyboard.press('ControlOrMeta+a');
   await page.keyboard.insertText(text);
+  // What is sent of the two editors once they have been looked through.
+  const fields = page.locator('input[name="jobData"], input[name="jobOptions"]');
+  const sent = () => fields.evaluateAll((found) => found.map((field) => (field as HTMLInputElement).value));
+  await expect.poll(sent).toEqual([text, expect.stringMatching(/./)]);
 }

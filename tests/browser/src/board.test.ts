@@ -10,7 +10,7 @@ import { ask } from '../../e2e/src/board/api.js';
 import { fillDeployments } from '../../e2e/src/board/deployments.js';
 import { finish, runToEnd, trigger, unique, untilStatus, waitFor } from '../../e2e/src/harness/runs.js';
 import { until } from '../../e2e/src/harness/until.js';
-import { card, choose, confirm, edit, press, show, submit } from './board-page.js';
+import { card, choose, confirm, edit, openJobForm, press, show, submit } from './board-page.js';
 import { launch, Person, sessionOf } from './browser.js';
 
 const SCREENSHOTS = new URL('../../../target/screenshots/', import.meta.url).pathname;
@@ -185,7 +185,8 @@ test('what is done to a whole queue is done to its runs', async () => {
   });
 
   // A duplicate of its job is another run of the same pipeline.
-  await press(page, first, 'delayed', 'duplicate');
+  await openJobForm(page, () => press(page, first, 'delayed', 'duplicate'));
+  await edit(page, JSON.stringify({ runId: first.id }));
   await submit(page, 'Duplicate', {});
   const runsOf = async () => (await client.runs.list.query({ pipelineId: first.pipelineId })).items;
   const twin = await until('there is another run', async () => (await runsOf()).find(({ id }) => id !== first.id));
@@ -232,7 +233,7 @@ test('what is done to a whole queue is done to its runs', async () => {
 
   // An added job is a run.
   const { id: pipelineId } = await client.pipelines.create.mutate({ name: unique('added'), definition: script('true') });
-  await choose(page, 'Add job');
+  await openJobForm(page, () => choose(page, 'Add job'));
   await edit(page, JSON.stringify({ pipelineId, branch: 'main' }));
   await page.screenshot({ path: `${SCREENSHOTS}board-add.png` });
   await submit(page, 'Add', {});

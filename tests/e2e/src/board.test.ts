@@ -186,12 +186,16 @@ test('an added job is a trigger, and a duplicate the same one again', async () =
     [{ pipelineId: made.pipelineId, branch: '-x' }, 'data: branch: '],
     [{ pipelineId: made.pipelineId, inputs: { who: 1 } }, 'data: inputs.who: '],
     [{ pipelineId: made.pipelineId, runId: made.id }, 'data: runId: is not a field'],
+    [{ runId: made.id, branch: 'main' }, 'data: '],
+    [{ runId: 'x' }, 'data: '],
   ] as const) {
     const { status, body } = await add(wrong);
     expect([status, (body as { message: string }).message]).toEqual([400, expect.stringContaining(said)]);
     expect(check(wrong)).toBe(false);
   }
-  expect(check({ pipelineId: made.pipelineId, inputs: { who: 'you' } })).toBe(true);
+  for (const right of [{ pipelineId: made.pipelineId, inputs: { who: 'you' } }, { runId: made.id }]) {
+    expect(check(right)).toBe(true);
+  }
 });
 
 test('the run of a job that another program added goes the way of that job', async () => {
