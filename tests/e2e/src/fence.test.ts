@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 
 import { printed } from './harness/client.js';
 import { definition, script } from './harness/definition.js';
@@ -262,64 +262,65 @@ test.skipIf(groups === undefined)('a control group counts what a step uses in al
       SLIPWAY_EXECUTOR_REQUIRE: 'cgroup',
     },
   });
-  try {
-    const [memory, bomb] = await Promise.all([
-      runToEnd(
-        slipway.client,
-        definition([
-          {
-            name: 'memory',
-            run: 'for i in 1 2 3; do head -c 33554432 /dev/zero | tail -c 33554432 | wc -c & done; wait; false',
-            limits: { memory: '64MiB' },
-          },
-        ]),
-      ),
-      runToEnd(
-        slipway.client,
-        definition([
-          {
-            name: 'bomb',
-            timeout: '20s',
-            run: 'bomb() { [ "$1" -ge 8 ] || { bomb $(($1 + 1)) & bomb $(($1 + 1)) & sleep 1; }; }; bomb 0; sleep 1',
-          },
-        ]),
-      ),
-    ]);
-    const said = ({ lines }: { lines: { message: string }[] }) => lines.map((line) => line.message).join('\n');
-    expect(memory.state.status).toBe('failed');
-    expect(said(memory)).toContain("out of memory: the step's limit is 64 MiB");
-    expect(said(bomb)).toContain("out of processes: the step's limit is 40");
-    // Its groups go with each step.
-    await until('no group of a step is left', () =>
-      parents.every((dir) => readdirSync(dir).every((name) => !name.startsWith('slipway-'))),
-    );
-    // What a step leaves in its group is ended with its supervisor, however it has hidden.
-    const seconds = uniqueSeconds();
-    const run = await trigger(
-      slipway.client,
-      script(`cd /; env -i setsid sleep ${seconds} </dev/null >/dev/null 2>&1 & sleep 1000`, { retry: { attempts: 1 } }),
-    );
-    await until('the step sleeps', () => processesThatAre(`sleep ${seconds}`).length > 0);
-    const quotas = parents.flatMap((dir) =>
-      readdirSync(dir)
-        .filter((name) => name.startsWith('slipway-'))
-        .flatMap((name) => ['cpu.max', 'cpu.cfs_quota_us'].map((file) => join(dir, name, file)))
-        .filter((file) => existsSync(file))
-        .map((file) => readFileSync(file, 'utf8').trim()),
-    );
-    expect(quotas).toEqual([expect.stringMatching(/^50000( 100000)?$/)]);
-    const [supervisor] = supervisorsIn(slipway.dir);
-    await slipway.kill();
-    process.kill(supervisor?.pid ?? 0, 'SIGKILL');
-    expect(processesThatAre(`sleep ${seconds}`)).toHaveLength(1);
-    await slipway.startPrograms();
-    await until('what was hidden is gone', () => processesThatAre(`sleep ${seconds}`).length === 0);
-    await slipway.client.runs.cancel.mutate({ runId: run.id });
-    await finish(slipway.client, run.id);
-  } finally {
+  onTestFinished(async () => {
     await slipway.stop();
     for (const dir of parents) rmdirSync(dir);
-  }
+  });
+  const [memory, bomb] = await Promise.all([
+    runToEnd(
+      slipway.client,
+      definition([
+        {
+          name: 'memory',
+          run: 'for i in 1 2 3; do head -c 33554432 /dev/zero | tail -c 33554432 | wc -c & done; wait; false',
+          limits: { memory: '64MiB' },
+        },
+      ]),
+    ),
+    runToEnd(
+      slipway.client,
+      definition([
+        {
+          name: 'bomb',
+          timeout: '20s',
+          run: 'bomb() { [ "$1" -ge 8 ] || { bomb $(($1 + 1)) & bomb $(($1 + 1)) & sleep 1; }; }; bomb 0; sleep 1',
+        },
+      ]),
+    ),
+  ]);
+  const said = ({ lines }: { lines: { message: string }[] }) => lines.map((line) => line.message).join('\n');
+  expect(memory.state.status).toBe('failed');
+  expect(said(memory)).toContain("out of memory: the step's limit is 64 MiB");
+  expect(said(bomb)).toContain("out of processes: the step's limit is 40");
+  // Its groups go with each step.
+  await until('no group of a step is left', () =>
+    parents.every((dir) => readdirSync(dir).every((name) => !name.startsWith('slipway-'))),
+  );
+  // What a step leaves in its group is ended with its supervisor, however it has hidden.
+  const seconds = uniqueSeconds();
+  const run = await trigger(
+    slipway.client,
+    script(`cd /; env -i setsid sleep ${seconds} </dev/null >/dev/null 2>&1 & sleep 1000`, { retry: { attempts: 1 } }),
+  );
+  const asleep = () => processesThatAre(`sleep ${seconds}`);
+  const hidden = await until('the step sleeps', () => asleep()[0]);
+  const quotas = parents.flatMap((dir) =>
+    readdirSync(dir)
+      .filter((name) => name.startsWith('slipway-'))
+      .flatMap((name) => ['cpu.max', 'cpu.cfs_quota_us'].map((file) => join(dir, name, file)))
+      .filter((file) => existsSync(file))
+      .map((file) => readFileSync(file, 'utf8').trim()),
+  );
+  expect(quotas).toEqual([expect.stringMatching(/^50000( 100000)?$/)]);
+  const [supervisor] = supervisorsIn(slipway.dir);
+  await slipway.kill();
+  process.kill(supervisor?.pid ?? 0, 'SIGKILL');
+  expect(asleep()).toEqual([hidden]);
+  await slipway.startPrograms();
+  // By its id: the step is lost, and its next try hides another.
+  await until('what was hidden is gone', () => asleep().every(({ pid }) => pid !== hidden.pid));
+  await slipway.client.runs.cancel.mutate({ runId: run.id });
+  await finish(slipway.client, run.id);
 });
 
 // Each part alone keeps a step from the server's files; what the other adds is missing.
@@ -334,51 +335,45 @@ test.each([
       SLIPWAY_EXECUTOR_USER: 'server',
     },
   });
-  try {
-    const [server] = slipway.pids;
-    const outside = `/var/tmp/${unique('outside')}`;
-    // Landlock closes the worker's own directory; that of another process of the same user, mounts alone.
-    const isOpen = leftOut === 'mounts' && slipway.workerCount > 1;
-    const others = isOpen ? '' : '../w0/host-id ../w1/host-id';
-    const steps = [
-      'pwd > here; cat here > "$TMPDIR/there"; cat "$TMPDIR/there" >/dev/null; echo works',
-      `for file in host-id slipway.db redis/socket ${others}; do cat '${slipway.dataDir}'/$file >/dev/null 2>&1 && echo "read $file"; done`,
-      `ls '${slipway.dataDir}/runs' 2>/dev/null | grep -v "$SLIPWAY_RUN_ID" | sed 's/^/saw /'`,
-      `echo x 2>/dev/null > '${slipway.dataDir}/planted' && [ ! -e /nowhere ] && echo planted`,
-      `umount '${slipway.dataDir}' 2>/dev/null && echo uncovered`,
-      `kill -s CONT ${server} 2>/dev/null && echo signalled`,
-      `echo x > '${outside}' && echo "wrote"`,
-      `echo "tmp $(ls /tmp | wc -l)"`,
-    ].join('\n');
-    const { state, lines } = await runToEnd(slipway.client, script(steps));
-    expect(state.status).toBe('succeeded');
-    const said = printed(lines);
-    expect(said).toContain('works');
-    for (const word of ['read', 'saw', 'uncovered']) expect(said.filter((line) => line.startsWith(word))).toEqual([]);
-    expect(existsSync(join(slipway.dataDir, 'planted'))).toBe(isOpen);
-    // Signals are Landlock's to refuse, where a step is the server's user; `/tmp` is the step's own with mounts.
-    expect(said.includes('signalled')).toBe(leftOut === 'landlock');
-    expect(existsSync(outside)).toBe(leftOut === 'mounts');
-    if (leftOut === 'mounts') rmSync(outside);
-    const report = await slipway.doctor(slipway.machines.at(-1) ?? 's');
-    const of = (name: string) => report.checks.find((check) => check.name === `fence: ${name}`)?.message ?? '';
-    expect(of(leftOut)).toContain('executor.leave_out names it');
-    expect(of(required)).not.toContain('not in force');
-  } finally {
-    await slipway.stop();
-  }
+  onTestFinished(async () => await slipway.stop());
+  const [server] = slipway.pids;
+  const outside = `/var/tmp/${unique('outside')}`;
+  // Landlock closes the worker's own directory; that of another process of the same user, mounts alone.
+  const isOpen = leftOut === 'mounts' && slipway.workerCount > 1;
+  const others = isOpen ? '' : '../w0/host-id ../w1/host-id';
+  const steps = [
+    'pwd > here; cat here > "$TMPDIR/there"; cat "$TMPDIR/there" >/dev/null; echo works',
+    `for file in host-id slipway.db redis/socket ${others}; do cat '${slipway.dataDir}'/$file >/dev/null 2>&1 && echo "read $file"; done`,
+    `ls '${slipway.dataDir}/runs' 2>/dev/null | grep -v "$SLIPWAY_RUN_ID" | sed 's/^/saw /'`,
+    `echo x 2>/dev/null > '${slipway.dataDir}/planted' && [ ! -e /nowhere ] && echo planted`,
+    `umount '${slipway.dataDir}' 2>/dev/null && echo uncovered`,
+    `kill -s CONT ${server} 2>/dev/null && echo signalled`,
+    `echo x > '${outside}' && echo "wrote"`,
+    `echo "tmp $(ls /tmp | wc -l)"`,
+  ].join('\n');
+  const { state, lines } = await runToEnd(slipway.client, script(steps));
+  expect(state.status).toBe('succeeded');
+  const said = printed(lines);
+  expect(said).toContain('works');
+  for (const word of ['read', 'saw', 'uncovered']) expect(said.filter((line) => line.startsWith(word))).toEqual([]);
+  expect(existsSync(join(slipway.dataDir, 'planted'))).toBe(isOpen);
+  // Signals are Landlock's to refuse, where a step is the server's user; `/tmp` is the step's own with mounts.
+  expect(said.includes('signalled')).toBe(leftOut === 'landlock');
+  expect(existsSync(outside)).toBe(leftOut === 'mounts');
+  if (leftOut === 'mounts') rmSync(outside);
+  const report = await slipway.doctor(slipway.machines.at(-1) ?? 's');
+  const of = (name: string) => report.checks.find((check) => check.name === `fence: ${name}`)?.message ?? '';
+  expect(of(leftOut)).toContain('executor.leave_out names it');
+  expect(of(required)).not.toContain('not in force');
 });
 
 test('the doctor says of each part of the fence whether it is in force', async () => {
   const slipway = await Installation.start({ withoutWorkers: true });
-  try {
-    const report = await slipway.doctor('s');
-    for (const name of ['fence: user', 'fence: mounts', 'fence: landlock', 'fence: cgroup']) {
-      const check = report.checks.find((found) => found.name === name);
-      expect(check?.message, name).toBeTruthy();
-      if (check?.verdict !== 'ok') expect(check?.advice, name).toBeTruthy();
-    }
-  } finally {
-    await slipway.stop();
+  onTestFinished(async () => await slipway.stop());
+  const report = await slipway.doctor('s');
+  for (const name of ['fence: user', 'fence: mounts', 'fence: landlock', 'fence: cgroup']) {
+    const check = report.checks.find((found) => found.name === name);
+    expect(check?.message, name).toBeTruthy();
+    if (check?.verdict !== 'ok') expect(check?.advice, name).toBeTruthy();
   }
 });
