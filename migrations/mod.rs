@@ -17,6 +17,7 @@ mod m0014_removals;
 mod m0015_retention;
 mod m0016_first_errors;
 mod m0017_runs_by;
+mod m0018_runs_logs;
 
 #[derive(Debug)]
 pub(super) struct Migrator;
@@ -38,6 +39,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0015_retention::STEP),
             Box::new(m0016_first_errors::STEP),
             Box::new(m0017_runs_by::STEP),
+            Box::new(m0018_runs_logs::STEP),
         ]
     }
 }
