@@ -984,6 +984,27 @@ export type PipelinesStats = {
 items: PipelineStats[] }
 
 /**
+ * A step as a definition has it.
+ */
+export type PlannedStep = {
+/**
+ * Unique in its definition.
+ */
+name: string;
+/**
+ * The steps that have to end before it starts.
+ */
+needs: string[];
+/**
+ * How these have to end.
+ */
+when: When;
+/**
+ * Where its name stands, from 1.
+ */
+line: number }
+
+/**
  * What would be done, to which runs.
  */
 export type PreviewBulkInput = {
@@ -2219,13 +2240,17 @@ export type ValidateInput = {
 definition: string }
 
 /**
- * What is wrong with a definition.
+ * What is wrong with a definition, or what it plans.
  */
 export type Validation = {
 /**
  * In the order of the text; empty: nothing is wrong.
  */
-problems: Problem[] }
+problems: Problem[];
+/**
+ * What would be run, in the order of the text; empty while something is wrong.
+ */
+steps: PlannedStep[] }
 
 /**
  * Nothing.
@@ -2245,6 +2270,23 @@ runId: RunId;
  * run has ended at this version.
  */
 lastEventId?: string | null }
+
+/**
+ * Which end of what a step needs has it run.
+ */
+export type When =
+/**
+ * All that it needs has succeeded (and nothing that it needs was skipped).
+ */
+"success" |
+/**
+ * A step that it needs, or any step where it needs none, has failed.
+ */
+"failure" |
+/**
+ * Whatever happened, also after cancel and timeout.
+ */
+"always"
 
 /** Every procedure. */
 export type Procedures = {

@@ -92,7 +92,9 @@ impl Retry {
     pub const DEFAULT: Self = Self { attempts: 3, delay: Duration::from_secs(1) };
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Which end of what a step needs has it run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Type, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum When {
     /// All that it needs has succeeded (and nothing that it needs was skipped).
     Success,
@@ -100,6 +102,20 @@ pub enum When {
     Failure,
     /// Whatever happened, also after cancel and timeout.
     Always,
+}
+
+/// A step as a definition has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PlannedStep {
+    /// Unique in its definition.
+    pub name: String,
+    /// The steps that have to end before it starts.
+    pub needs: Vec<String>,
+    /// How these have to end.
+    pub when: When,
+    /// Where its name stands, from 1.
+    pub line: u32,
 }
 
 /// What is wrong with a definition, and where.
@@ -125,4 +141,13 @@ pub struct Problem {
 /// What is wrong with it, in the order of the text: at most [`PROBLEMS_MAX`] problems.
 pub fn parse(text: &str) -> Result<Definition, Vec<Problem>> {
     crate::domain::definition::read(text)
+}
+
+/// Reads a definition for the order of its steps.
+///
+/// # Errors
+///
+/// As [`parse`].
+pub fn plan(text: &str) -> Result<Vec<PlannedStep>, Vec<Problem>> {
+    crate::domain::definition::plan(text)
 }

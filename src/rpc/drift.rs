@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::ids::RunId;
 use crate::domain::log::{LineId, LogLine, LogStream};
-use crate::domain::pipeline::{Pipeline, Problem};
+use crate::domain::pipeline::{Pipeline, PlannedStep, Problem, When};
 use crate::domain::run::{
     Percent, Run, RunDetails, RunState, RunStatus, RunTrigger, Step, StepStatus, TriggerKind,
 };
@@ -234,11 +234,14 @@ fn page<T: Debug>(item: impl Strategy<Value = T>) -> impl Strategy<Value = Page<
     (vec(item, 0..3), of(any_text())).prop_map(|(items, next_cursor)| Page { items, next_cursor })
 }
 
-fn validation() -> impl Strategy<Value = Vec<Problem>> {
+fn validation() -> impl Strategy<Value = Result<Vec<PlannedStep>, Vec<Problem>>> {
+    let when = prop_oneof![Just(When::Success), Just(When::Failure), Just(When::Always)];
+    let step = (any_text(), vec(any_text(), 0..3), when, any::<u32>())
+        .prop_map(|(name, needs, when, line)| PlannedStep { name, needs, when, line });
     let problem = (any::<u32>(), any::<u32>(), any_text(), any_text(), any_text()).prop_map(
         |(line, column, path, message, expected)| Problem { line, column, path, message, expected },
     );
-    vec(problem, 0..3)
+    prop_oneof![vec(step, 0..3).prop_map(Ok), vec(problem, 0..3).prop_map(Err)]
 }
 
 /// The published document, and which of its schemas were held against values.

@@ -8,7 +8,7 @@ use specta::Type;
 
 use crate::domain::ids::{PipelineId, RunId};
 use crate::domain::log::{LineId, LogLine};
-use crate::domain::pipeline::{Pipeline, Problem};
+use crate::domain::pipeline::{self, Pipeline, PlannedStep, Problem};
 use crate::domain::retention::Retention;
 use crate::domain::run::{Run, RunState};
 use crate::domain::text::{BRANCH_PATTERN, NAME_PATTERN, REPOSITORY_PATTERN};
@@ -224,16 +224,17 @@ pub(super) struct ValidateInput {
     definition: String,
 }
 
-/// What is wrong with a definition.
+/// What is wrong with a definition, or what it plans.
 #[derive(Debug, Serialize, Deserialize, Type, JsonSchema)]
 pub(super) struct Validation {
     /// In the order of the text; empty: nothing is wrong.
     problems: Vec<Problem>,
+    /// What would be run, in the order of the text; empty while something is wrong.
+    steps: Vec<PlannedStep>,
 }
 
 async fn validate(_: Ctx, input: ValidateInput) -> Result<Validation> {
-    let problems = services::pipelines::validate(&input.definition);
-    Ok(Validation { problems })
+    Ok(Validation::of(pipeline::plan(&input.definition)))
 }
 
 /// What to run.
@@ -333,10 +334,12 @@ async fn watch_run(ctx: Ctx, input: WatchRunInput) -> Result<Live<RunState>> {
     services::runs::watch(&ctx.app, ctx.actor()?, &run_id, known).await.map(Live::new)
 }
 
-#[cfg(test)]
 impl Validation {
-    pub(super) fn of(problems: Vec<Problem>) -> Self {
-        Self { problems }
+    pub(super) fn of(plan: Result<Vec<PlannedStep>, Vec<Problem>>) -> Self {
+        match plan {
+            Ok(steps) => Self { problems: Vec::new(), steps },
+            Err(problems) => Self { problems, steps: Vec::new() },
+        }
     }
 }
 

@@ -37,7 +37,7 @@ const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 const AT: &str = "2026-11-23T23:20:00.123Z";
 
 /// Types that are checked as parts of others only, since a sample of them alone would say nothing more.
-const PARTS: [&str; 37] = [
+const PARTS: [&str; 39] = [
     "BulkLeftOut",
     "BulkLeftOutCount",
     "Retention",
@@ -62,6 +62,7 @@ const PARTS: [&str; 37] = [
     "LogStream",
     "Percent",
     "PipelineId",
+    "PlannedStep",
     "Problem",
     "QueueHealth",
     "RetryFrom",
@@ -71,6 +72,7 @@ const PARTS: [&str; 37] = [
     "StreamsHealth",
     "Subscription",
     "Timestamp",
+    "When",
     "TokenId",
     "TokenKind",
     "TriggerKind",
@@ -274,7 +276,9 @@ fn outputs(samples: &mut Samples) {
     samples.parsed::<pipelines::DeletedPipeline>("DeletedPipeline", json!({ "deleted": true }));
     let problem =
         json!({ "line": 1, "column": 2, "path": "steps[0]", "message": "is no step", "expected": "a map" });
-    samples.parsed::<pipelines::Validation>("Validation", json!({ "problems": [problem] }));
+    let planned = json!({ "name": "test", "needs": ["build"], "when": "success", "line": 4 });
+    samples
+        .parsed::<pipelines::Validation>("Validation", json!({ "problems": [problem], "steps": [planned] }));
     let secret = json!({
         "name": "TOKEN", "pipelineId": ID, "description": null, "branches": ["main"], "allowUntrusted": false, "version": 1,
         "createdAt": AT, "createdBy": "admin", "updatedAt": AT, "updatedBy": "admin", "lastUsedAt": null,

@@ -2,7 +2,7 @@
 
 use crate::app::App;
 use crate::domain::ids::PipelineId;
-use crate::domain::pipeline::{self, Pipeline, Problem};
+use crate::domain::pipeline::Pipeline;
 use crate::domain::repository;
 use crate::domain::retention::Retention;
 use crate::domain::text;
@@ -96,11 +96,6 @@ pub async fn delete(app: &App, actor: &Actor, id_or_name: &str) -> Result<()> {
             pipeline.name
         ))),
     }
-}
-
-/// All that is wrong with a definition; empty: nothing.
-pub fn validate(definition: &str) -> Vec<Problem> {
-    pipeline::parse(definition).err().unwrap_or_default()
 }
 
 fn check(app: &App, change: &PipelineChange) -> Result<()> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use slipway::domain::definition::{BYTES_MAX, PROBLEMS_MAX};
-use slipway::domain::pipeline::{Definition, Problem, Retry, When, parse};
+use slipway::domain::pipeline::{Definition, PlannedStep, Problem, Retry, When, parse, plan};
 use slipway::domain::step_limits::StepLimits;
 
 const SCHEMA: &str = include_str!("../../docs/pipeline.schema.json");
@@ -61,6 +61,19 @@ fn a_definition_says_all_that_a_run_does() {
     assert_eq!(report.needs, ["test"]);
     assert_eq!(report.retry, Some(Retry { attempts: 2, delay: Duration::from_secs(1) }));
     assert!(report.tty);
+}
+
+#[test]
+fn a_plan_says_where_each_step_stands_and_what_it_needs() {
+    let step = |name: &str, needs: &[&str], when, line| PlannedStep {
+        name: name.to_owned(),
+        needs: needs.iter().copied().map(String::from).collect(),
+        when,
+        line,
+    };
+    let whole = [step("test", &[], When::Success, 6), step("report / all", &["test"], When::Always, 10)];
+    assert_eq!(plan(WHOLE).unwrap(), whole);
+    assert_eq!(plan("steps: [{ name: a, run: '' }]").unwrap_err(), problems("steps: [{ name: a, run: '' }]"));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use saphyr::Scalar;
 use crate::domain::definition::order::check_order;
 use crate::domain::definition::problems::{Problems, join, quote};
 use crate::domain::definition::tree::{Content, Node, Place};
-use crate::domain::pipeline::{Definition, Problem, Retry, StepDefinition, When};
+use crate::domain::pipeline::{Definition, PlannedStep, Problem, Retry, StepDefinition, When};
 use crate::domain::step_limits::StepLimits;
 use crate::domain::text;
 
@@ -58,6 +58,20 @@ struct PlacedStep {
 }
 
 pub(super) fn read(text: &str) -> Result<Definition, Vec<Problem>> {
+    placed(text).map(|(definition, _)| definition)
+}
+
+pub(super) fn plan(text: &str) -> Result<Vec<PlannedStep>, Vec<Problem>> {
+    let (definition, lines) = placed(text)?;
+    let planned = |(step, line)| {
+        let StepDefinition { name, needs, when, .. } = step;
+        PlannedStep { name, needs, when, line }
+    };
+    Ok(definition.steps.into_iter().zip(lines).map(planned).collect())
+}
+
+/// With the line of each step's name.
+fn placed(text: &str) -> Result<(Definition, Vec<u32>), Vec<Problem>> {
     if BYTES_MAX < text.len() {
         let message = format!("the definition has {} bytes", text.len());
         let expected = format!("at most {BYTES_MAX} bytes");
@@ -65,9 +79,9 @@ pub(super) fn read(text: &str) -> Result<Definition, Vec<Problem>> {
     }
     let root = tree::read(text).map_err(|problem| vec![inside(text, problem)])?;
     let mut problems = Problems::default();
-    let definition = definition(&mut problems, &root);
+    let read = definition(&mut problems, &root);
     if problems.is_empty() {
-        return Ok(definition);
+        return Ok(read);
     }
     Err(problems.first(PROBLEMS_MAX).into_iter().map(|problem| inside(text, problem)).collect())
 }
@@ -80,7 +94,7 @@ fn inside(text: &str, problem: Problem) -> Problem {
 }
 
 /// Where something is wrong, a problem says so and the default stands in for it.
-fn definition(problems: &mut Problems, root: &Node<'_>) -> Definition {
+fn definition(problems: &mut Problems, root: &Node<'_>) -> (Definition, Vec<u32>) {
     let fields = problems.fields(root, "", &DEFINITION_KEYS);
     let retry = fields.get("retry").map_or(RETRY_DEFAULT, |node| retry(problems, node, "retry"));
     let timeout = fields.get("timeout").and_then(|node| problems.duration(node, "timeout", TIMEOUT));
@@ -95,12 +109,9 @@ fn definition(problems: &mut Problems, root: &Node<'_>) -> Definition {
         }
     };
     check_order(problems, &steps);
-    Definition {
-        retry,
-        timeout: timeout.unwrap_or(TIMEOUT_DEFAULT),
-        env,
-        steps: steps.into_iter().map(|placed| placed.step).collect(),
-    }
+    let lines = steps.iter().map(|placed| placed.name_place.line).collect();
+    let steps = steps.into_iter().map(|placed| placed.step).collect();
+    (Definition { retry, timeout: timeout.unwrap_or(TIMEOUT_DEFAULT), env, steps }, lines)
 }
 
 fn steps(problems: &mut Problems, node: &Node<'_>) -> Vec<PlacedStep> {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 
-import { criticalPath, layOut } from './graph';
+import { layOut } from './step-graph';
 
 const node = (name: string, ...needs: string[]) => ({ name, needs });
 
@@ -32,13 +32,4 @@ test('any steps have a place each, before what needs them', () => {
 
 test('a circle ends', () => {
   expect(layOut([node('a', 'b'), node('b', 'a')]).places.size).toBe(2);
-});
-
-test('the critical path is what the end waited for', () => {
-  const step = (name: string, seconds: number, ...needs: string[]) => ({
-    ...node(name, ...needs),
-    finishedAt: new Date(seconds * 1000).toISOString(),
-  });
-  const steps = [step('build', 5), step('quick', 6, 'build'), step('slow', 20, 'build'), step('end', 21, 'quick', 'slow')];
-  expect([...criticalPath(steps)]).toEqual(['end', 'slow', 'build']);
 });

@@ -1,8 +1,9 @@
 // Where the steps stand that need each other: in layers from left to right, ordered so that few lines cross.
 
-import type { Step } from '@slipway/client';
-
-type Node = Pick<Step, 'name' | 'needs'>;
+export interface Node {
+  name: string;
+  needs: readonly string[];
+}
 
 /** Above this many, a drawing helps nobody. */
 export const NODES_MAX = 500;
@@ -73,19 +74,4 @@ function arrange(layer: string[], neighbours: ReadonlyMap<string, readonly strin
     }),
   );
   layer.sort((a, b) => (weight.get(a) ?? 0) - (weight.get(b) ?? 0));
-}
-
-/** The chain of steps that the end waited for: what to shorten to be done sooner. */
-export function criticalPath(steps: readonly Pick<Step, 'name' | 'needs' | 'finishedAt'>[]): Set<string> {
-  const byName = new Map(steps.map((step) => [step.name, step]));
-  const end = (name: string) => Date.parse(byName.get(name)?.finishedAt ?? '') || 0;
-  const latest = (names: readonly string[]) =>
-    names.reduce<string | null>((best, name) => (end(name) > (best === null ? 0 : end(best)) ? name : best), null);
-  const path = new Set<string>();
-  let at = latest(steps.map(({ name }) => name));
-  while (at !== null && !path.has(at)) {
-    path.add(at);
-    at = latest(byName.get(at)?.needs ?? []);
-  }
-  return path;
 }

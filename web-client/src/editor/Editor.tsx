@@ -1,11 +1,15 @@
 import type { Problem } from '@slipway/client';
-import { useEffect, useEffectEvent, useRef } from 'react';
+import { useEffect, useEffectEvent, useImperativeHandle, useRef, type Ref } from 'react';
 
 import { useTheme } from '../settings';
 import { useEditorText } from '../text/editor';
 import { open, type OpenEditor } from './codemirror';
 
 const NONE: readonly Problem[] = [];
+
+export interface EditorHandle {
+  goTo: (line: number) => void;
+}
 
 interface Props {
   /** What it begins with; then it is the editor's. */
@@ -15,9 +19,10 @@ interface Props {
   /** To go to. */
   line?: number | undefined;
   onSave?: () => void;
+  ref?: Ref<EditorHandle>;
 }
 
-export function Editor({ value, onChange, problems = NONE, line, onSave }: Props) {
+export function Editor({ value, onChange, problems = NONE, line, onSave, ref }: Props) {
   const words = useEditorText();
   const theme = useTheme();
   const host = useRef<HTMLDivElement>(null);
@@ -39,5 +44,6 @@ export function Editor({ value, onChange, problems = NONE, line, onSave }: Props
   useEffect(() => {
     if (line !== undefined) editor.current?.goTo(line);
   }, [line]);
+  useImperativeHandle(ref, () => ({ goTo: (n) => editor.current?.goTo(n) }));
   return <div ref={host} className="h-full min-h-0" />;
 }

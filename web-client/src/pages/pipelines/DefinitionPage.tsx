@@ -1,10 +1,11 @@
-import type { Pipeline, Problem as DefinitionProblem } from '@slipway/client';
+import type { Pipeline, PlannedStep, Problem as DefinitionProblem } from '@slipway/client';
 import { keepPreviousData, useMutation, useQuery } from '@tanstack/react-query';
 import { useBlocker, useParams, useSearch } from '@tanstack/react-router';
-import { useState } from 'react';
+import { useRef, useState } from 'react';
 
 import { queryClient, trpc } from '../../api/client';
-import { Editor } from '../../editor/Editor';
+import { Editor, type EditorHandle } from '../../editor/Editor';
+import { Preview } from '../../editor/Preview';
 import { useText } from '../../text';
 import { useEditorText } from '../../text/editor';
 import { Button } from '../../ui/Button';
@@ -52,8 +53,15 @@ function Edit({ pipeline, definition }: { pipeline: Pipeline; definition: string
   const isChanged = draft !== definition;
   useBlocker({ shouldBlockFn: () => isChanged && !confirm(editor.leave), enableBeforeUnload: () => isChanged });
   const problems: DefinitionProblem[] = validation.data?.problems ?? [];
+  // What is being mended keeps its picture.
+  const [planned, setPlanned] = useState<PlannedStep[]>([]);
+  const steps = problems.length > 0 ? planned : (validation.data?.steps ?? planned);
+  if (steps !== planned) setPlanned(steps);
+  const lines = useRef<EditorHandle>(null);
+  const [isPreview, setPreview] = useState(false);
+  const canSave = isChanged && problems.length === 0 && !isTooLong;
   const save = () => {
-    if (isChanged && !update.isPending) update.mutate({ pipelineId: pipeline.id, definition: draft });
+    if (canSave && !update.isPending) update.mutate({ pipelineId: pipeline.id, definition: draft });
   };
   return (
     <div className="flex h-full flex-col">
@@ -63,8 +71,11 @@ function Edit({ pipeline, definition }: { pipeline: Pipeline; definition: string
           {isTooLong ? editor.tooLong : validation.data === undefined ? editor.checking : editor.problems(problems.length)}
         </p>
         <span className="flex-1" />
+        <Button kind="quiet" aria-pressed={isPreview} className="lg:hidden!" onClick={() => setPreview(!isPreview)}>
+          {editor.preview}
+        </Button>
         <span className="text-text-2">{isChanged ? editor.unsaved : update.isSuccess ? text.actions.saved : ''}</span>
-        <Button kind="primary" isBusy={update.isPending} disabled={!isChanged || problems.length > 0 || isTooLong} onClick={save}>
+        <Button kind="primary" isBusy={update.isPending} disabled={!canSave} onClick={save}>
           {text.actions.save}
         </Button>
       </div>
@@ -73,17 +84,31 @@ function Edit({ pipeline, definition }: { pipeline: Pipeline; definition: string
           <Problem error={update.error} />
         </div>
       )}
-      <div className="min-h-0 flex-1">
-        <Editor
-          value={definition}
-          problems={problems}
-          line={line}
-          onSave={save}
-          onChange={(next) => {
-            setDraft(next);
-            setTyped(next);
-          }}
-        />
+      {/* Side by side, or on a narrow screen one of them. */}
+      <div className="grid min-h-0 flex-1 lg:grid-cols-[minmax(0,3fr)_minmax(0,2fr)]">
+        <div className={isPreview ? 'hidden min-h-0 lg:block' : 'min-h-0'}>
+          <Editor
+            ref={lines}
+            value={definition}
+            problems={problems}
+            line={line}
+            onSave={save}
+            onChange={(next) => {
+              setDraft(next);
+              setTyped(next);
+            }}
+          />
+        </div>
+        <div className={`min-h-0 overflow-auto border-border bg-subtle lg:border-l ${isPreview ? '' : 'hidden lg:block'}`}>
+          <Preview
+            steps={steps}
+            isOld={problems.length > 0}
+            onStep={({ line: at }) => {
+              setPreview(false);
+              requestAnimationFrame(() => lines.current?.goTo(at));
+            }}
+          />
+        </div>
       </div>
       {problems.length > 0 && (
         <ul className="max-h-40 shrink-0 overflow-auto border-t border-border bg-subtle px-4 py-2">

@@ -7,6 +7,14 @@ export const en = {
   expected: (text: string) => `expected: ${text}`,
   unsaved: 'Not saved yet',
   leave: 'Leave without saving?',
+  preview: 'Preview',
+  noPreview: 'The steps are drawn here once nothing is wrong.',
+  oldPreview: 'Before the problems',
+  plan: {
+    success: (needs: readonly string[]) => (needs.length === 0 ? 'at once' : `after ${needs.join(', ')}`),
+    failure: (needs: readonly string[]) => `if ${needs.length === 0 ? 'a step' : needs.join(' or ')} fails`,
+    always: (needs: readonly string[]) => (needs.length === 0 ? 'at once' : `after ${needs.join(', ')}, always`),
+  },
   tooLong: 'A definition has at most 256 KiB.',
 };
 
