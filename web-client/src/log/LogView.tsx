@@ -130,25 +130,31 @@ export function LogView({ run, hash, onHash, sought, onSought, onStep, ref }: Pr
     if (next.isFollowing || next.isAtEnd) setSeenTotal(model.total);
     onStep(next.step);
   });
+  const look = { wrap: wrap === 'on', times, theme } as const;
+  const now = useEffectEvent(() => ({ words, look, chosen }));
   const opening = useEffectEvent((made: LogViewer) => {
     const isLong = model.total >= FOLDED_LINES_MIN && segments.length > 1;
     const closed = run.status === 'succeeded' && isLong && chosen === null ? new Set(segments.map(({ id }) => id)) : folded;
     setFolded(closed);
-    made.setSegments(segments, closed, null);
     const failure = failureOf(faults);
-    if (chosen !== null) made.goTo(chosen.from);
-    else if (isRunLive) made.follow(true);
-    else if (failure !== null) made.goTo(failure.n, failure.isError ? 'third' : 'end');
+    if (chosen !== null) made.open(segments, closed, { n: chosen.from, place: 'third' });
+    else if (isRunLive) made.open(segments, closed, 'end');
+    else if (failure !== null) made.open(segments, closed, { n: failure.n, place: failure.isError ? 'third' : 'end' });
+    else made.open(segments, closed, 'top');
   });
-  const look = { wrap: wrap === 'on', times, theme } as const;
-  const first = useEffectEvent(() => ({ words, look }));
 
+  useEffect(() => viewer.current?.setWords(now().words), [text, times, start]);
+  useEffect(() => viewer.current?.setLook({ wrap: wrap === 'on', times, theme }), [wrap, times, theme]);
+  useEffect(() => viewer.current?.setSegments(segments, folded, only), [segments, folded, only]);
+  const [from, to] = [chosen?.from ?? 0, chosen?.to ?? 0];
+  useEffect(() => viewer.current?.setChosen(from === 0 ? null : { from, to }), [from, to]);
+  // After the others: what it opens with it has from the start, and is drawn once.
   useEffect(() => {
     if (scroller.current === null) return;
     const made = new LogViewer({
       scroller: scroller.current,
       model,
-      ...first(),
+      ...now(),
       onView: (next) => see(next),
       onFold: fold,
       onChoose: (range, extend) => choose(range, extend),
@@ -160,11 +166,6 @@ export function LogView({ run, hash, onHash, sought, onSought, onStep, ref }: Pr
       viewer.current = null;
     };
   }, [model]);
-  useEffect(() => viewer.current?.setWords(first().words), [text, times, start]);
-  useEffect(() => viewer.current?.setLook({ wrap: wrap === 'on', times, theme }), [wrap, times, theme]);
-  useEffect(() => viewer.current?.setSegments(segments, folded, only), [segments, folded, only]);
-  const [from, to] = [chosen?.from ?? 0, chosen?.to ?? 0];
-  useEffect(() => viewer.current?.setChosen(from === 0 ? null : { from, to }), [from, to]);
   const followHash = useEffectEvent(() => {
     const range = parseRange(window.location.hash);
     if (range !== null) goToLine(range.from);

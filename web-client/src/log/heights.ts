@@ -25,6 +25,10 @@ export class Heights {
     this.tops = null;
   }
 
+  get rows(): number {
+    return this.layout.rows;
+  }
+
   of(row: number): number {
     const item = this.layout.item(row);
     if (item === undefined) return 0;

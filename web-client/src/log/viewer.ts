@@ -1,6 +1,7 @@
 // Draws the rows around one place of a log. That place, the anchor, is the truth; the browser's scroller is an input
 // device: small movements walk the anchor by exactly as many pixels, great ones are looked up in the scroll map.
 
+import { endOf, isWithin, TOP, upper, walk, type Anchor } from './anchor';
 import { Heights } from './heights';
 import { Layout, LINE_HEIGHT, type Segment } from './layout';
 import type { LogModel } from './model';
@@ -27,10 +28,15 @@ interface Options {
   model: LogModel;
   words: Words;
   look: Look;
+  /** The lines that the address names. */
+  chosen: Range | null;
   onView: (view: View) => void;
   onFold: (id: string) => void;
   onChoose: (range: Range | null, extend: boolean) => void;
 }
+
+/** Where on the screen a line is brought to: its upper third, or so low that what led to it is seen. */
+type Place = 'third' | 'end';
 
 export class LogViewer {
   private readonly spacer = document.createElement('div');
@@ -46,10 +52,9 @@ export class LogViewer {
   private segments: readonly Segment[] = [];
   private folded: ReadonlySet<string> = new Set();
   private only: string | null = null;
-  private chosen: Range | null = null;
   private readonly whole = new Set<number>();
   private map = new ScrollMap(0);
-  private anchor = { row: 0, off: 0 };
+  private anchor = TOP;
   private isFollowing = false;
   private isTouched = false;
   private lastY = 0;
@@ -86,7 +91,17 @@ export class LogViewer {
       this.scroller.addEventListener(end, () => this.untouched(), on);
     this.scroller.addEventListener('wheel', ({ deltaY }) => this.wheeled(deltaY), on);
     this.list.addEventListener('click', (event) => this.clicked(event), { signal: this.listening.signal });
-    this.resized();
+    this.takeSize();
+  }
+
+  /** Draws for the first time: at the top, at a line, or at the end, which is followed. */
+  open(segments: readonly Segment[], folded: ReadonlySet<string>, at: 'top' | 'end' | { n: number; place: Place }): void {
+    this.segments = segments;
+    this.folded = folded;
+    this.relayout();
+    if (at === 'end') this.isFollowing = true;
+    else if (at !== 'top') this.put(at.n, at.place);
+    this.rebase();
   }
 
   close(): void {
@@ -100,6 +115,7 @@ export class LogViewer {
   }
 
   setSegments(segments: readonly Segment[], folded: ReadonlySet<string>, only: string | null): void {
+    if (segments === this.segments && folded === this.folded && only === this.only) return;
     this.takeIn();
     const item = this.layout.item(this.anchor.row);
     const n = item?.kind === 'line' ? item.n : item?.segment.first;
@@ -136,7 +152,7 @@ export class LogViewer {
   }
 
   setChosen(range: Range | null): void {
-    this.chosen = range;
+    this.options.chosen = range;
     this.look += 1;
     this.drawSoon();
   }
@@ -147,15 +163,16 @@ export class LogViewer {
     else this.drawSoon();
   }
 
-  /** Brings a line to the upper third, or to where what led to it is seen. */
-  goTo(n: number, place: 'third' | 'end' = 'third'): void {
+  goTo(n: number, place: Place = 'third'): void {
     this.isFollowing = false;
     if (this.isLayoutStale) this.relayout();
-    const row = this.layout.rowOf(Math.min(Math.max(1, n), Math.max(1, this.layout.total)));
-    this.anchor = { row, off: 0 };
-    this.walk(-this.viewport * (place === 'third' ? 1 / 3 : 0.8));
-    this.clamp();
+    this.put(n, place);
     this.rebase();
+  }
+
+  private put(n: number, place: Place): void {
+    const row = this.layout.rowOf(Math.min(Math.max(1, n), Math.max(1, this.layout.total)));
+    this.stand(walk({ row, off: 0 }, -this.viewport * (place === 'third' ? 1 / 3 : 0.8), this.heights));
   }
 
   /** Brings the head of a segment to the top. */
@@ -165,8 +182,7 @@ export class LogViewer {
     let row = this.layout.rowOf(segment.first);
     const above = this.layout.item(row - 1);
     if (above?.kind === 'head' && above.segment.id === segment.id) row -= 1;
-    this.anchor = { row, off: 0 };
-    this.clamp();
+    this.stand({ row, off: 0 });
     this.rebase();
   }
 
@@ -179,7 +195,7 @@ export class LogViewer {
   /** To the first line, or to the last. */
   goToEnd(end: 'start' | 'end'): void {
     this.isFollowing = end === 'end';
-    this.anchor = end === 'start' ? { row: 0, off: 0 } : this.endAnchor();
+    this.anchor = end === 'start' ? TOP : this.end;
     this.rebase();
   }
 
@@ -217,12 +233,17 @@ export class LogViewer {
   }
 
   private resized(): void {
-    const { clientHeight, clientWidth } = this.scroller;
-    if (clientWidth !== this.width && this.options.look.wrap) this.heights.forget();
-    this.viewport = clientHeight;
-    this.width = clientWidth;
+    const { viewport, width } = this;
+    this.takeSize();
+    if (viewport === this.viewport && width === this.width) return;
+    if (width !== this.width && this.options.look.wrap) this.heights.forget();
     this.relayout();
     this.rebase();
+  }
+
+  private takeSize(): void {
+    this.viewport = this.scroller.clientHeight;
+    this.width = this.scroller.clientWidth;
   }
 
   private wheeled(deltaY: number): void {
@@ -247,12 +268,11 @@ export class LogViewer {
       return;
     }
     if (delta < 0) this.unfollow();
-    if (Math.abs(delta) <= Math.max(JUMP_PIXELS_MIN, 3 * this.viewport)) this.walk(delta);
+    if (Math.abs(delta) <= Math.max(JUMP_PIXELS_MIN, 3 * this.viewport)) this.stand(walk(this.anchor, delta, this.heights));
     else {
       this.jumpedAt = performance.now();
-      this.anchor = this.heights.at(this.map.toContent(y));
+      this.stand(this.heights.at(this.map.toContent(y)));
     }
-    this.clamp();
     if (delta > 0 && this.isAtEnd()) this.isFollowing = true;
     const isNativeEnd = y <= 0 || y >= this.map.native - this.viewport - 1;
     if (isNativeEnd && !this.isTouched) this.rebase();
@@ -274,56 +294,26 @@ export class LogViewer {
     if (this.scroller.scrollTop !== this.lastY) this.scrolled();
   }
 
-  private walk(delta: number): void {
-    let { row, off } = this.anchor;
-    off += delta;
-    while (off < 0 && row > 0) {
-      row -= 1;
-      off += this.heights.of(row);
-    }
-    let height = this.heights.of(row);
-    while (off >= height && row < this.layout.rows - 1) {
-      off -= height;
-      row += 1;
-      height = this.heights.of(row);
-    }
-    this.anchor = { row, off: Math.max(0, off) };
-  }
-
   /** No further than the end. */
-  private clamp(): void {
-    const end = this.endAnchor();
-    const { row, off } = this.anchor;
-    if (row > end.row || (row === end.row && off > end.off)) this.anchor = end;
+  private stand(at: Anchor): void {
+    this.anchor = upper(at, this.end);
   }
 
-  /** The place from which the last row ends where the view does. */
-  private endAnchor(): { row: number; off: number } {
-    let row = this.layout.rows;
-    let room = this.viewport;
-    while (row > 0 && room > 0) {
-      row -= 1;
-      room -= this.heights.of(row);
-    }
-    return { row, off: Math.max(0, -room) };
+  private get end(): Anchor {
+    return endOf(this.heights, this.viewport);
   }
 
   private isAtEnd(): boolean {
-    const end = this.endAnchor();
-    const { row, off } = this.anchor;
-    if (row > end.row || (row === end.row && off >= end.off)) return true;
-    let left = end.off - off;
-    for (let each = row; each < end.row && left <= AT_END_PIXELS; each += 1) left += this.heights.of(each);
-    return left <= AT_END_PIXELS;
+    return isWithin(AT_END_PIXELS, this.anchor, this.end, this.heights);
   }
 
   /** Puts the scroller to where the anchor is. Nothing moves on the screen. */
   private rebase(): void {
-    if (this.isFollowing) this.anchor = this.endAnchor();
-    else this.clamp();
+    if (this.isFollowing) this.anchor = this.end;
+    else this.stand(this.anchor);
     this.resizeSpacer();
     const { row, off } = this.anchor;
-    const end = this.endAnchor();
+    const { end } = this;
     const isEnd = row === end.row && off === end.off && row > 0;
     const y = isEnd ? this.map.native - this.viewport : this.map.toNative(this.heights.topOf(row) + off);
     const goal = Math.max(0, Math.round(y));
@@ -342,7 +332,7 @@ export class LogViewer {
       if (!isNews) break;
       this.resizeSpacer();
       if (this.isFollowing) {
-        this.anchor = this.endAnchor();
+        this.anchor = this.end;
         this.scroller.scrollTop = Math.max(0, this.map.native - this.viewport);
         this.lastY = this.scroller.scrollTop;
       }
@@ -430,7 +420,7 @@ export class LogViewer {
   private show(row: Row, index: number, styles: Styles): void {
     const item = this.layout.item(index);
     if (item === undefined) return;
-    const { words, look } = this.options;
+    const { words, look, chosen } = this.options;
     row.count(index + 1, this.layout.rows);
     if (item.kind === 'head') {
       const canFold = this.layout.isAlone(item.segment);
@@ -461,7 +451,7 @@ export class LogViewer {
       stream: line.stream,
       isOpen: line.partial && n === this.model.total,
       isWhole: this.whole.has(n),
-      isChosen: this.chosen !== null && n >= this.chosen.from && n <= this.chosen.to,
+      isChosen: chosen !== null && n >= chosen.from && n <= chosen.to,
       time: look.times === 'off' ? '' : words.time(line.at),
       theme: look.theme,
       showAll: words.showAll,
