@@ -37,7 +37,7 @@ const said = async (page: Page, words: string) => await page.getByRole('status')
 const text = (page: Page) => page.locator('.cm-content');
 const preview = (page: Page) => page.getByRole('group', { name: 'Preview' });
 const node = (page: Page, name: string) => preview(page).getByRole('button', { name: new RegExp(`^${name}\\b`) });
-/** What is drawn, from left to right: each step's name, and what is said of it. */
+/** What is drawn, from above: each step's name, and what is said of it. */
 const drawn = async (page: Page) => await preview(page).getByRole('button').evaluateAll((all) => all.map((one) => (one as HTMLElement).innerText));
 const definitionOf = async (name: string) => (await slipway.client.pipelines.get.query({ pipelineId: name })).definition;
 
@@ -60,7 +60,7 @@ test('what is typed is looked through, drawn and saved', async () => {
   expect(await definitionOf(name)).toBe(STEPS + REPORT);
   // The arrow keys go along what is drawn, and from there to its line.
   await node(page, 'build').focus();
-  await page.keyboard.press('ArrowRight');
+  await page.keyboard.press('ArrowDown');
   await page.keyboard.press('Enter');
   await page.locator('.cm-activeLine').getByText('name: test').waitFor();
   await page.close();
@@ -74,7 +74,7 @@ test('a problem is shown at its line, nothing is saved with it, and what was dra
   await page.getByText(/unknown key .nedds.; did you mean .needs.\?/).waitFor();
   await page.locator('.cm-lintRange-error').getByText('nedds').waitFor();
   expect(await page.getByRole('button', { name: 'Save' }).isDisabled()).toBe(true);
-  await page.getByText('Before the problems').waitFor();
+  await page.getByText('As it was before the problems').waitFor();
   expect(await drawn(page)).toEqual(['build\nat once', 'test\nafter build']);
   await page.keyboard.press('ControlOrMeta+s');
   // Somebody who leaves is asked, and stays.

@@ -4,12 +4,22 @@ import { useText } from '../text';
 import { layOut, NODES_MAX, type Node, type Place } from './step-graph';
 
 const NODE = { width: 168, height: 44 };
-const GAP = { x: 44, y: 14 };
+/** Between layers, and between the steps of one. */
+const GAP = { along: { right: 44, down: 32 }, across: 14 };
 const MARGIN = 16;
+/** How an arrow key goes: to which layer, and to which place in it. */
+const ARROWS: Record<Direction, Partial<Record<string, readonly [number, number]>>> = {
+  right: { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] },
+  down: { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] },
+};
+
+type Direction = 'right' | 'down';
 
 interface Props<Step extends Node> {
   steps: readonly Step[];
   label: string;
+  /** Where what comes later is drawn; without it, to where the drawing is narrower. */
+  direction?: Direction;
   /** What to shorten to be done sooner. */
   critical?: ReadonlySet<string>;
   current: string | null;
@@ -17,28 +27,44 @@ interface Props<Step extends Node> {
   face: (step: Step) => ReactNode;
 }
 
-/** Steps and what they need, drawn from left to right. The arrow keys go from step to step. */
-export function StepGraph<Step extends Node>({ steps, label, critical, current, onStep, face }: Props<Step>) {
+/** Steps and what they need, in layers. The arrow keys go from step to step. */
+export function StepGraph<Step extends Node>({ steps, label, direction: given, critical, current, onStep, face }: Props<Step>) {
   const text = useText();
   const area = useRef<HTMLDivElement>(null);
   if (steps.length > NODES_MAX) return <p className="p-4 text-text-2">{text.run.graphTooLarge}</p>;
   const { places, layers, edges } = layOut(steps);
-  const rows = Math.max(...layers.map(({ length }) => length));
-  const width = layers.length * (NODE.width + GAP.x) - GAP.x + 2 * MARGIN;
-  const height = rows * (NODE.height + GAP.y) - GAP.y + 2 * MARGIN;
+  const widest = Math.max(...layers.map((layer) => layer.length));
+  const direction = given ?? (widest <= layers.length ? 'down' : 'right');
+  const isDown = direction === 'down';
+  const along = (isDown ? NODE.height : NODE.width) + GAP.along[direction];
+  const across = (isDown ? NODE.width : NODE.height) + GAP.across;
+  const length = layers.length * along - GAP.along[direction] + 2 * MARGIN;
+  const breadth = widest * across - GAP.across + 2 * MARGIN;
+  const [width, height] = isDown ? [breadth, length] : [length, breadth];
   const at = ({ layer, index }: Place) => {
-    const own = layers[layer]?.length ?? 1;
-    const free = (rows - own) * (NODE.height + GAP.y);
-    return { x: MARGIN + layer * (NODE.width + GAP.x), y: MARGIN + free / 2 + index * (NODE.height + GAP.y) };
+    const free = (widest - (layers[layer]?.length ?? 1)) * across;
+    const [far, aside] = [MARGIN + layer * along, MARGIN + free / 2 + index * across];
+    return isDown ? { x: aside, y: far } : { x: far, y: aside };
+  };
+  const line = (from: Place, to: Place) => {
+    const [a, b] = [at(from), at(to)];
+    if (isDown) {
+      const [x1, y1, x2, y2] = [a.x + NODE.width / 2, a.y + NODE.height, b.x + NODE.width / 2, b.y];
+      const bend = Math.max(14, (y2 - y1) / 2);
+      return `M${x1} ${y1}C${x1} ${y1 + bend} ${x2} ${y2 - bend} ${x2} ${y2}`;
+    }
+    const [x1, y1, x2, y2] = [a.x + NODE.width, a.y + NODE.height / 2, b.x, b.y + NODE.height / 2];
+    const bend = Math.max(18, (x2 - x1) / 2);
+    return `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`;
   };
   const press = (event: KeyboardEvent, name: string) => {
     const place = places.get(name);
     if (place === undefined) return;
-    const by = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] }[event.key];
+    const by = ARROWS[direction][event.key];
     if (by === undefined) return;
     event.preventDefault();
-    const layer = layers[place.layer + (by[0] ?? 0)] ?? [];
-    const next = layer[Math.min(Math.max(place.index + (by[1] ?? 0), 0), layer.length - 1)];
+    const layer = layers[place.layer + by[0]] ?? [];
+    const next = layer[Math.min(Math.max(place.index + by[1], 0), layer.length - 1)];
     area.current?.querySelector<HTMLElement>(`[data-node="${CSS.escape(next ?? '')}"]`)?.focus();
   };
   const byName = new Map(steps.map((step) => [step.name, step]));
@@ -49,14 +75,10 @@ export function StepGraph<Step extends Node>({ steps, label, critical, current, 
           const [a, b] = [places.get(from), places.get(to)];
           if (a === undefined || b === undefined) return null;
           const isCritical = critical?.has(from) === true && critical.has(to);
-          const [start, end] = [at(a), at(b)];
-          const [x1, y1] = [start.x + NODE.width, start.y + NODE.height / 2];
-          const [x2, y2] = [end.x, end.y + NODE.height / 2];
-          const bend = Math.max(18, (x2 - x1) / 2);
           return (
             <path
               key={`${from} ${to}`}
-              d={`M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`}
+              d={line(a, b)}
               fill="none"
               stroke={isCritical ? 'var(--text-2)' : 'var(--control)'}
               strokeWidth={isCritical ? 2.25 : 1.25}

@@ -18,15 +18,13 @@ export function Preview({ steps, isOld, onStep }: Props) {
   return (
     <>
       {isOld && <p className="px-4 pt-3 text-text-2">{words.oldPreview}</p>}
-      <div className={isOld ? 'opacity-60' : ''}>
-        <StepGraph
-          steps={steps}
-          label={words.preview}
-          current={null}
-          onStep={onStep}
-          face={({ name, needs, when }) => <Face name={name}>{words.plan[when](needs)}</Face>}
-        />
-      </div>
+      <StepGraph
+        steps={steps}
+        label={words.preview}
+        current={null}
+        onStep={onStep}
+        face={({ name, needs, when }) => <Face name={name}>{words.plan[when](needs)}</Face>}
+      />
     </>
   );
 }

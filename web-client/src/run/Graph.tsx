@@ -13,6 +13,7 @@ export function Graph({ run, current, onStep }: StepsProps) {
     <StepGraph
       steps={run.steps}
       label={text.run.graph}
+      direction="right"
       critical={criticalPath(run.steps)}
       current={current}
       onStep={({ name }) => onStep(name)}

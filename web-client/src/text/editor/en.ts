@@ -9,7 +9,7 @@ export const en = {
   leave: 'Leave without saving?',
   preview: 'Preview',
   noPreview: 'The steps are drawn here once nothing is wrong.',
-  oldPreview: 'Before the problems',
+  oldPreview: 'As it was before the problems',
   plan: {
     success: (needs: readonly string[]) => (needs.length === 0 ? 'at once' : `after ${needs.join(', ')}`),
     failure: (needs: readonly string[]) => `if ${needs.length === 0 ? 'a step' : needs.join(' or ')} fails`,
