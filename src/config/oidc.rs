@@ -19,7 +19,7 @@ pub struct OidcConfig {
     pub scopes: Vec<String>,
     /// What stands on the button.
     pub name: String,
-    /// Where the ID token says what somebody is; none: roles are given here.
+    /// Where the provider says what somebody is; none: roles are given here.
     pub role_claim: Option<String>,
     /// Values of that claim, by the role that they stand for.
     pub viewers: Vec<String>,

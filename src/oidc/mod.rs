@@ -1,5 +1,6 @@
 //! A provider of single sign-on, by way of `openidconnect`, which nothing outside notices: the authorization code flow
-//! with PKCE, state and nonce, and an ID token that is verified. Who somebody is here, `services/single_sign_on.rs` decides.
+//! with PKCE, state and nonce, an ID token that is verified, and what else the provider tells when it is asked. Who
+//! somebody is here, `services/single_sign_on.rs` decides.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -10,14 +11,13 @@ use openidconnect::core::{
     CoreRevocationErrorResponse, CoreTokenIntrospectionResponse, CoreTokenType,
 };
 use openidconnect::{
-    AdditionalClaims, AuthorizationCode, ClaimsVerificationError, Client, ClientId, ClientSecret, CsrfToken,
+    AccessToken, AuthorizationCode, ClaimsVerificationError, Client, ClientId, ClientSecret, CsrfToken,
     EmptyExtraTokenFields, EndpointMaybeSet, EndpointNotSet, EndpointSet, IdToken, IdTokenClaims,
-    IdTokenFields, IssuerUrl, LogoutRequest, Nonce, PkceCodeChallenge, PkceCodeVerifier,
-    PostLogoutRedirectUrl, ProviderMetadataWithLogout, RedirectUrl, RequestTokenError, Scope,
-    SignatureVerificationError, StandardErrorResponse, StandardTokenResponse, TokenResponse as _,
+    IdTokenFields, IssuerUrl, LogoutRequest, Nonce, OAuth2TokenResponse as _, PkceCodeChallenge,
+    PkceCodeVerifier, PostLogoutRedirectUrl, ProviderMetadataWithLogout, RedirectUrl, RequestTokenError,
+    Scope, SignatureVerificationError, StandardErrorResponse, StandardTokenResponse, SubjectIdentifier,
+    TokenResponse as _, UserInfoClaims, UserInfoError,
 };
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use tokio::sync::Mutex;
 
 use crate::config::{Config, OidcConfig};
@@ -25,7 +25,11 @@ use crate::domain::person::Identity;
 use crate::domain::secret::Secret;
 use crate::domain::time::now;
 use crate::error::{Error, Result};
+use crate::oidc::claims::{Others, Told};
 
+pub use crate::oidc::claims::{Claims, Email};
+
+mod claims;
 mod fetch;
 
 /// Where browsers come back to, below the public address.
@@ -79,27 +83,6 @@ pub struct Kept {
     pub nonce: Secret<String>,
     pub verifier: Secret<String>,
 }
-
-/// What the provider says of somebody.
-#[derive(Debug, Clone)]
-pub struct Claims {
-    pub identity: Identity,
-    pub login: Option<String>,
-    pub name: Option<String>,
-    pub email: Option<String>,
-    pub email_verified: bool,
-    /// Values of the claim that the settings name.
-    pub roles: Vec<String>,
-}
-
-/// The claims that have no meaning of their own.
-#[derive(Debug, Clone, Deserialize, Serialize)]
-struct Others {
-    #[serde(flatten)]
-    all: Map<String, Value>,
-}
-
-impl AdditionalClaims for Others {}
 
 type Tokens = StandardTokenResponse<
     IdTokenFields<
@@ -201,16 +184,28 @@ impl Provider {
     pub async fn finish(&self, code: String, kept: &Kept) -> Result<Claims, Failure> {
         in_time(async {
             let metadata = self.discover(Fresh::Enough).await?;
-            let token = self.exchange(&self.client(&metadata), code, kept).await?;
+            let mut client = self.client(&metadata);
+            let (token, access) = self.exchange(&client, code, kept).await?;
             let nonce = Nonce::new(kept.nonce.reveal().clone());
-            let claims = match verify(&self.client(&metadata), &token, &nonce) {
+            let mut claims = verify(&client, &token, &nonce);
+            if let Err(ClaimsVerificationError::SignatureVerification(
+                SignatureVerificationError::NoMatchingKey,
+            )) = claims
+            {
                 // It may have new keys.
-                Err(ClaimsVerificationError::SignatureVerification(
-                    SignatureVerificationError::NoMatchingKey,
-                )) => verify(&self.client(&*self.discover(Fresh::Now).await?), &token, &nonce),
-                other => other,
-            };
-            self.read(&claims.map_err(|error| Failure::Refused(why(&error)))?)
+                client = self.client(&*self.discover(Fresh::Now).await?);
+                claims = verify(&client, &token, &nonce);
+            }
+            let claims = claims.map_err(|error| Failure::Refused(why(&error)))?;
+            let identity = self.identify(&claims)?;
+            let role_claim = self.0.config.role_claim.as_deref();
+            let mut told = Told::by_token(&claims, role_claim);
+            if told.is_silent(role_claim)
+                && let Some(more) = self.ask(&client, access, claims.subject().clone()).await?
+            {
+                told = told.or(more);
+            }
+            Ok(told.of_whom(identity))
         })
         .await
     }
@@ -233,7 +228,12 @@ impl Provider {
         Ok(Some(request.http_get_url().into()))
     }
 
-    async fn exchange(&self, client: &OurClient, code: String, kept: &Kept) -> Result<ProvedToken, Failure> {
+    async fn exchange(
+        &self,
+        client: &OurClient,
+        code: String,
+        kept: &Kept,
+    ) -> Result<(ProvedToken, AccessToken), Failure> {
         let request = client
             .exchange_code(AuthorizationCode::new(code))
             .map_err(|_| Failure::Away("it names no address for tokens".to_owned()))?
@@ -255,11 +255,13 @@ impl Provider {
             RequestTokenError::Request(error) => Failure::Away(error.to_string()),
             _ => Failure::Away("its answer to the code is none".to_owned()),
         })?;
-        let token = tokens.id_token().cloned();
-        token.ok_or_else(|| Failure::Away("it gives no ID token: is `openid` allowed?".to_owned()))
+        match tokens.id_token() {
+            Some(token) => Ok((token.clone(), tokens.access_token().clone())),
+            None => Err(Failure::Away("it gives no ID token: is `openid` allowed?".to_owned())),
+        }
     }
 
-    fn read(&self, claims: &IdTokenClaims<Others, CoreGenderClaim>) -> Result<Claims, Failure> {
+    fn identify(&self, claims: &IdTokenClaims<Others, CoreGenderClaim>) -> Result<Identity, Failure> {
         // Where a token names a party that it was made for, it must be us.
         if claims.authorized_party().is_some_and(|party| party.as_str() != self.0.config.client_id) {
             return Err(Failure::Refused("the token is for somebody else"));
@@ -268,18 +270,34 @@ impl Provider {
         if SUBJECT_BYTES_MAX < subject.len() || subject.contains('\0') {
             return Err(Failure::Refused("the token names nobody"));
         }
-        let roles =
-            self.0.config.role_claim.as_deref().and_then(|name| found(&claims.additional_claims().all, name));
-        let name = claims.name().and_then(|name| name.get(None)).map(|name| name.as_str().to_owned());
-        Ok(Claims {
-            // As the settings have the issuer: accounts that are made beforehand are bound to that.
-            identity: Identity { issuer: self.0.config.issuer.clone(), subject: subject.to_owned() },
-            login: claims.preferred_username().map(|login| login.as_str().to_owned()),
-            name,
-            email: claims.email().map(|email| email.as_str().to_owned()),
-            email_verified: claims.email_verified() == Some(true),
-            roles: roles.map(texts).unwrap_or_default(),
-        })
+        // As the settings have the issuer: accounts that are made beforehand are bound to that.
+        Ok(Identity { issuer: self.0.config.issuer.clone(), subject: subject.to_owned() })
+    }
+
+    /// What a provider with an address for it says of somebody beyond their token; none: it has no such address.
+    async fn ask(
+        &self,
+        client: &OurClient,
+        access: AccessToken,
+        subject: SubjectIdentifier,
+    ) -> Result<Option<Told>, Failure> {
+        let Ok(request) = client.user_info(access, Some(subject)) else { return Ok(None) };
+        let http = |request| fetch::fetch(self.0.http.clone(), request);
+        let claims: UserInfoClaims<Others, CoreGenderClaim> =
+            request.request_async(&http).await.map_err(|error| match error {
+                UserInfoError::Request(error) => Failure::Away(error.to_string()),
+                UserInfoError::Response(status, ..) => {
+                    Failure::Away(format!("it answers {status} when it is asked about somebody"))
+                }
+                UserInfoError::ClaimsVerification(ClaimsVerificationError::InvalidSubject(_)) => {
+                    Failure::Refused("the provider tells of somebody else")
+                }
+                UserInfoError::ClaimsVerification(_) => {
+                    Failure::Refused("what the provider tells of somebody cannot be relied on")
+                }
+                _ => Failure::Away("what it tells of somebody cannot be read".to_owned()),
+            })?;
+        Ok(Some(Told::when_asked(&claims, self.0.config.role_claim.as_deref())))
     }
 
     fn client(&self, metadata: &ProviderMetadataWithLogout) -> OurClient {
@@ -348,46 +366,6 @@ fn why(error: &ClaimsVerificationError) -> &'static str {
     }
 }
 
-/// A claim by its name, or by the names that lead to it, with dots between them.
-fn found<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
-    if let Some(value) = claims.get(name) {
-        return Some(value);
-    }
-    let (first, rest) = name.split_once('.')?;
-    found(claims.get(first)?.as_object()?, rest)
-}
-
-fn texts(value: &Value) -> Vec<String> {
-    match value {
-        Value::String(text) => vec![text.clone()],
-        Value::Array(items) => items.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-        _ => Vec::new(),
-    }
-}
-
 fn host(url: &url::Url) -> &str {
     url.host_str().unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_claim_is_found_by_its_name_or_by_its_way() {
-        let claims = json!({
-            "groups": ["a", 1, "b"],
-            "https://example.com/role": "c",
-            "realm_access": { "roles": ["d"] },
-        });
-        let claims = claims.as_object().unwrap();
-        let all = |name| found(claims, name).map(texts);
-        assert_eq!(all("groups"), Some(vec!["a".to_owned(), "b".to_owned()]));
-        assert_eq!(all("https://example.com/role"), Some(vec!["c".to_owned()]));
-        assert_eq!(all("realm_access.roles"), Some(vec!["d".to_owned()]));
-        assert_eq!(all("realm_access"), Some(Vec::new()));
-        assert_eq!(all("realm_access.none"), None);
-    }
 }

@@ -14,7 +14,7 @@ use crate::domain::text;
 use crate::domain::time::now;
 use crate::domain::token::{Actor, Role};
 use crate::error::{Error, Result};
-use crate::oidc::{Claims, Failure};
+use crate::oidc::{Claims, Email, Failure};
 use crate::services::people::SIGN_IN;
 use crate::services::{audit, standing, tokens};
 use crate::store;
@@ -140,11 +140,9 @@ async fn admit(
             return no(problem, &failure.to_string());
         }
     };
-    let domain = claims.email.as_deref().and_then(|email| email.rsplit_once('@')).map(|(_, domain)| domain);
-    let is_welcome = |domain: &str| config.email_domains.contains(&domain.to_lowercase());
-    let is_allowed =
-        config.email_domains.is_empty() || (claims.email_verified && domain.is_some_and(is_welcome));
-    if !is_allowed {
+    let domain = claims.email.as_ref().filter(|email| email.is_verified).and_then(Email::domain);
+    let is_welcome = |domain| config.email_domains.contains(&domain);
+    if !config.email_domains.is_empty() && !domain.is_some_and(is_welcome) {
         return no(Problem::Email, "no verified address of an allowed domain");
     }
     let found = store::people::find_by_identity(&app.store, &claims.identity).await?;
@@ -191,7 +189,7 @@ async fn make(app: &App, claims: &Claims, ip: Option<IpAddr>) -> Result<Person> 
             id: PersonId::generate(),
             name: name.unwrap_or_else(|| login.clone()),
             login,
-            email: claims.email.clone().filter(|email| is_email(email)),
+            email: claims.email.as_ref().map(|email| email.address.clone()).filter(|email| is_email(email)),
             role: given_role(app, claims).unwrap_or(default_role),
             grants: Vec::new(),
             disabled: false,
@@ -225,7 +223,8 @@ fn is_email(text: &str) -> bool {
 
 /// What the provider calls them, as far as a login can be so.
 fn login_of(claims: &Claims) -> String {
-    let said = claims.login.as_deref().or(claims.email.as_deref()).unwrap_or_default().to_lowercase();
+    let address = claims.email.as_ref().map(|email| email.address.as_str());
+    let said = claims.login.as_deref().or(address).unwrap_or_default().to_lowercase();
     let before_at = said.split('@').next().unwrap_or_default();
     let allowed = |character: char| text::token_name(&format!("a{character}a")).is_ok();
     let login: String = before_at
@@ -246,8 +245,9 @@ mod tests {
     fn a_login_is_made_of_whatever_the_provider_says() {
         let login = |login: Option<&str>, email: Option<&str>| {
             let identity = Identity { issuer: String::new(), subject: String::new() };
-            let (login, email) = (login.map(str::to_owned), email.map(str::to_owned));
-            login_of(&Claims { identity, login, name: None, email, email_verified: false, roles: Vec::new() })
+            let email = email.map(|address| Email { address: address.to_owned(), is_verified: false });
+            let login = login.map(str::to_owned);
+            login_of(&Claims { identity, login, name: None, email, roles: Vec::new() })
         };
         assert_eq!(login(Some("Ann"), Some("other@example.com")), "ann");
         assert_eq!(login(None, Some("ann.lee@example.com")), "ann.lee");

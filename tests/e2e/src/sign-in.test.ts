@@ -307,12 +307,61 @@ describe('single sign-on', () => {
   ];
   test('an answer that no provider gives signs nobody in, and is not waited for', async () => {
     for (const [what, why, impostor] of impostors) {
-      provider.impostor = impostor;
+      provider.impostor = { path: '/token', answer: impostor };
       const { browser, answer } = await signOn(open, '7');
       expect([what, answer.status, await refusal(answer)]).toEqual([what, 503, 'away']);
       expect(await me(open, browser)).toBeUndefined();
       expect((await lastSignIn(open))?.detail).toContain(why);
     }
+  });
+
+  describe('where tokens say who somebody is and no more', () => {
+    beforeAll(async () => {
+      provider.isTerse = true;
+      await provider.changeKey();
+    });
+    afterAll(async () => {
+      provider.isTerse = false;
+      await provider.changeKey();
+    });
+
+    test('the provider is asked for the rest', async () => {
+      const account = { preferred_username: 'Emil', name: 'Emil E.', email: 'emil@example.com', email_verified: true };
+      provider.accounts.set('30', { ...account, groups: ['owners'] });
+      const { browser } = await signOn(open, '30');
+      expect(await me(open, browser)).toMatchObject({ name: 'emil', role: 'admin' });
+      expect(await open.client.people.get.query({ person: 'emil' })).toMatchObject({ name: 'Emil E.', email: 'emil@example.com' });
+      await closed.client.people.create.mutate({ login: 'emil', role: 'viewer', subject: '30' });
+      expect(await me(closed, (await signOn(closed, '30')).browser)).toMatchObject({ name: 'emil', role: 'viewer' });
+      provider.accounts.set('30', { ...account, email_verified: false });
+      expect(await refusal((await signOn(closed, '30')).answer)).toBe('email');
+    });
+
+    const json = (body: object): RequestListener => (_, response) =>
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+    const answers: [string, number, string, string, RequestListener][] = [
+      ['is about somebody else', 403, 'unproved', 'tells of somebody else', json({ sub: '7', groups: ['owners'] })],
+      ['is an error', 503, 'away', 'answers 500', (_, response) => response.writeHead(500).end()],
+      ['is a page', 503, 'away', 'answers 200', (_, response) => response.writeHead(200, { 'content-type': 'text/html' }).end('<p>')],
+      ['names nobody', 503, 'away', 'cannot be read', json({ groups: ['owners'] })],
+      ['leads elsewhere', 503, 'away', 'answers 302', (_, response) => response.writeHead(302, { location: open.url }).end()],
+      ['breaks off', 503, 'away', 'closed', (_, response) => response.writeHead(200, { 'content-length': 9 }).destroy()],
+    ];
+    test.each(answers)('an answer that %s signs nobody in', async (_, status, problem, why, answer) => {
+      provider.impostor = { path: '/me', answer };
+      const signed = await signOn(open, '30');
+      expect([signed.answer.status, await refusal(signed.answer)]).toEqual([status, problem]);
+      expect(await me(open, signed.browser)).toBeUndefined();
+      expect((await lastSignIn(open))?.detail).toContain(why);
+    });
+
+    test('a provider that cannot be asked is taken by its token', async () => {
+      provider.describing = (all) => ({ ...all, userinfo_endpoint: undefined });
+      await provider.changeKey();
+      provider.accounts.set('31', { preferred_username: 'Fay', groups: ['owners'] });
+      const { browser } = await signOn(open, '31');
+      expect(await me(open, browser)).toMatchObject({ name: 'person', role: null });
+    });
   });
 
   test('a provider that has a new key is believed again', async () => {

@@ -31,8 +31,10 @@ export class SignOnProvider {
   describing: ((description: Record<string, unknown>) => Record<string, unknown>) | undefined;
   /** How often somebody had to sign in there. */
   signIns = 0;
-  /** Answers in the provider's place when it is asked for tokens. */
-  impostor: RequestListener | undefined;
+  /** Answers in the provider's place where it is asked for tokens, or about somebody. */
+  impostor: { path: '/token' | '/me'; answer: RequestListener } | undefined;
+  /** Its tokens say who somebody is, and the rest is told when it is asked; from its next start on. */
+  isTerse = false;
   private key = keyPair('one');
   private readonly otherKey = keyPair('one');
   private server: Server | undefined;
@@ -60,7 +62,7 @@ export class SignOnProvider {
       jwks: { keys: [this.key.jwk] },
       cookies: { keys: ['of the tests'] },
       claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name', 'preferred_username', 'groups'] },
-      conformIdTokenClaims: false,
+      conformIdTokenClaims: this.isTerse,
       pkce: { required: () => true },
       features: {
         devInteractions: { enabled: false },
@@ -97,7 +99,7 @@ export class SignOnProvider {
       }
     });
     this.server = createServer((request, response) => {
-      const answer = request.url === '/token' ? this.impostor : undefined;
+      const answer = request.url === this.impostor?.path ? this.impostor?.answer : undefined;
       void (answer ?? provider.callback())(request, response);
     });
     this.server.listen(this.port, '127.0.0.1');
