@@ -41,10 +41,10 @@ const node = (page: Page, name: string) => preview(page).getByRole('button', { n
 const drawn = async (page: Page) => await preview(page).getByRole('button').evaluateAll((all) => all.map((one) => (one as HTMLElement).innerText));
 const definitionOf = async (name: string) => (await slipway.client.pipelines.get.query({ pipelineId: name })).definition;
 
+/** Over what is there. */
 async function write(page: Page, yaml: string): Promise<void> {
   await text(page).click();
   await page.keyboard.press('ControlOrMeta+a');
-  await page.keyboard.press('Delete');
   await page.keyboard.insertText(yaml);
 }
 
@@ -98,6 +98,25 @@ test('keys and the names of steps are offered', async () => {
   expect(await text(page).innerText()).toContain('timeout: 5m');
   page.once('dialog', (dialog) => void dialog.accept());
   await page.close({ runBeforeUnload: true });
+});
+
+test('what is selected is typed over, or put into brackets', async () => {
+  const { name, page } = await edited();
+  await write(page, 'steps:\n  - name: a\n    run: x\n');
+  await text(page).getByText('name').dblclick();
+  await page.keyboard.insertText('label');
+  await said(page, '2 problems');
+  await page.keyboard.press('ControlOrMeta+z');
+  await page.keyboard.press('ControlOrMeta+Home');
+  await page.keyboard.press('Shift+End');
+  await page.keyboard.type('[');
+  expect(await text(page).innerText()).toContain('[steps:]');
+  await page.keyboard.press('ControlOrMeta+z');
+  await said(page, 'No problems');
+  await page.keyboard.press('ControlOrMeta+s');
+  await page.getByText('Saved', { exact: true }).waitFor();
+  expect(await definitionOf(name)).toBe('steps:\n  - name: a\n    run: x\n');
+  await page.close();
 });
 
 test('on a narrow screen the drawing takes the place of the text', async () => {

@@ -53,6 +53,21 @@ const highlighting = HighlightStyle.define([
   { tag: [tags.separator, tags.punctuation, tags.squareBracket, tags.brace], color: 'var(--text-2)' },
 ]);
 
+/**
+ * Types over what is selected in the browser's place. Chromium would give what is typed the look of what it replaces by an
+ * inline style, which the page's policy refuses, and says so.
+ */
+const typesOver = EditorView.domEventHandlers({
+  beforeinput: ({ inputType, data }, view) => {
+    const { from, to, empty } = view.state.selection.main;
+    if (inputType !== 'insertText' || data === null || empty) return false;
+    const typed = () => view.state.update(view.state.replaceSelection(data), { userEvent: 'input.type', scrollIntoView: true });
+    const isTaken = view.state.facet(EditorView.inputHandler).some((take) => take(view, from, to, data, typed));
+    if (!isTaken) view.dispatch(typed());
+    return true;
+  },
+});
+
 /** An editor in `host`. It lives in a shadow root: there its styles are adopted, which the page's policy permits. */
 export function open(host: HTMLElement, { value, label, theme, onChange, onSave }: Options): OpenEditor {
   const root = host.shadowRoot ?? host.attachShadow({ mode: 'open' });
@@ -76,6 +91,7 @@ export function open(host: HTMLElement, { value, label, theme, onChange, onSave 
         bracketMatching(),
         closeBrackets(),
         indentOnInput(),
+        typesOver,
         indentUnit.of('  '),
         yaml(),
         syntaxHighlighting(highlighting),
