@@ -12,6 +12,8 @@ import { until } from './harness/until.js';
 
 const PASSWORD = 'correct horse battery staple';
 const CALLBACK = '/auth/oidc/callback';
+/** Claims as some providers write them, who mean `true` and a number. */
+const IN_WORDS = { email_verified: 'true', updated_at: '2026-11-24T08:00:00.000Z' };
 
 let provider: SignOnProvider;
 /** Gives whoever comes an account, and the role that the provider says. */
@@ -128,7 +130,7 @@ describe('single sign-on', () => {
   });
 
   test('somebody is given an account, and at each sign-in the role that the provider says', async () => {
-    provider.accounts.set('7', { preferred_username: 'Ann', name: 'Ann Lee', email: 'ann@example.com', groups: ['owners'] });
+    provider.accounts.set('7', { preferred_username: 'Ann', name: 'Ann Lee', email: 'ann@example.com', groups: ['owners'], ...IN_WORDS });
     const first = await signOn(open, '7', '?next=/runs/1');
     expect([first.answer.status, first.answer.headers.get('location')]).toEqual([303, '/runs/1']);
     expect(await me(open, first.browser)).toMatchObject({ name: 'ann', role: 'admin' });
@@ -326,7 +328,7 @@ describe('single sign-on', () => {
     });
 
     test('the provider is asked for the rest', async () => {
-      const account = { preferred_username: 'Emil', name: 'Emil E.', email: 'emil@example.com', email_verified: true };
+      const account = { preferred_username: 'Emil', name: 'Emil E.', email: 'emil@example.com', ...IN_WORDS };
       provider.accounts.set('30', { ...account, groups: ['owners'] });
       const { browser } = await signOn(open, '30');
       expect(await me(open, browser)).toMatchObject({ name: 'emil', role: 'admin' });
@@ -383,7 +385,7 @@ describe('single sign-on', () => {
 
   test('where nobody is given an account, those are known whom an administrator has named', async () => {
     const { people } = closed.client;
-    provider.accounts.set('20', { preferred_username: 'dora', email: 'dora@Example.com', email_verified: true });
+    provider.accounts.set('20', { preferred_username: 'dora', email: 'dora@Example.com', ...IN_WORDS });
     const { answer } = await signOn(closed, '20');
     expect([answer.status, await refusal(answer)]).toEqual([403, 'unknown']);
     await people.create.mutate({ login: 'dora', role: 'viewer', subject: '20' });

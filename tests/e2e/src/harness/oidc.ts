@@ -61,7 +61,7 @@ export class SignOnProvider {
       ],
       jwks: { keys: [this.key.jwk] },
       cookies: { keys: ['of the tests'] },
-      claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name', 'preferred_username', 'groups'] },
+      claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name', 'preferred_username', 'updated_at', 'groups'] },
       conformIdTokenClaims: this.isTerse,
       pkce: { required: () => true },
       features: {
