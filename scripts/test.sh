@@ -68,7 +68,7 @@ remember() {
 # The lines of a log that name what failed, and how. Whoever has only the end of all the output wants them there.
 in_short() {
   plain=$(sed 's/\x1b\[[0-9;]*m//g' "$1")
-  told='(^|[^a-z])(FAIL|FAILED|panicked|not ok|✗|×)([^a-z]|$)|[a-zA-Z]*Error:|^error|^[-+] |^ +(left|right): | ❯ src/'
+  told='(^|[^a-z])(FAIL|FAILED|panicked|not ok|✗|×)([^a-z]|$)|[a-zA-Z]*Error:|^error|^[-+] |^ +(left|right): | ❯ src/|^page (at|complains)'
   found=$(printf '%s\n' "$plain" | grep -E "$told" | cut -c 1-400 | head -n 40)
   printf '%s\n' "${found:-$(printf '%s\n' "$plain" | tail -n 30)}"
 }

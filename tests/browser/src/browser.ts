@@ -1,5 +1,5 @@
 import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
-import { expect } from 'vitest';
+import { expect, onTestFailed } from 'vitest';
 
 /** Debian's; another machine may have its own elsewhere. */
 const EXECUTABLE = process.env['SLIPWAY_TEST_CHROMIUM'] ?? '/usr/bin/chromium';
@@ -38,6 +38,8 @@ export class Person {
   static async of(browser: Browser, origin: string): Promise<Person> {
     const person = new Person(await browser.newContext({ baseURL: origin, locale: 'en-US', timezoneId: 'UTC' }), origin);
     await person.#watch(new URL(origin).host);
+    // Of whoever a test makes for itself.
+    if (expect.getState().currentTestName !== undefined) onTestFailed(() => person.#tell());
     return person;
   }
 
@@ -62,6 +64,18 @@ export class Person {
     await this.context.close();
     const unannounced = this.#complaints.filter((text) => !this.#announced.some((words) => words.test(text)));
     expect(unannounced).toEqual([]);
+  }
+
+  /** What somebody would have seen who had looked on. */
+  async #tell(): Promise<void> {
+    const short = (texts: string[]) => texts.join(' ').replaceAll(/\s+/g, ' ').slice(0, 300);
+    for (const page of this.context.pages()) {
+      for (const part of ['[role=dialog]', 'body']) {
+        const texts = await page.locator(part).allInnerTexts().catch((error: unknown) => [String(error)]);
+        if (texts.length > 0) console.error(`page at ${page.url()}, ${part}: ${short(texts)}`);
+      }
+    }
+    for (const complaint of this.#complaints) console.error(`page complains: ${complaint}`);
   }
 
   async #watch(host: string): Promise<void> {
