@@ -19,9 +19,10 @@ beforeAll(async () => {
   await person.signIn(await sessionOf(slipway.signInLink));
 });
 afterAll(async () => {
-  await person?.leave();
   await browser?.close();
   await slipway?.stop();
+  // Last: it fails where a page has complained.
+  await person?.leave();
 });
 
 /** A pipeline of its own, in the editor. */

@@ -7,7 +7,7 @@ import { connectPlainly, contents, followLog, followLogPlainly, gapsIn, printed 
 import { definition, script } from './harness/definition.js';
 import { Installation } from './harness/installation.js';
 import { supervisorsIn } from './harness/processes.js';
-import { finish, linesOf, trigger, untilStatus, waitFor, written } from './harness/runs.js';
+import { finish, linesOf, runToEnd, trigger, untilStatus, waitFor, written } from './harness/runs.js';
 import { until } from './harness/until.js';
 
 let slipway: Installation;
@@ -197,4 +197,11 @@ test('TERM ends server and workers with exit code 0, and the next ones finish wh
   expect(linesOf(file('effects'))).toEqual(['begun']);
   expect(printed(lines)).toEqual(numbers(200));
   expect(contents(await stream.done)).toEqual(contents(lines));
+});
+
+test('programs of whose words nobody reads another one work on, and end as they are asked to', async () => {
+  slipway.leaveUnread();
+  const { state } = await runToEnd(slipway.client, script('seq 1 100'));
+  expect(state).toMatchObject({ status: 'succeeded', attempt: 1 });
+  for (const code of await slipway.terminate()) expect(code).toBe(0);
 });

@@ -329,6 +329,11 @@ export class Installation {
     await Promise.all(this.programs.map((program) => program.end('SIGKILL')));
   }
 
+  /** Nobody reads any more what server and workers say of themselves. */
+  leaveUnread(): void {
+    for (const program of this.programs) program.leaveUnread();
+  }
+
   /** Asks server and workers to end, and gives their exit codes. */
   async terminate(): Promise<(number | null)[]> {
     return await Promise.all(this.programs.map((program) => program.end('SIGTERM')));

@@ -39,6 +39,12 @@ export class Program {
     this.child.on('error', (error) => keep(Buffer.from(`${error.message}\n`)));
   }
 
+  /** From now on nobody reads what it prints. */
+  leaveUnread(): void {
+    this.child.stdout?.destroy();
+    this.child.stderr?.destroy();
+  }
+
   get isRunning(): boolean {
     return this.child.pid !== undefined && this.child.exitCode === null && this.child.signalCode === null;
   }
