@@ -1,4 +1,4 @@
-import { useRef, type KeyboardEvent, type ReactNode } from 'react';
+import { useMemo, useRef, type KeyboardEvent, type ReactNode } from 'react';
 
 import { useText } from '../text';
 import { layOut, NODES_MAX, type Node, type Place } from './step-graph';
@@ -31,8 +31,10 @@ interface Props<Step extends Node> {
 export function StepGraph<Step extends Node>({ steps, label, direction: given, critical, current, onStep, face }: Props<Step>) {
   const text = useText();
   const area = useRef<HTMLDivElement>(null);
-  if (steps.length > NODES_MAX) return <p className="p-4 text-text-2">{text.run.graphTooLarge}</p>;
-  const { places, layers, edges } = layOut(steps);
+  // Not with each key that is pressed beside it.
+  const graph = useMemo(() => (steps.length > NODES_MAX ? null : layOut(steps)), [steps]);
+  if (graph === null) return <p className="p-4 text-text-2">{text.run.graphTooLarge}</p>;
+  const { places, layers, edges } = graph;
   const widest = Math.max(...layers.map((layer) => layer.length));
   const direction = given ?? (widest <= layers.length ? 'down' : 'right');
   const isDown = direction === 'down';

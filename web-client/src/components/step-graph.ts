@@ -1,4 +1,4 @@
-// Where the steps stand that need each other: in layers from left to right, ordered so that few lines cross.
+// Where the steps stand that need each other: in layers, what is needed before what needs it, ordered so that few lines cross.
 
 export interface Node {
   name: string;
@@ -11,7 +11,7 @@ const SWEEPS = 6;
 
 export interface Place {
   layer: number;
-  /** From the top of its layer. */
+  /** From the beginning of its layer. */
   index: number;
 }
 

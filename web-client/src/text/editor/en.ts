@@ -1,3 +1,5 @@
+const after = (needs: readonly string[]) => `after ${needs.join(', ')}`;
+
 /** The texts of the editor, which come with it. */
 export const en = {
   title: 'Definition',
@@ -11,9 +13,9 @@ export const en = {
   noPreview: 'The steps are drawn here once nothing is wrong.',
   oldPreview: 'As it was before the problems',
   plan: {
-    success: (needs: readonly string[]) => (needs.length === 0 ? 'at once' : `after ${needs.join(', ')}`),
+    success: (needs: readonly string[]) => (needs.length === 0 ? 'at once' : after(needs)),
     failure: (needs: readonly string[]) => `if ${needs.length === 0 ? 'a step' : needs.join(' or ')} fails`,
-    always: (needs: readonly string[]) => (needs.length === 0 ? 'at once' : `after ${needs.join(', ')}, always`),
+    always: (needs: readonly string[]) => (needs.length === 0 ? 'at once' : `${after(needs)}, always`),
   },
   tooLong: 'A definition has at most 256 KiB.',
 };
