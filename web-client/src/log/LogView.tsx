@@ -144,7 +144,7 @@ export function LogView({ run, hash, onHash, sought, onSought, onStep, ref }: Pr
   });
 
   useEffect(() => viewer.current?.setWords(now().words), [text, times, start]);
-  useEffect(() => viewer.current?.setLook({ wrap: wrap === 'on', times, theme }), [wrap, times, theme]);
+  useEffect(() => viewer.current?.setLook(now().look), [wrap, times, theme]);
   useEffect(() => viewer.current?.setSegments(segments, folded, only), [segments, folded, only]);
   const [from, to] = [chosen?.from ?? 0, chosen?.to ?? 0];
   useEffect(() => viewer.current?.setChosen(from === 0 ? null : { from, to }), [from, to]);
